@@ -1,0 +1,62 @@
+// ids.ts: the names of things, and how they are written down.
+//
+// A job is known by its key `role/environment/name`. A deleted job may come back under the same key, so each life of a
+// key has an incarnation number, and every run id starts with it: run ids, and with them Mesos task ids, are never used
+// twice. A task id is one attempt of one instance of one run, and can be read back:
+//
+//   www:prod:hello : 1.cron.mi9fwgao : 0 : 3
+//   the job          the run           ^   attempt, from 1
+//                                      instance index
+
+import { bad, good, type Result } from '../../schedules/problem.ts';
+
+/** `role/environment/name`. */
+export type JobKey = string & { readonly brand?: 'JobKey' };
+/** Unique within a job key for ever: `<incarnation>.<schedule id>.<nominal instant in base 36>`, `<incarnation>.m.<request id>`, `<incarnation>.service`. */
+export type RunId = string & { readonly brand?: 'RunId' };
+/** `role/environment/name/run`. */
+export type RunKey = string & { readonly brand?: 'RunKey' };
+/** `role/environment/name/run/index`. */
+export type InstanceKey = string & { readonly brand?: 'InstanceKey' };
+/** A Mesos task id: `role:environment:name:run:index:attempt`, at most 255 bytes, without `/`. */
+export type TaskId = string & { readonly brand?: 'TaskId' };
+
+/** What may stand in each part of a job key. `%` is there for names of dialects, whose other characters are percent-encoded. */
+export const identifier = /^[A-Za-z0-9_][A-Za-z0-9_.%-]*$/;
+/** Bytes in a whole job key. What a task id needs beside it is at most 75 bytes. */
+export const job_key_bytes_max = 180;
+
+export const jobKey = (role: string, environment: string, name: string): JobKey => `${role}/${environment}/${name}`;
+export const runKey = (job: JobKey, run: RunId): RunKey => `${job}/${run}`;
+export const instanceKey = (job: JobKey, run: RunId, index: number): InstanceKey => `${job}/${run}/${index}`;
+
+export function parseJobKey(text: string): Result<{ role: string; environment: string; name: string }> {
+  const [role, environment, name, ...rest] = text.split('/');
+  if (role === undefined || environment === undefined || name === undefined || rest.length > 0)
+    return bad({ place: '', value: text, message: `"${text}" is not a job key`, expected: 'role/environment/name' });
+  return good({ role, environment, name });
+}
+
+/** Splits `role/environment/name/run`. Throws on anything else: such keys are made by us alone. */
+export function splitRunKey(key: RunKey): { job: JobKey; run: RunId } {
+  const cut = key.lastIndexOf('/');
+  if (cut < 0) throw new Error(`invalid run key "${key}": expected role/environment/name/run`);
+  return { job: key.slice(0, cut), run: key.slice(cut + 1) };
+}
+
+/** Splits `role/environment/name/run/index`. */
+export function splitInstanceKey(key: InstanceKey): { job: JobKey; run: RunId; index: number } {
+  const cut = key.lastIndexOf('/');
+  if (cut < 0) throw new Error(`invalid instance key "${key}": expected role/environment/name/run/index`);
+  return { ...splitRunKey(key.slice(0, cut)), index: Number(key.slice(cut + 1)) };
+}
+
+/** The id under which Mesos knows attempt `attempt` (from 1) of an instance. */
+export const taskId = (instance: InstanceKey, attempt: number): TaskId => `${instance.replaceAll('/', ':')}:${attempt}`;
+
+/** Reads a task id back; undefined when it is not one of ours. */
+export function parseTaskId(text: TaskId): { instance: InstanceKey; attempt: number } | undefined {
+  const parts = text.split(':');
+  if (parts.length !== 6 || !/^\d+$/.test(parts[4]!) || !/^[1-9]\d*$/.test(parts[5]!)) return undefined;
+  return { instance: parts.slice(0, 5).join('/'), attempt: Number(parts[5]) };
+}

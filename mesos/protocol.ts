@@ -1,0 +1,296 @@
+// protocol.ts: the calls and events of the Mesos v1 scheduler API that we use, as they stand in its JSON.
+//
+// Names and nesting are Mesos's own (mesos/v1/mesos.proto, mesos/v1/scheduler/scheduler.proto), so that a recorded
+// conversation can be laid beside them. Fields that we neither send nor read are left out; unknown ones are ignored.
+
+export type Id = { readonly value: string };
+
+// --- resources and offers ---------------------------------------------------------------------------------------
+
+export type Range = { readonly begin: number; readonly end: number };
+export type Reservation = {
+  readonly type?: 'STATIC' | 'DYNAMIC';
+  readonly role?: string;
+  readonly principal?: string;
+};
+export type Resource = {
+  readonly name: string;
+  readonly type: 'SCALAR' | 'RANGES' | 'SET';
+  readonly scalar?: { readonly value: number };
+  readonly ranges?: { readonly range: readonly Range[] };
+  readonly set?: { readonly item: readonly string[] };
+  readonly role?: string;
+  readonly allocation_info?: { readonly role: string };
+  readonly reservations?: readonly Reservation[];
+  readonly revocable?: Record<string, never>;
+  readonly disk?: unknown;
+};
+export type Attribute = {
+  readonly name: string;
+  readonly type: 'SCALAR' | 'RANGES' | 'SET' | 'TEXT';
+  readonly scalar?: { readonly value: number };
+  readonly ranges?: { readonly range: readonly Range[] };
+  readonly set?: { readonly item: readonly string[] };
+  readonly text?: { readonly value: string };
+};
+export type Url = {
+  readonly scheme: string;
+  readonly address: { readonly hostname?: string; readonly ip?: string; readonly port: number };
+  readonly path?: string;
+};
+export type Unavailability = {
+  readonly start: { readonly nanoseconds: number };
+  readonly duration?: { readonly nanoseconds: number };
+};
+export type Offer = {
+  readonly id: Id;
+  readonly framework_id: Id;
+  readonly agent_id: Id;
+  readonly hostname: string;
+  readonly url?: Url;
+  readonly resources: readonly Resource[];
+  readonly attributes?: readonly Attribute[];
+  readonly executor_ids?: readonly Id[];
+  readonly allocation_info?: { readonly role: string };
+  readonly unavailability?: Unavailability;
+};
+
+// --- tasks --------------------------------------------------------------------------------------------------------
+
+export type Environment = { readonly variables: readonly { readonly name: string; readonly value: string }[] };
+export type Uri = {
+  readonly value: string;
+  readonly executable?: boolean;
+  readonly extract?: boolean;
+  readonly cache?: boolean;
+  readonly output_file?: string;
+};
+export type CommandInfo = {
+  /** true (the default): `/bin/sh -c value`. false: exec of `value` with `arguments` as argv, [0] included. */
+  readonly shell?: boolean;
+  readonly value?: string;
+  readonly arguments?: readonly string[];
+  readonly environment?: Environment;
+  readonly uris?: readonly Uri[];
+  readonly user?: string;
+};
+export type KillPolicy = { readonly grace_period?: { readonly nanoseconds: number } };
+export type HealthCheck = {
+  readonly type: 'COMMAND' | 'HTTP' | 'TCP';
+  readonly command?: CommandInfo;
+  readonly http?: { readonly scheme?: string; readonly port: number; readonly path?: string };
+  readonly tcp?: { readonly port: number };
+  readonly delay_seconds?: number;
+  readonly interval_seconds?: number;
+  readonly timeout_seconds?: number;
+  readonly consecutive_failures?: number;
+  readonly grace_period_seconds?: number;
+};
+export type Labels = { readonly labels: readonly { readonly key: string; readonly value?: string }[] };
+export type ExecutorInfo = {
+  readonly type?: 'DEFAULT' | 'CUSTOM' | 'UNKNOWN';
+  readonly executor_id: Id;
+  readonly framework_id?: Id;
+  readonly command?: CommandInfo;
+  readonly resources?: readonly Resource[];
+  readonly shutdown_grace_period?: { readonly nanoseconds: number };
+  readonly name?: string;
+  readonly data?: string;
+};
+export type TaskInfo = {
+  readonly name: string;
+  readonly task_id: Id;
+  readonly agent_id: Id;
+  readonly resources: readonly Resource[];
+  readonly command?: CommandInfo;
+  readonly executor?: ExecutorInfo;
+  readonly container?: unknown;
+  readonly kill_policy?: KillPolicy;
+  readonly health_check?: HealthCheck;
+  readonly check?: unknown;
+  readonly max_completion_time?: { readonly nanoseconds: number };
+  readonly labels?: Labels;
+  readonly discovery?: unknown;
+  readonly data?: string;
+};
+
+export const task_states = [
+  'TASK_STAGING',
+  'TASK_STARTING',
+  'TASK_RUNNING',
+  'TASK_KILLING',
+  'TASK_FINISHED',
+  'TASK_FAILED',
+  'TASK_KILLED',
+  'TASK_ERROR',
+  'TASK_LOST',
+  'TASK_DROPPED',
+  'TASK_UNREACHABLE',
+  'TASK_GONE',
+  'TASK_GONE_BY_OPERATOR',
+  'TASK_UNKNOWN',
+] as const;
+export type TaskState = (typeof task_states)[number];
+export type StatusSource = 'SOURCE_MASTER' | 'SOURCE_AGENT' | 'SOURCE_EXECUTOR';
+
+export type TaskStatus = {
+  readonly task_id: Id;
+  readonly state: TaskState;
+  readonly message?: string;
+  readonly source?: StatusSource;
+  /** `REASON_...` as Mesos writes it; the set is open. */
+  readonly reason?: string;
+  /** base64. */
+  readonly data?: string;
+  readonly agent_id?: Id;
+  readonly executor_id?: Id;
+  /** Seconds since the epoch, with a fraction. */
+  readonly timestamp?: number;
+  /** base64; present when the update wants an ACKNOWLEDGE, which echoes it. */
+  readonly uuid?: string;
+  readonly healthy?: boolean;
+  readonly labels?: Labels;
+  readonly container_status?: unknown;
+  readonly unreachable_time?: { readonly nanoseconds: number };
+};
+
+// --- calls ----------------------------------------------------------------------------------------------------------
+
+export type Capability = { readonly type: string };
+export type FrameworkInfo = {
+  readonly user: string;
+  readonly name: string;
+  readonly id?: Id;
+  readonly failover_timeout?: number;
+  readonly checkpoint?: boolean;
+  readonly hostname?: string;
+  readonly webui_url?: string;
+  readonly principal?: string;
+  readonly role?: string;
+  readonly roles?: readonly string[];
+  readonly capabilities?: readonly Capability[];
+  readonly labels?: Labels;
+};
+export type Filters = { readonly refuse_seconds?: number };
+export type Operation =
+  | { readonly type: 'LAUNCH'; readonly launch: { readonly task_infos: readonly TaskInfo[] } }
+  | {
+      readonly type: 'LAUNCH_GROUP';
+      readonly launch_group: {
+        readonly executor: ExecutorInfo;
+        readonly task_group: { readonly tasks: readonly TaskInfo[] };
+      };
+    };
+
+export type Subscribe = {
+  readonly type: 'SUBSCRIBE';
+  readonly framework_id?: Id;
+  readonly subscribe: {
+    readonly framework_info: FrameworkInfo;
+    readonly suppressed_roles?: readonly string[];
+    readonly offer_constraints?: unknown;
+  };
+};
+/** Every call but SUBSCRIBE, less `framework_id`, which whoever sends it adds. */
+export type Call =
+  | { readonly type: 'TEARDOWN' }
+  | {
+      readonly type: 'ACCEPT';
+      readonly accept: {
+        readonly offer_ids: readonly Id[];
+        readonly operations: readonly Operation[];
+        readonly filters?: Filters;
+      };
+    }
+  | { readonly type: 'DECLINE'; readonly decline: { readonly offer_ids: readonly Id[]; readonly filters?: Filters } }
+  | { readonly type: 'REVIVE'; readonly revive?: { readonly roles?: readonly string[] } }
+  | { readonly type: 'SUPPRESS'; readonly suppress?: { readonly roles?: readonly string[] } }
+  | {
+      readonly type: 'KILL';
+      readonly kill: { readonly task_id: Id; readonly agent_id?: Id; readonly kill_policy?: KillPolicy };
+    }
+  | { readonly type: 'SHUTDOWN'; readonly shutdown: { readonly executor_id: Id; readonly agent_id: Id } }
+  | {
+      readonly type: 'ACKNOWLEDGE';
+      readonly acknowledge: { readonly agent_id: Id; readonly task_id: Id; readonly uuid: string };
+    }
+  | {
+      readonly type: 'RECONCILE';
+      readonly reconcile: { readonly tasks: readonly { readonly task_id: Id; readonly agent_id?: Id }[] };
+    }
+  | {
+      readonly type: 'MESSAGE';
+      readonly message: { readonly agent_id: Id; readonly executor_id: Id; readonly data: string };
+    };
+export type CallOnWire = Call & { readonly framework_id: Id };
+
+// --- events ---------------------------------------------------------------------------------------------------------
+
+export type MasterInfo = {
+  readonly id: string;
+  readonly port: number;
+  readonly ip?: number;
+  readonly pid?: string;
+  readonly hostname?: string;
+  readonly version?: string;
+  readonly address?: { readonly hostname?: string; readonly ip?: string; readonly port: number };
+  readonly capabilities?: readonly Capability[];
+};
+export type Event =
+  | {
+      readonly type: 'SUBSCRIBED';
+      readonly subscribed: {
+        readonly framework_id: Id;
+        readonly heartbeat_interval_seconds?: number;
+        readonly master_info?: MasterInfo;
+      };
+    }
+  | { readonly type: 'HEARTBEAT' }
+  | { readonly type: 'OFFERS'; readonly offers: { readonly offers: readonly Offer[] } }
+  | { readonly type: 'INVERSE_OFFERS'; readonly inverse_offers: unknown }
+  | { readonly type: 'RESCIND'; readonly rescind: { readonly offer_id: Id } }
+  | { readonly type: 'RESCIND_INVERSE_OFFER'; readonly rescind_inverse_offer: unknown }
+  | { readonly type: 'UPDATE'; readonly update: { readonly status: TaskStatus } }
+  | { readonly type: 'UPDATE_OPERATION_STATUS'; readonly update_operation_status: unknown }
+  | {
+      readonly type: 'MESSAGE';
+      readonly message: { readonly agent_id: Id; readonly executor_id: Id; readonly data: string };
+    }
+  | {
+      readonly type: 'FAILURE';
+      readonly failure: { readonly agent_id?: Id; readonly executor_id?: Id; readonly status?: number };
+    }
+  | { readonly type: 'ERROR'; readonly error: { readonly message: string } };
+
+/** What the framework sees of a connection to a master, whatever carries it. */
+export interface MesosLink {
+  /**
+   * Opens the subscription (again): the listener is told `subscribed` with the master's SUBSCRIBED first, then events in
+   * order and in batches, then exactly one `ended`. After `ended` nothing of that subscription arrives any more; whoever
+   * holds the link decides when to subscribe again. A second `subscribe` ends the first without a word.
+   */
+  subscribe(request: Subscribe, listener: LinkListener): void;
+  /**
+   * Sends one call of the present subscription. Calls reach the master in the order in which they were made.
+   * `refused`: the master said no, with its status and words. `unknown`: sent or half sent, and no answer came: it may
+   * have taken effect. `unsent`: it surely has not (no subscription, connection refused).
+   */
+  call(call: Call): Promise<CallAnswer>;
+  /** Ends the subscription and everything under way, without a TEARDOWN: tasks live on. */
+  close(): Promise<void>;
+}
+export type LinkListener = {
+  readonly events: (events: readonly Event[]) => void;
+  readonly ended: (reason: LinkEnd) => void;
+};
+export type LinkEnd = {
+  /** `refused`: an HTTP status that is not 200; `silent`: no heartbeat in time; `closed`: end of body or of connection. */
+  readonly why: 'refused' | 'unreachable' | 'silent' | 'closed' | 'garbled';
+  readonly status?: number;
+  readonly message: string;
+};
+export type CallAnswer =
+  | { readonly type: 'accepted' }
+  | { readonly type: 'refused'; readonly status: number; readonly message: string }
+  | { readonly type: 'unknown'; readonly message: string }
+  | { readonly type: 'unsent'; readonly message: string };

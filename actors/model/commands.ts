@@ -1,0 +1,47 @@
+// commands.ts: every write there is, whoever asks for it, and what may be answered.
+//
+// REST, the Chronos dialect, the console and the command line all end here: one command, one principal, one audit row.
+
+import type { JobKey, RunId } from './ids.ts';
+import type { Job } from './job.ts';
+import type { Refusal } from './reasons.ts';
+
+export type Principal = { readonly name: string };
+
+export type Command =
+  /** `create`: 409 when the key exists. `replace`: 404 when it does not. `upsert`: either (Chronos). */
+  | {
+      readonly type: 'submit';
+      readonly mode: 'create' | 'replace' | 'upsert';
+      readonly job: Job;
+      readonly origin?: { readonly dialect: string; readonly document: unknown };
+      /** Refuse unless the stored version is this one. */
+      readonly if_version?: number;
+    }
+  | { readonly type: 'delete'; readonly key: JobKey; readonly if_version?: number }
+  /** Starts a run now, under the job's overlap policy. `request` makes it idempotent: the same one names the same run. */
+  | { readonly type: 'start-run'; readonly key: JobKey; readonly request: string }
+  | { readonly type: 'kill-run'; readonly key: JobKey; readonly run: RunId }
+  /** Every active run of the job. */
+  | { readonly type: 'kill-all'; readonly key: JobKey }
+  | { readonly type: 'set-enabled'; readonly key: JobKey; readonly enabled: boolean };
+
+export type CommandEnvelope = {
+  readonly command: Command;
+  readonly principal: Principal;
+  /** Unique per request; names the audit row. */
+  readonly request_id: string;
+};
+
+/** Leaves when what it says is durable. */
+export type Answer =
+  | { readonly type: 'created' | 'replaced' | 'unchanged' | 'changed'; readonly key: JobKey; readonly version: number }
+  | { readonly type: 'deleted'; readonly key: JobKey }
+  /** `started`: a run with this id is recorded. `waiting`: it starts when the active one ends. `existing`: this request was answered before. */
+  | { readonly type: 'started' | 'waiting' | 'existing'; readonly key: JobKey; readonly run: RunId }
+  /** The kill is recorded and under way; `count` runs are affected. */
+  | { readonly type: 'killing'; readonly key: JobKey; readonly count: number }
+  | Refusal;
+
+/** The one door for writes. Resolves when the answer is durable; never rejects. */
+export type Submit = (envelope: CommandEnvelope) => Promise<Answer>;

@@ -1,0 +1,49 @@
+// reasons.ts: the closed list of reasons that Horae gives. Every no has one; nothing is refused in free text alone.
+
+import type { Problem } from '../../schedules/problem.ts';
+
+/** Why a command was refused, with the HTTP status that says the same. */
+export const refusal_statuses = {
+  invalid: 422,
+  malformed: 400,
+  'not-found': 404,
+  exists: 409,
+  'version-mismatch': 412,
+  'already-running': 409,
+  quarantined: 409,
+  'not-permitted': 403,
+  'too-many': 503,
+  'shutting-down': 503,
+} as const;
+export type RefusalCode = keyof typeof refusal_statuses;
+export type Refusal = {
+  readonly type: 'refused';
+  readonly code: RefusalCode;
+  readonly message: string;
+  readonly problems: readonly Problem[];
+};
+
+export const refusal = (code: RefusalCode, message: string, problems: readonly Problem[] = []): Refusal => ({
+  type: 'refused',
+  code,
+  message,
+  problems,
+});
+
+/** Why an attempt ended as it did. */
+export type EndReason =
+  | { readonly code: 'exited'; readonly exit_code: number }
+  | { readonly code: 'signalled'; readonly signal: string }
+  | { readonly code: 'killed'; readonly by: string }
+  | { readonly code: 'launch-failed'; readonly message: string }
+  | { readonly code: 'unhealthy'; readonly message: string }
+  | { readonly code: 'lost'; readonly message: string }
+  | { readonly code: 'invalid'; readonly message: string }
+  | { readonly code: 'result-unknown'; readonly message: string };
+
+/** Why a run was started. */
+export type Cause =
+  | { readonly type: 'target'; readonly schedule: string; readonly at: number; readonly caught_up?: boolean }
+  | { readonly type: 'manual'; readonly by: string; readonly request: string }
+  | { readonly type: 'once' }
+  | { readonly type: 'service' };

@@ -1,0 +1,157 @@
+// records.ts: what the journal holds: the shape of every record's body, by kind.
+//
+// State is what lives; history is what has been. Each prefix of the journal is a state from which a restored tree goes on,
+// and each body stands alone: nothing here needs another record of the same commit in order to be understood.
+
+import type { Cursor } from '../../schedules/catch-up.ts';
+import type { InstanceKey, JobKey, RunId, RunKey, TaskId } from './ids.ts';
+import type { Job } from './job.ts';
+import type { Cause, EndReason } from './reasons.ts';
+
+/** kind `job`, key JobKey. */
+export type JobRecord = {
+  readonly job: Job;
+  /** Counts the lives of this key; part of every run id. */
+  readonly incarnation: number;
+  /** From 1; grows with every accepted change. What `If-Match` compares. */
+  readonly version: number;
+  readonly created_at: number;
+  readonly updated_at: number;
+  /** The document as a dialect was given it, opaque here, so that it reads back as written. */
+  readonly origin?: { readonly dialect: string; readonly document: unknown };
+  /** Set while the job is being deleted: its runs are being killed, nothing new starts. */
+  readonly deleting?: boolean;
+};
+
+/** kind `trigger`, key JobKey: how far each schedule has been decided, and which starts wait for an active run to end. */
+export type TriggerRecord = {
+  /** By schedule id. `text` is the definition the cursor belongs to: another definition starts anew. */
+  readonly cursors: Readonly<Record<string, Cursor & { readonly text: string }>>;
+  readonly waiting: readonly WaitingStart[];
+};
+export type WaitingStart = { readonly run: RunId; readonly cause: Cause; readonly since: number };
+
+/** kind `run`, key RunKey: a run that is not over. */
+export type RunRecord = {
+  readonly run: RunId;
+  readonly cause: Cause;
+  readonly instances: number;
+  readonly created_at: number;
+  /** Set when the run is being killed, and by whom. */
+  readonly killing?: { readonly by: string; readonly at: number };
+  /** The job as this run knows it, written when the job is replaced while the run is active. */
+  readonly job?: Job;
+};
+
+/** kind `instance`, key InstanceKey: where one instance of an active run stands. */
+export type InstanceRecord =
+  | {
+      readonly status: 'pending';
+      readonly attempt: number;
+      readonly failures: number;
+      readonly since: number;
+      readonly not_before?: number;
+    }
+  | ({ readonly status: 'assigned' | 'starting' | 'running' | 'unreachable' } & Attempted)
+  | ({ readonly status: 'killing'; readonly by: string; readonly replace: boolean } & Attempted)
+  | {
+      readonly status: 'over';
+      readonly attempt: number;
+      readonly failures: number;
+      readonly since: number;
+      readonly outcome: RunOutcome;
+      readonly reason: EndReason;
+    };
+export type Attempted = {
+  readonly attempt: number;
+  readonly failures: number;
+  readonly since: number;
+  readonly agent_id: string;
+  readonly hostname: string;
+  readonly ports?: Readonly<Record<string, number>>;
+  /** Version of the job that this attempt runs. */
+  readonly version: number;
+  readonly started_at?: number;
+};
+export type RunOutcome = 'succeeded' | 'failed' | 'killed';
+
+/** kind `tally`, key JobKey: counters of a job that survive its runs. */
+export type TallyRecord = {
+  readonly successes: number;
+  readonly failures: number;
+  readonly failures_since_success: number;
+  readonly last_success_at?: number;
+  readonly last_failure_at?: number;
+};
+
+/** kind `framework`, key `id`. */
+export type FrameworkRecord = { readonly framework_id: string; readonly stored_at: number };
+
+/** kind `meta`, key `incarnations`: the last incarnation number given out. */
+export type IncarnationsRecord = { readonly last: number };
+
+// --- history ------------------------------------------------------------------------------------------------------------
+
+/** kind `finished-run`, key `<JobKey>/<end instant, sortable>/<run>`. */
+export type FinishedRun = {
+  readonly run: RunId;
+  readonly cause: Cause;
+  readonly instances: number;
+  readonly created_at: number;
+  readonly ended_at: number;
+  readonly started_at?: number;
+  readonly outcome: RunOutcome;
+  readonly by?: string;
+  readonly attempts: readonly FinishedAttempt[];
+};
+/** kind `finished-attempt`, key `<JobKey>/<end instant, sortable>/<task id>`. */
+export type FinishedAttempt = {
+  readonly task_id: TaskId;
+  readonly index: number;
+  readonly attempt: number;
+  readonly agent_id?: string;
+  readonly hostname?: string;
+  readonly started_at?: number;
+  readonly ended_at: number;
+  readonly outcome: 'finished' | 'failed' | 'killed' | 'lost';
+  readonly reason: EndReason;
+};
+/** kind `outcome`, key `<JobKey>/<to instant, sortable>/<schedule id>`: what became of one target, or of `count` targets in a row. */
+export type OutcomeRow = {
+  readonly schedule: string;
+  readonly from: number;
+  readonly to: number;
+  readonly count: number;
+  readonly outcome: 'ran' | 'caught-up' | 'missed' | 'superseded' | 'skipped';
+  readonly why?: string;
+  readonly run?: RunId;
+  readonly decided_at: number;
+  readonly late_ms?: number;
+};
+/** kind `audit`, key `<instant, sortable>/<request id>`. */
+export type AuditRow = {
+  readonly at: number;
+  readonly principal: string;
+  readonly command: string;
+  readonly target: string;
+  readonly request_id: string;
+  readonly result: string;
+};
+
+/** An instant as 11 digits of base 36, so that keys sort as instants do. */
+export const sortable = (instant: number): string => Math.max(0, Math.floor(instant)).toString(36).padStart(11, '0');
+
+export type Bodies = {
+  readonly meta: IncarnationsRecord;
+  readonly framework: FrameworkRecord;
+  readonly job: JobRecord;
+  readonly trigger: TriggerRecord;
+  readonly run: RunRecord;
+  readonly instance: InstanceRecord;
+  readonly tally: TallyRecord;
+  readonly 'finished-run': FinishedRun;
+  readonly 'finished-attempt': FinishedAttempt;
+  readonly outcome: OutcomeRow;
+  readonly audit: AuditRow;
+};
+export type Keys = { readonly job: JobKey; readonly run: RunKey; readonly instance: InstanceKey };

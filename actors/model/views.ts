@@ -1,0 +1,77 @@
+// views.ts: what can be read, and the feed of changes.
+//
+// Reads never queue behind decisions: they look at a projection that committed records feed, and at the history in lmdb.
+// The same changes, in the same order, reach REST cursors, WebSocket and SSE: `{position, kind, key, body}`.
+
+import type { InstanceKey, JobKey, RunId } from './ids.ts';
+import type {
+  FinishedRun,
+  InstanceRecord,
+  JobRecord,
+  OutcomeRow,
+  RunRecord,
+  TallyRecord,
+  TriggerRecord,
+} from './records.ts';
+
+export type InstanceView = {
+  readonly key: InstanceKey;
+  readonly index: number;
+  readonly task_id?: string;
+  readonly record: InstanceRecord;
+};
+export type RunView = { readonly record: RunRecord; readonly instances: readonly InstanceView[] };
+export type JobView = {
+  readonly key: JobKey;
+  readonly record: JobRecord;
+  readonly tally?: TallyRecord;
+  readonly trigger?: TriggerRecord;
+  /** The next target, from the timetable; absent when nothing is armed. */
+  readonly next_at?: number;
+  readonly runs: readonly RunView[];
+  /** Set when the entity crashed twice on a message and was put aside. */
+  readonly quarantined?: string;
+};
+
+/** Why an instance waits, as placement last saw it. Codes and data are mesos/match.ts's. */
+export type PendingReason = {
+  readonly instance: InstanceKey;
+  readonly since: number;
+  readonly summary: string;
+  readonly why: unknown;
+};
+
+/** One committed change. `body` undefined = the key is gone. Kinds are those of the journal. */
+export type FeedChange = { readonly kind: string; readonly key: string; readonly body: unknown | undefined };
+export type FeedBatch = { readonly position: number; readonly changes: readonly FeedChange[] };
+
+export interface Views {
+  /** Position of the last committed record that these views include. */
+  position(): number;
+  job(key: JobKey): JobView | undefined;
+  /** Jobs in key order, after `after` when given, at most `limit`. */
+  jobs(limit: number, after?: JobKey): readonly JobView[];
+  job_count(): number;
+  run(key: JobKey, run: RunId): RunView | undefined;
+  /** Finished runs of a job, newest first. */
+  finished_runs(
+    key: JobKey,
+    limit: number,
+    before?: string,
+  ): { readonly rows: readonly FinishedRun[]; readonly next?: string };
+  finished_run(key: JobKey, run: RunId): FinishedRun | undefined;
+  outcomes(
+    key: JobKey,
+    limit: number,
+    before?: string,
+  ): { readonly rows: readonly OutcomeRow[]; readonly next?: string };
+  pending(key?: JobKey): readonly PendingReason[];
+  /** Called with every batch committed from now on. Returns the way to stop. */
+  subscribe(listener: (batch: FeedBatch) => void): () => void;
+}
+
+/** Where the output of a task lies: resolved by whoever runs the agents. */
+export interface Sandboxes {
+  /** Path of `stdout` or `stderr` of a task on the embedded agent; undefined when there is no such sandbox. */
+  file(agent_id: string, task_id: string, name: 'stdout' | 'stderr'): string | undefined;
+}

@@ -1,0 +1,186 @@
+// settings.ts: everything that can be set, and every limit on what waits, in one list.
+//
+// An entry of the list is all there is to say about a setting: its group, default, range, unit and one sentence. Its
+// flag (`--offer-hold-ms`), its variable (`HORAE_OFFER_HOLD_MS`), its key in horae.yaml (`offer-hold-ms`), its type in
+// `Settings` and its lines in `--help` follow from the entry, so adding a setting is adding a line. A flag goes before
+// the variable, the variable before the file, the file before the default. Reading is pure: texts in, settings or all
+// problems at once out.
+
+import { bad, type Problem, type Result } from './schedules/problem.ts';
+import {
+  address,
+  choice,
+  file,
+  list,
+  number,
+  path,
+  resources,
+  type SettingsOf,
+  whole,
+  yes,
+  zone,
+} from './transport/cli/setting.ts';
+import {
+  defaultsOf,
+  type Environment,
+  flagOf,
+  helpOf,
+  namedFile,
+  readList,
+  unknownVariables as unknownIn,
+} from './transport/cli/settings-reader.ts';
+
+// The headings of --help.
+const general = 'General';
+const server = 'Listening, and who may come in';
+const clients = 'Limits on clients';
+const agent = "This machine as an agent (horae dev), and what a task's executor takes";
+const mesos = 'The conversation with Mesos';
+const placement = 'Offers and placement';
+const instances = 'Retries, flapping services, kills';
+const timetable = 'Due times';
+const journal = 'The journal and history';
+const supervision = 'Supervision';
+
+/** Every setting there is. Units and bounds come last in a name; a limit's sentence says what happens when it is reached. */
+// biome-ignore format: one setting, one line, so that the list can be read down its columns.
+export const settings = {
+  config: file({ group: general, help: 'Settings file, YAML, keys as these flags without the dashes. Without this, horae.yaml in the working directory if it is there.' }),
+  data_dir: path({ group: general, default: './.horae', help: 'Where the journal, the history and the sandboxes of tasks live. One running Horae per directory.' }),
+  log_level: choice({ group: general, of: ['trace', 'debug', 'info', 'warn', 'error', 'fatal'], default: 'info', help: 'The least severe log lines that are written.' }),
+  default_zone: zone({ group: general, default: 'UTC', help: 'Time zone of a cron schedule that names none.' }),
+
+  http: address({ group: server, default: { host: '127.0.0.1', port: 8080 }, help: 'Where REST and the console listen. Port 0 takes any free one and prints it.' }),
+  credentials: file({ group: server, help: 'File of principals, their roles and their hashed passwords and tokens. Needed beyond loopback.' }),
+  insecure: yes({ group: server, help: 'Listen beyond loopback without credentials: whoever reaches the port can run commands here.' }),
+  tls_cert: file({ group: server, help: 'Certificate chain in PEM; with --tls-key the server speaks HTTPS.' }),
+  tls_key: file({ group: server, help: 'Private key in PEM of --tls-cert.' }),
+  allow_origin: list({ group: server, value: 'ORIGIN', expected: 'an origin such as https://ops.example.com', matches: /^https?:\/\/[^/?#\s,]+$/, help: 'Further web origin whose pages may use the API and the WebSocket. May be repeated.' }),
+  allow_host: list({ group: server, value: 'HOST', expected: 'a host name without port such as horae.example.com', matches: /^[A-Za-z0-9._-]+$|^\[[0-9A-Fa-f:.]+\]$/, help: 'Further name by which clients may call this server (Host header). May be repeated.' }),
+
+  body_bytes_max: whole({ group: clients, unit: 'bytes', default: 1_048_576, min: 1_024, max: 67_108_864, help: 'Longest request body; a longer one is answered 413 without being read.' }),
+  http_connections_max: whole({ group: clients, unit: 'connections', default: 1_000, min: 1, max: 100_000, help: 'Open HTTP connections; further ones are closed at once.' }),
+  request_timeout_ms: whole({ group: clients, unit: 'ms', default: 30_000, min: 1_000, max: 600_000, help: 'How long a client may take to send a request; then it is answered 408.' }),
+  requests_waiting_max: whole({ group: clients, unit: 'requests', default: 1_000, min: 1, max: 1_000_000, help: 'Writes waiting for the journal; further ones are answered 503 with Retry-After.' }),
+  page_rows_max: whole({ group: clients, unit: 'rows', default: 1_000, min: 1, max: 10_000, help: 'Rows in one page of a listing; asking for more gives this many.' }),
+  sockets_max: whole({ group: clients, unit: 'sockets', default: 200, min: 1, max: 10_000, help: 'Open WebSockets and event streams; further ones are answered 503.' }),
+  socket_frames_max: whole({ group: clients, unit: 'frames', default: 1_000, min: 10, max: 100_000, help: 'Frames waiting for one slow WebSocket; then they are dropped and it is sent the whole picture anew.' }),
+  log_read_bytes_max: whole({ group: clients, unit: 'bytes', default: 1_048_576, min: 4_096, max: 67_108_864, help: "Bytes of a run's stdout or stderr in one answer; the rest is read by offset." }),
+  log_follow_bytes_max: whole({ group: clients, unit: 'bytes', default: 65_536, min: 1_024, max: 1_048_576, help: 'Bytes in one piece of a followed log; more waits in the file.' }),
+  log_followers_max: whole({ group: clients, unit: 'followers', default: 100, min: 1, max: 10_000, help: 'Logs being followed at once; further followers are answered 503.' }),
+
+  agent_resources: resources({ group: agent, help: 'What the agent offers. A resource left out is measured: all cores, 75% of memory, the free disk, ports 31000-32000.' }),
+  sandboxes_max: whole({ group: agent, unit: 'sandboxes', default: 1_000, min: 0, max: 1_000_000, help: 'Sandboxes kept of ended tasks; then the oldest go first.' }),
+  sandbox_days: number({ group: agent, unit: 'days', default: 7, min: 0, max: 3_650, help: 'How long the sandbox of an ended task is kept.' }),
+  executor_cpus: number({ group: agent, unit: 'cpus', default: 0.01, min: 0.01, max: 64, help: "What a task's executor takes beside the task." }),
+  executor_mem_mb: whole({ group: agent, unit: 'MB', default: 32, min: 1, max: 65_536, help: "Memory that a task's executor takes beside the task." }),
+  executor_disk_mb: whole({ group: agent, unit: 'MB', default: 1, min: 0, max: 65_536, help: "Disk that a task's executor takes beside the task." }),
+
+  reconnect_delay_ms: whole({ group: mesos, unit: 'ms', default: 500, min: 1, max: 60_000, help: 'Before the first attempt to subscribe again; doubles with each.' }),
+  reconnect_delay_ms_max: whole({ group: mesos, unit: 'ms', default: 30_000, min: 1, max: 600_000, help: 'The longest time between attempts to subscribe again.' }),
+  heartbeats_missed_max: whole({ group: mesos, unit: 'heartbeats', default: 5, min: 1, max: 100, help: 'Heartbeats missed in a row; then the subscription counts as broken.' }),
+  call_timeout_ms: whole({ group: mesos, unit: 'ms', default: 10_000, min: 100, max: 600_000, help: 'How long a call may go unanswered; then its fate is unknown and is reconciled.' }),
+  record_bytes_max: whole({ group: mesos, unit: 'bytes', default: 67_108_864, min: 65_536, max: 1_073_741_824, help: 'Longest event; a longer one breaks the subscription.' }),
+  failover_timeout_days: number({ group: mesos, unit: 'days', default: 21, min: 0.01, max: 3_650, help: 'How long Mesos keeps our tasks alive without us.' }),
+  reconcile_delay_ms: whole({ group: mesos, unit: 'ms', default: 1_000, min: 10, max: 600_000, help: 'Before a reconciliation that was not fully answered is asked again; doubles with each.' }),
+  reconcile_delay_ms_max: whole({ group: mesos, unit: 'ms', default: 60_000, min: 10, max: 3_600_000, help: 'The longest time between repeated reconciliations.' }),
+  reconcile_period_ms: whole({ group: mesos, unit: 'ms', default: 900_000, min: 1_000, max: 86_400_000, help: 'Between reconciliations of all live tasks when nothing seems wrong.' }),
+  reconcile_batch_max: whole({ group: mesos, unit: 'tasks', default: 1_000, min: 1, max: 100_000, help: 'Tasks in one RECONCILE call; more are asked in further calls.' }),
+
+  offer_hold_ms: whole({ group: placement, unit: 'ms', default: 5_000, min: 0, max: 600_000, help: 'How long an offer that nobody wants is held before it is declined.' }),
+  offers_max: whole({ group: placement, unit: 'offers', default: 20_000, min: 1, max: 1_000_000, help: 'Offers held at once; further ones are declined.' }),
+  refuse_seconds: number({ group: placement, unit: 'seconds', default: 5, min: 0, max: 86_400, help: 'How long Mesos keeps a declined offer from us.' }),
+  placement_batch_max: whole({ group: placement, unit: 'instances', default: 1_000, min: 1, max: 100_000, help: 'Instances placed in one round; more wait for the next.' }),
+  waiting_max: whole({ group: placement, unit: 'instances', default: 500_000, min: 1, max: 10_000_000, help: 'Instances waiting for an offer; further writes that would add some are answered 503.' }),
+
+  retry_delay_ms: whole({ group: instances, unit: 'ms', default: 1_000, min: 0, max: 86_400_000, help: 'Before a failed instance is tried again; doubles with each failure.' }),
+  retry_delay_ms_max: whole({ group: instances, unit: 'ms', default: 60_000, min: 0, max: 86_400_000, help: 'The longest time between retries.' }),
+  flapping_below_ms: whole({ group: instances, unit: 'ms', default: 300_000, min: 0, max: 86_400_000, help: 'A service instance that ends sooner than this after its start is flapping, and is delayed.' }),
+  flapping_delay_ms: whole({ group: instances, unit: 'ms', default: 1_000, min: 0, max: 86_400_000, help: 'Before a flapping instance starts again; doubles each time.' }),
+  flapping_delay_ms_max: whole({ group: instances, unit: 'ms', default: 300_000, min: 0, max: 86_400_000, help: 'The longest delay of a flapping instance.' }),
+  kill_grace_ms: whole({ group: instances, unit: 'ms', default: 3_000, min: 0, max: 3_600_000, help: 'Between SIGTERM and SIGKILL, for a job that does not say.' }),
+  kill_retry_ms: whole({ group: instances, unit: 'ms', default: 5_000, min: 100, max: 3_600_000, help: 'Before a kill that nobody confirmed is asked again; doubles each time.' }),
+  kill_retry_ms_max: whole({ group: instances, unit: 'ms', default: 300_000, min: 100, max: 3_600_000, help: 'The longest time between repeated kills.' }),
+  instances_per_job_max: whole({ group: instances, unit: 'instances', default: 10_000, min: 1, max: 1_000_000, help: 'Instances that one job may ask for; a job asking for more is refused.' }),
+
+  due_batch_max: whole({ group: timetable, unit: 'targets', default: 1_000, min: 1, max: 100_000, help: 'Due targets handed out in one turn; more follow in the next.' }),
+  late_grace_ms: whole({ group: timetable, unit: 'ms', default: 1_000, min: 0, max: 3_600_000, help: 'A target this little late is on time; a later one is for the catch-up policy.' }),
+
+  segments_per_snapshot: whole({ group: journal, unit: 'segments', default: 10_000, min: 10, max: 1_000_000, help: 'Commits between snapshots; more make restoring slower, fewer make more writing.' }),
+  journal_map_mb: whole({ group: journal, unit: 'MB', default: 16_384, min: 16, max: 4_194_304, help: 'Largest size of the journal; when it is reached the scheduler stops and says so.' }),
+  batch_changes_max: whole({ group: journal, unit: 'changes', default: 4_096, min: 1, max: 1_000_000, help: 'Records in one commit; more go into the next.' }),
+  history_days: number({ group: journal, unit: 'days', default: 30, min: 0, max: 36_500, help: 'How long outcomes, finished runs and their attempts are kept.' }),
+  history_per_job: whole({ group: journal, unit: 'rows', default: 10_000, min: 1, max: 100_000_000, help: 'Rows of each kind of history kept for one job; then the oldest go first.' }),
+  audit_days: number({ group: journal, unit: 'days', default: 365, min: 0, max: 36_500, help: 'How long it is kept who did what.' }),
+
+  crash_count_max: whole({ group: supervision, unit: 'crashes', default: 5, min: 0, max: 1_000, help: 'Crashes that the tree of singletons survives within --crash-period-ms; one more ends the program.' }),
+  crash_period_ms: whole({ group: supervision, unit: 'ms', default: 60_000, min: 100, max: 3_600_000, help: 'The window in which crashes are counted.' }),
+};
+
+export type Settings = SettingsOf<typeof settings>;
+export type { Address, AgentResources } from './transport/cli/setting.ts';
+
+/** The settings that hold for these arguments (after the command), variables and settings file, or all that is wrong. */
+export function readSettings(argv: readonly string[], env: Environment, fileText?: string): Result<Settings> {
+  const read = readList(settings, argv, env, fileText);
+  if (!read.ok) return read;
+  const clashes = crossCheck(read.value);
+  return clashes.length > 0 ? bad(...clashes) : read;
+}
+
+/** The settings when nothing is set: for tests and benchmarks. */
+export function defaultSettings(): Settings {
+  return defaultsOf(settings);
+}
+
+/** Which file to read before `readSettings`: one that was named must be there, horae.yaml need not. */
+export function settingsFile(argv: readonly string[], env: Environment): { path: string; required: boolean } {
+  const named = namedFile(settings, argv, env);
+  return named === undefined ? { path: 'horae.yaml', required: false } : { path: named, required: true };
+}
+
+/** Variables that look like settings and are none: worth a warning, no more, since others may own the prefix too. */
+export function unknownVariables(env: Environment): readonly Problem[] {
+  return unknownIn(settings, env);
+}
+
+/** The part of `--help` that lists the settings, by group. */
+export function settingsHelp(width = 100): string {
+  return helpOf(settings, width);
+}
+
+/** What no setting can see alone. A delay that grows must have its start below its end. */
+function crossCheck(read: Settings): readonly Problem[] {
+  const problems: Problem[] = [];
+  const refuse = (place: string, value: unknown, message: string, expected: string) =>
+    problems.push({ place, value, message: `${message}: expected ${expected}`, expected });
+  if (read.tls_cert !== undefined && read.tls_key === undefined)
+    refuse('--tls-cert', read.tls_cert, '--tls-cert is given without --tls-key', 'both, or neither');
+  if (read.tls_key !== undefined && read.tls_cert === undefined)
+    refuse('--tls-key', read.tls_key, '--tls-key is given without --tls-cert', 'both, or neither');
+  if (!isLoopback(read.http.host) && read.credentials === undefined && !read.insecure)
+    refuse(
+      '--http',
+      `${read.http.host}:${read.http.port}`,
+      `--http ${read.http.host}:${read.http.port} listens beyond loopback without credentials, and whoever reaches it could run commands here`,
+      '--credentials FILE, a loopback host such as 127.0.0.1, or --insecure',
+    );
+  const values = new Map<string, unknown>(Object.entries(read));
+  for (const [first, low] of values) {
+    const last = `${first}_max`;
+    const high = values.get(last);
+    if (typeof low === 'number' && typeof high === 'number' && low > high)
+      refuse(
+        flagOf(first),
+        low,
+        `${flagOf(first)} is ${low}, above ${flagOf(last)}, which is ${high}`,
+        `at most ${high}`,
+      );
+  }
+  return problems;
+}
+
+/** Whether only programs of this machine can reach a server that listens on `host`. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}

@@ -1,0 +1,55 @@
+// arguments.ts: what a line typed after `horae` asks for.
+//
+// The first word is a command, the rest belongs to it. Asking for help is possible anywhere, and a slip of the fingers
+// is answered with the command that was probably meant.
+
+import { nearest } from '../../schedules/nearest.ts';
+import { bad, good, type Result } from '../../schedules/problem.ts';
+
+/** Every command, with its line in the help. `takes` tells what follows it. */
+export const commands = {
+  dev: { takes: 'settings', help: 'Run the scheduler and a one-machine Mesos here: REST, console, real processes.' },
+  help: { takes: 'nothing', help: 'Print the commands and every setting.' },
+  version: { takes: 'nothing', help: 'Print the version.' },
+} as const;
+export type Command = keyof typeof commands;
+
+/** `argv` is what remains for the command: for `dev` the flags that `readSettings` reads. */
+export type Request = { readonly command: Command; readonly argv: readonly string[] };
+
+/** Reads `process.argv.slice(2)`. A line without a command asks for help. */
+export function parseArguments(argv: readonly string[]): Result<Request> {
+  const [first, ...rest] = argv;
+  if (first === undefined || asksHelp(argv)) return good({ command: 'help', argv: [] });
+  if (first === '--version' || first === '-v') return good({ command: 'version', argv: [] });
+  const names = Object.keys(commands);
+  const command = names.find((name): name is Command => name === first);
+  if (command === undefined) {
+    const near = nearest(first, names);
+    const hint = near === undefined ? `expected one of ${names.join(', ')}` : `did you mean "${near}"?`;
+    const message = first.startsWith('-')
+      ? `"${first}" stands where a command should: expected it after one, as in: horae dev ${argv.join(' ')}`
+      : `unknown command "${first}": ${hint}`;
+    return bad({ place: first, value: first, message, expected: near ?? names.join(', ') });
+  }
+  if (command !== 'help' && commands[command].takes === 'nothing' && rest.length > 0)
+    return bad({
+      place: rest[0]!,
+      value: rest[0],
+      message: `"${rest[0]}" after "horae ${command}": expected nothing`,
+      expected: 'nothing',
+    });
+  return good({ command, argv: rest });
+}
+
+/** The text of `horae --help`. `settings_help` is the list of settings, which lies outside this folder. */
+export function usage(settings_help: string): string {
+  const width = Math.max(...Object.keys(commands).map(name => name.length));
+  const list = Object.entries(commands).map(([name, { help }]) => `  ${name.padEnd(width)}  ${help}`);
+  return ['Usage: horae COMMAND [SETTINGS]', '', 'Commands:', ...list, '', settings_help].join('\n');
+}
+
+/** `--help` or `-h` as a word of its own; after `--flag=` it would be part of that word. */
+function asksHelp(argv: readonly string[]): boolean {
+  return argv.includes('--help') || argv.includes('-h');
+}

@@ -55,8 +55,11 @@ export class JournalError extends Error {
 }
 
 export interface Journal {
-  /** Takes the writer's place under `epoch` (larger than every one before). Throws JournalError. */
-  open(epoch: number): Promise<void>;
+  /**
+   * Takes the writer's place under `epoch`, which must be larger than every one before, and returns it. Left out, it is
+   * one more than the last: a journal on one machine counts its own lives, in a cluster the election does. Throws JournalError.
+   */
+  open(epoch?: number): Promise<number>;
   /** The state as of the last durable batch. Called once, after `open` and before the first `append`. */
   restore(): Promise<Restored>;
   /**
@@ -65,7 +68,10 @@ export interface Journal {
    * After a rejection the journal is dead: every later call rejects too (fail-stop).
    */
   append(changes: readonly Change[]): Promise<number>;
-  /** Committed records after `position`, in order, then each batch as it commits. */
+  /**
+   * Committed records after `position`, in order and before `follow` returns, then each batch as it commits. Throws a
+   * RangeError when records after `position` have been folded away: whoever asks must start again from the state.
+   */
   follow(position: number, batch: (records: readonly RecordEnvelope[], position: number) => void): () => void;
   /** Folds the state into a snapshot, so that restoring need not read every segment; then drops segments it covers. */
   snapshot(): Promise<void>;
@@ -79,6 +85,17 @@ export type HistoryPage = {
   /** Pass as `before` to get the page after this one; absent at the end. */
   readonly next?: string;
 };
+/** How long rows of a kind are kept. Rows whose keys share their first `group_parts` parts (between `/`) are one group. */
+export type KindRetention = {
+  /** Rows older than this, by the instant of their commit, are dropped; left out = no limit. */
+  readonly age_ms_max?: number;
+  /** Rows kept per group, newest (largest key) first; left out = no limit. */
+  readonly rows_max?: number;
+  /** 3 (left out) = per job, `role/environment/name`; 0 = the whole kind is one group. */
+  readonly group_parts?: number;
+};
+export type Retention = { readonly [kind in HistoryKind]?: KindRetention };
+
 /** Reading what has been. Never blocks the writer. */
 export interface History {
   /** Rows of `kind` whose key begins with `prefix`, newest (largest key) first, below `before` when given. */

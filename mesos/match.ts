@@ -1,0 +1,255 @@
+// match.ts: who goes where.
+//
+// Seat guests in the order in which they came, at tables of which we know the free chairs. Guests of one party (a group:
+// one job's configuration) want the same; when one of them finds no table in the house, the others of that party need not
+// look either, and the next party is not kept waiting by them. Every party that is left standing is told why.
+//
+// Packing is the default: the fullest host that will do, so that whole hosts stay free for large tasks and few ACCEPTs carry
+// many launches. Spreading goes round the hosts instead, emptiest first, one task each, for those who fear a host's death
+// more than fragments.
+
+import { type Constraint, type ConstraintTest, compileConstraint } from './constraints.ts';
+import { fitIndex } from './fit-index.ts';
+import type { Host } from './hosts.ts';
+import type { CommandInfo, Resource } from './protocol.ts';
+import { add, contains, nothing, type Quantities, quantitiesOf, subtract, take, type Wanted } from './resources.ts';
+import { explain, type WhyNot } from './why-not.ts';
+
+/** One task that waits for a host: what Mesos must be told of it, and nothing about jobs. */
+export type LaunchPlan = {
+  readonly task_id: string;
+  readonly name: string;
+  /** Plans of one group have equal requirements: a no for one is a no for all. */
+  readonly group: string;
+  readonly resources: Wanted;
+  /** Names of ports; each gets a number, told to the task as PORT_<name>. */
+  readonly ports: readonly string[];
+  /** What the default executor needs beside the task; undefined: launch without it, as a command task. */
+  readonly executor: Wanted | undefined;
+  readonly constraints: readonly Constraint[];
+  readonly command: CommandInfo;
+  readonly kill_grace_ms: number;
+  readonly labels: Readonly<Record<string, string>>;
+};
+
+/** A plan that has found its host, with the very resources it gets. */
+export type Placement = {
+  readonly plan: LaunchPlan;
+  readonly agent_id: string;
+  readonly hostname: string;
+  /** Every offer of the host: they are accepted together, and what is left over goes back with the ACCEPT's filter. */
+  readonly offer_ids: readonly string[];
+  readonly ports: Readonly<Record<string, number>>;
+  readonly resources: readonly Resource[];
+  readonly executor_resources: readonly Resource[];
+};
+
+export type MatchOptions = {
+  readonly strategy?: 'pack' | 'spread';
+  /** Placements after which a call ends. */
+  readonly placements_max?: number;
+  /** Looks at hosts and at nodes of the fit index after which a call ends: about 20 ns each. */
+  readonly visits_max?: number;
+};
+
+export type Matched = {
+  /** In the order of `waiting`. */
+  readonly placements: readonly Placement[];
+  /** Why groups have plans that were not placed, by group. */
+  readonly why: ReadonlyMap<string, WhyNot>;
+  /** How many of `waiting` were looked at before a limit ended the call; let the rest go first next time. */
+  readonly reached: number;
+};
+
+export const match_defaults = { placements_max: 100_000, visits_max: 5_000_000 } as const;
+
+/** Groups with the same needs and constraints: they share what has been found out. */
+export type Kind = {
+  readonly need: Quantities;
+  readonly task: Quantities;
+  readonly executor: Quantities | undefined;
+  readonly constraints: readonly ConstraintTest[];
+  readonly wanted: readonly Constraint[];
+  /** Per position: 0 not asked yet, 1 satisfies the constraints, 2 does not. */
+  readonly satisfied: Int8Array | undefined;
+  /** Where an EQUALS narrows the choice: the positions that have this value, in order. */
+  readonly candidates: readonly number[] | undefined;
+  /** Packing: no host before this position has room, and free space only shrinks. */
+  from: number;
+  /** No host at all will do. */
+  exhausted: boolean;
+};
+
+/** Gives hosts to as many of the waiting plans as fit, in their order. Commits no host beyond what it has. */
+export function match(
+  hosts: readonly Host[],
+  waiting: readonly LaunchPlan[],
+  {
+    strategy = 'pack',
+    placements_max = match_defaults.placements_max,
+    visits_max = match_defaults.visits_max,
+  }: MatchOptions = {},
+): Matched {
+  const rows = inOrder(hosts, strategy).map(host => ({
+    host,
+    free: host.free,
+    stock: host.stock,
+    offer_ids: host.offers.map(offer => offer.id.value),
+  }));
+  const index = fitIndex(rows);
+  const kinds = kindsOf(rows.map(row => row.host));
+  const placements: Placement[] = [];
+  const unplaced = new Map<string, Kind | 'not-reached'>();
+  let round = 0; // Spreading: where the next plan begins to look.
+  let reached = 0;
+  let looks = 0; // At candidates, beside the index.
+
+  /** The first position in [from, to) with room whose host satisfies the constraints. */
+  const seek = (kind: Kind, from: number, to: number): number => {
+    if (kind.candidates !== undefined) {
+      for (let n = lowerBound(kind.candidates, from); n < kind.candidates.length && kind.candidates[n]! < to; n++) {
+        looks++;
+        const at = kind.candidates[n]!;
+        if (contains(rows[at]!.free, kind.need) && satisfies(kind, at, rows[at]!.host)) return at;
+      }
+      return -1;
+    }
+    for (let at = index.next(kind.need, from, to); at >= 0; at = index.next(kind.need, at + 1, to))
+      if (satisfies(kind, at, rows[at]!.host)) return at;
+    return -1;
+  };
+  const find = (kind: Kind): number => {
+    if (strategy === 'pack') {
+      const at = seek(kind, kind.from, rows.length);
+      if (at >= 0) kind.from = at;
+      return at;
+    }
+    const ahead = seek(kind, round, rows.length);
+    const at = ahead >= 0 ? ahead : seek(kind, 0, round);
+    if (at >= 0) round = (at + 1) % rows.length;
+    return at;
+  };
+
+  for (const plan of waiting) {
+    if (placements.length >= placements_max || index.visits() + looks >= visits_max) break;
+    reached++;
+    const kind = kinds.of(plan);
+    const at = kind.exhausted ? -1 : find(kind);
+    if (at < 0) {
+      kind.exhausted = true;
+      if (!unplaced.has(plan.group)) unplaced.set(plan.group, kind);
+      continue;
+    }
+    const row = rows[at]!;
+    const executor = kind.executor === undefined ? undefined : take(row.stock, kind.executor);
+    const task = take(executor?.stock ?? row.stock, kind.task);
+    row.stock = task.stock;
+    row.free = subtract(row.free, kind.need);
+    index.set(at, row.free);
+    placements.push({
+      plan,
+      agent_id: row.host.agent_id,
+      hostname: row.host.hostname,
+      offer_ids: row.offer_ids,
+      ports: Object.fromEntries(plan.ports.map((name, n) => [name, task.ports[n]!])),
+      resources: task.resources,
+      executor_resources: executor?.resources ?? [],
+    });
+  }
+  for (const { group } of waiting.slice(reached)) if (!unplaced.has(group)) unplaced.set(group, 'not-reached');
+  return { placements, why: explain(rows, unplaced), reached };
+}
+
+/** Packing: fullest first. Spreading: emptiest first. Equals keep their order. */
+function inOrder(hosts: readonly Host[], strategy: 'pack' | 'spread'): readonly Host[] {
+  let cpus_max = 1;
+  let mem_max = 1;
+  for (const { free } of hosts) {
+    cpus_max = Math.max(cpus_max, free.cpus);
+    mem_max = Math.max(mem_max, free.mem);
+  }
+  const sign = strategy === 'pack' ? 1 : -1;
+  const scored = hosts.map(host => ({ host, score: sign * (host.free.cpus / cpus_max + host.free.mem / mem_max) }));
+  return scored.sort((a, b) => a.score - b.score).map(({ host }) => host);
+}
+
+/** The kind of a plan, made once per group and shared by groups that want the same. */
+function kindsOf(hosts: readonly Host[]): { of(plan: LaunchPlan): Kind } {
+  const equals = equalsIndex(hosts);
+  const by_group = new Map<string, Kind>();
+  const by_signature = new Map<string, Kind>();
+  return {
+    of(plan) {
+      const known = by_group.get(plan.group);
+      if (known !== undefined) return known;
+      const task = quantitiesOf(plan.resources, plan.ports.length);
+      const executor = plan.executor === undefined ? undefined : quantitiesOf(plan.executor);
+      const signature = JSON.stringify([task, executor, plan.constraints]);
+      let kind = by_signature.get(signature);
+      if (kind === undefined) {
+        kind = {
+          need: add(task, executor ?? nothing),
+          task,
+          executor,
+          constraints: plan.constraints.map(testOf),
+          wanted: plan.constraints,
+          satisfied: plan.constraints.length > 0 ? new Int8Array(hosts.length) : undefined,
+          candidates: plan.constraints
+            .filter(([, operator]) => operator === 'EQUALS')
+            .map(([attribute, , value]) => equals(attribute, value))
+            .sort((a, b) => a.length - b.length)[0],
+          from: 0,
+          exhausted: false,
+        };
+        by_signature.set(signature, kind);
+      }
+      by_group.set(plan.group, kind);
+      return kind;
+    },
+  };
+}
+
+/** The positions of the hosts that have this text for that attribute, looked up once per attribute. */
+function equalsIndex(hosts: readonly Host[]): (attribute: string, value: string) => readonly number[] {
+  const by_attribute = new Map<string, Map<string, number[]>>();
+  return (attribute, value) => {
+    let by_value = by_attribute.get(attribute);
+    if (by_value === undefined) {
+      by_value = new Map();
+      for (const [position, host] of hosts.entries())
+        for (const { text } of host.attributes.get(attribute) ?? []) {
+          if (text === undefined) continue;
+          const positions = by_value.get(text.value);
+          if (positions === undefined) by_value.set(text.value, [position]);
+          else if (positions.at(-1) !== position) positions.push(position);
+        }
+      by_attribute.set(attribute, by_value);
+    }
+    return by_value.get(value) ?? [];
+  };
+}
+
+/** Where in an ascending list the first number not below `from` stands. */
+function lowerBound(list: readonly number[], from: number): number {
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (list[middle]! < from) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** A constraint that cannot be read should have been refused with its job; here it is one that no host satisfies. */
+function testOf(constraint: Constraint): ConstraintTest {
+  const compiled = compileConstraint(constraint);
+  return compiled.ok ? compiled.value : () => false;
+}
+
+function satisfies(kind: Kind, position: number, host: Host): boolean {
+  if (kind.satisfied === undefined) return true;
+  if (kind.satisfied[position] === 0)
+    kind.satisfied[position] = kind.constraints.every(test => test(host.attributes)) ? 1 : 2;
+  return kind.satisfied[position] === 1;
+}

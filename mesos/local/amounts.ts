@@ -1,0 +1,165 @@
+// amounts.ts: how much of everything an agent has, lends and takes back.
+//
+// A purse with one compartment per kind of coin. Scalars are counted in thousandths, as Mesos counts them, so that a
+// thousand additions leave no dust behind; ranges are kept sorted, apart and never touching. Roles and reservations have
+// no place here: this Mesos has one machine to lend and lends all of it to whoever asks.
+
+import type { Range, Resource } from '../protocol.ts';
+
+/** Thousandths of a scalar, or ranges in ascending order. */
+type Quantity = number | readonly Range[];
+/** By resource name, in the order in which they were told. No entry is empty. */
+export type Amount = ReadonlyMap<string, Quantity>;
+
+export const nothing: Amount = new Map();
+
+/** Reads resources as they stand in JSON. Sets and what is malformed come back as a sentence. */
+export function amountOf(
+  resources: readonly Resource[],
+): { ok: true; amount: Amount } | { ok: false; message: string } {
+  const amount = new Map<string, Quantity>();
+  for (const resource of resources) {
+    const { name } = resource;
+    const before = amount.get(name);
+    if (resource.type === 'SCALAR' && resource.scalar !== undefined && typeof before !== 'object') {
+      const thousandths = Math.round(resource.scalar.value * 1000);
+      if (!(thousandths > 0))
+        return {
+          ok: false,
+          message: `Resource '${name}(allocated: ${roleOf(resource)}):${thousandths / 1000}' is invalid: Invalid scalar resource: value <= 0`,
+        };
+      amount.set(name, (before ?? 0) + thousandths);
+    } else if (resource.type === 'RANGES' && resource.ranges !== undefined && typeof before !== 'number') {
+      const range = resource.ranges.range;
+      const wrong = range.find(({ begin, end }) => !(Number.isInteger(begin) && Number.isInteger(end) && begin <= end));
+      if (wrong !== undefined || range.length === 0)
+        return {
+          ok: false,
+          message: `Resource '${name}(allocated: ${roleOf(resource)}):${textOfRanges(range)}' is invalid: Invalid ranges resource: ${range.length === 0 ? 'no ranges' : 'begin > end'}`,
+        };
+      amount.set(name, unionOf([...(before ?? []), ...range]));
+    } else
+      return {
+        ok: false,
+        message: `Resource '${name}' is invalid: expected a SCALAR or RANGES, and its value with it`,
+      };
+  }
+  return { ok: true, amount };
+}
+
+const roleOf = (resource: Resource) => resource.allocation_info?.role ?? resource.role ?? '*';
+
+export function add(one: Amount, other: Amount): Amount {
+  if (one.size === 0) return other;
+  const sum = new Map(one);
+  for (const [name, quantity] of other) {
+    const before = sum.get(name);
+    if (before === undefined) sum.set(name, quantity);
+    else if (typeof before === 'number' && typeof quantity === 'number') sum.set(name, before + quantity);
+    else if (typeof before === 'object' && typeof quantity === 'object')
+      sum.set(name, unionOf([...before, ...quantity]));
+    else throw new Error(`resource ${name} is a scalar in one place and ranges in another`);
+  }
+  return sum;
+}
+
+/** What is left of `one` without `other`, which it must contain. */
+export function subtract(one: Amount, other: Amount): Amount {
+  const left = new Map(one);
+  for (const [name, quantity] of other) {
+    const before = left.get(name);
+    if (typeof before === 'number' && typeof quantity === 'number' && before >= quantity) {
+      if (before === quantity) left.delete(name);
+      else left.set(name, before - quantity);
+    } else if (typeof before === 'object' && typeof quantity === 'object' && covers(before, quantity)) {
+      const ranges = without(before, quantity);
+      if (ranges.length === 0) left.delete(name);
+      else left.set(name, ranges);
+    } else throw new Error(`cannot take ${textOf(other)} out of ${textOf(one)}: ${name} does not suffice`);
+  }
+  return left;
+}
+
+/** What is left of `one` without as much of `other` as there is. */
+export function leftOf(one: Amount, other: Amount): Amount {
+  const left = new Map<string, Quantity>();
+  for (const [name, quantity] of one) {
+    const taken = other.get(name);
+    if (typeof quantity === 'number') {
+      if (quantity > (typeof taken === 'number' ? taken : 0))
+        left.set(name, quantity - (typeof taken === 'number' ? taken : 0));
+    } else {
+      const ranges = without(quantity, typeof taken === 'object' ? taken : []);
+      if (ranges.length > 0) left.set(name, ranges);
+    }
+  }
+  return left;
+}
+
+export function contains(one: Amount, other: Amount): boolean {
+  for (const [name, quantity] of other) {
+    const before = one.get(name);
+    if (typeof before === 'number' && typeof quantity === 'number') {
+      if (before < quantity) return false;
+    } else if (typeof before === 'object' && typeof quantity === 'object') {
+      if (!covers(before, quantity)) return false;
+    } else return false;
+  }
+  return true;
+}
+
+/** The thousandths of a scalar; 0 when there are none. */
+export function thousandthsOf(amount: Amount, name: string): number {
+  const quantity = amount.get(name);
+  return typeof quantity === 'number' ? quantity : 0;
+}
+
+export function resourcesOf(amount: Amount, role: string): Resource[] {
+  const resources: Resource[] = [];
+  for (const [name, quantity] of amount) {
+    const lent = { role: '*', allocation_info: { role } };
+    resources.push(
+      typeof quantity === 'number'
+        ? { name, type: 'SCALAR', scalar: { value: quantity / 1000 }, ...lent }
+        : { name, type: 'RANGES', ranges: { range: quantity }, ...lent },
+    );
+  }
+  return resources;
+}
+
+/** As Mesos prints it in its refusals: `cpus(allocated: *):0.1; ports(allocated: *):[80-80]`. */
+export function textOf(amount: Amount, role = '*'): string {
+  const parts = [...amount].map(
+    ([name, quantity]) =>
+      `${name}(allocated: ${role}):${typeof quantity === 'number' ? quantity / 1000 : textOfRanges(quantity)}`,
+  );
+  return parts.length === 0 ? '{}' : parts.join('; ');
+}
+
+const textOfRanges = (ranges: readonly Range[]) => `[${ranges.map(({ begin, end }) => `${begin}-${end}`).join(', ')}]`;
+
+function unionOf(ranges: readonly Range[]): readonly Range[] {
+  const union: { begin: number; end: number }[] = [];
+  for (const { begin, end } of [...ranges].sort((a, b) => a.begin - b.begin)) {
+    const last = union.at(-1);
+    if (last !== undefined && begin <= last.end + 1) last.end = Math.max(last.end, end);
+    else union.push({ begin, end });
+  }
+  return union;
+}
+
+const covers = (ranges: readonly Range[], wanted: readonly Range[]) =>
+  wanted.every(({ begin, end }) => ranges.some(range => range.begin <= begin && end <= range.end));
+
+function without(ranges: readonly Range[], taken: readonly Range[]): readonly Range[] {
+  let left = [...ranges];
+  for (const { begin, end } of taken)
+    left = left.flatMap(range => {
+      if (range.end < begin || end < range.begin) return [range];
+      const pieces: Range[] = [];
+      if (range.begin < begin) pieces.push({ begin: range.begin, end: begin - 1 });
+      if (end < range.end) pieces.push({ begin: end + 1, end: range.end });
+      return pieces;
+    });
+  return left;
+}

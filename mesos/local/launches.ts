@@ -1,0 +1,264 @@
+// launches.ts: an ACCEPT, from the offers it spends to the orders that agents get.
+//
+// Each task is looked at alone, in the order given, against what is left of the offers: one bad task is told so in
+// Mesos's words and the others go on. A group stands or falls together. What nobody used goes back, refused for a while.
+
+import type { Call, ExecutorInfo, HealthCheck, TaskInfo } from '../protocol.ts';
+import { refuse } from './allocation.ts';
+import { type Amount, add, amountOf, contains, nothing, subtract, textOf, thousandthsOf } from './amounts.ts';
+import {
+  type Agent,
+  type Executor,
+  type Framework,
+  keyOf,
+  order,
+  release,
+  sayStatus,
+  stateFor,
+  type Task,
+  type Turn,
+  withdraw,
+} from './master-state.ts';
+import type { Launch } from './messages.ts';
+
+type Accept = Extract<Call, { type: 'ACCEPT' }>['accept'];
+type LaunchGroup = Extract<Accept['operations'][number], { type: 'LAUNCH_GROUP' }>['launch_group'];
+
+/** The pool that an ACCEPT spends: the sum of its offers, all of one agent. */
+type Pool = { readonly agent: Agent; readonly role: string; left: Amount };
+
+export function accept(turn: Turn, framework: Framework, accept: Accept): void {
+  const gathered = gather(turn, framework, accept);
+  if (!gathered.ok) {
+    for (const task of accept.operations.flatMap(tasksOf))
+      sayStatus(turn, framework, {
+        task_id: task.task_id,
+        state: stateFor(framework, 'TASK_DROPPED'),
+        message: `Task launched with invalid offers: ${gathered.message}`,
+        reason: 'REASON_INVALID_OFFERS',
+        agent_id: task.agent_id,
+      });
+    return;
+  }
+  const { pool } = gathered;
+  for (const operation of accept.operations)
+    if (operation.type === 'LAUNCH') launch(turn, framework, pool, operation.launch.task_infos);
+    else if (operation.type === 'LAUNCH_GROUP') launchGroup(turn, framework, pool, operation.launch_group);
+  // Operations of other types are for reservations and volumes, which this agent does not lend: nothing comes of them.
+  refuse(turn, framework, pool.role, pool.agent, pool.left, accept.filters);
+}
+
+function tasksOf(operation: Accept['operations'][number]): readonly TaskInfo[] {
+  if (operation.type === 'LAUNCH') return operation.launch.task_infos;
+  if (operation.type === 'LAUNCH_GROUP') return operation.launch_group.task_group.tasks;
+  return [];
+}
+
+/** Takes every offer named off the table. When one of them is not right none is spent, and all go back. */
+function gather(
+  turn: Turn,
+  framework: Framework,
+  { offer_ids }: Accept,
+): { ok: true; pool: Pool } | { ok: false; message: string } {
+  let pool: Pool | undefined;
+  let message = offer_ids.length === 0 ? 'No offers specified' : undefined;
+  const back: { agent: Agent; amount: Amount }[] = [];
+  for (const { value } of offer_ids) {
+    const offer = turn.master.offers.get(value);
+    if (offer?.framework !== framework) {
+      message ??= `Offer ${value} is no longer valid`;
+      continue;
+    }
+    back.push({ agent: offer.agent, amount: withdraw(turn, offer) });
+    if (pool === undefined) pool = { agent: offer.agent, role: offer.role, left: offer.amount };
+    else if (pool.agent !== offer.agent)
+      message ??=
+        'Aggregated offers must belong to one single agent. ' +
+        `Offer ${value} uses agent ${offer.agent.info.id} and agent ${pool.agent.info.id}`;
+    else if (pool.role !== offer.role)
+      message ??=
+        'Aggregated offers must be allocated to the same role. ' +
+        `Offer ${value} uses role '${offer.role}' but another is being used for '${pool.role}'`;
+    else pool.left = add(pool.left, offer.amount);
+  }
+  if (message === undefined && pool !== undefined) return { ok: true, pool };
+  for (const { agent, amount } of back) release(turn, agent, amount);
+  return { ok: false, message: message ?? 'No offers specified' };
+}
+
+function launch(turn: Turn, framework: Framework, pool: Pool, tasks: readonly TaskInfo[]): void {
+  const launches: Launch[] = [];
+  for (const task of tasks) {
+    const amount = amountOf(task.resources);
+    const message =
+      wrongWith(framework, pool.agent, task) ??
+      wrongCommand(task) ??
+      (amount.ok
+        ? contains(pool.left, amount.amount)
+          ? undefined
+          : `Total resources ${textOf(amount.amount, pool.role)} required by task and its executor ` +
+            `is more than available ${textOf(pool.left, pool.role)}`
+        : amount.message);
+    if (message !== undefined || !amount.ok) {
+      refuseTask(turn, framework, task, 'REASON_TASK_INVALID', message ?? '');
+      continue;
+    }
+    pool.left = subtract(pool.left, amount.amount);
+    enter(framework, pool.agent, task, amount.amount, task.task_id.value, undefined);
+    launches.push({ task, executor_id: task.task_id.value });
+  }
+  if (launches.length > 0) order(turn, pool.agent, { type: 'launch', framework_id: framework.id, launches });
+}
+
+function launchGroup(turn: Turn, framework: Framework, pool: Pool, { executor, task_group }: LaunchGroup): void {
+  const { tasks } = task_group;
+  const amounts: Amount[] = [];
+  let total: Amount = nothing;
+  const running = pool.agent.executors.get(keyOf(framework.id, executor.executor_id.value));
+  const own = amountOf(executor.resources ?? []);
+  let message = wrongExecutor(executor, running);
+  if (message === undefined && !own.ok) message = own.message;
+  const own_amount = own.ok ? own.amount : nothing;
+  if (message === undefined && running === undefined) {
+    for (const name of ['cpus', 'mem', 'disk'])
+      if (thousandthsOf(own_amount, name) === 0) message ??= `Executor uses no ${name}`;
+    total = own_amount;
+  }
+  const ids = new Set<string>();
+  for (const task of tasks) {
+    const amount = amountOf(task.resources);
+    message ??= wrongWith(framework, pool.agent, task) ?? wrongInGroup(task, ids);
+    ids.add(task.task_id.value);
+    if (!amount.ok) message ??= amount.message;
+    else {
+      amounts.push(amount.amount);
+      total = add(total, amount.amount);
+    }
+  }
+  if (message === undefined && tasks.length === 0) return;
+  if (message === undefined && !contains(pool.left, total))
+    message =
+      `Total resources ${textOf(total, pool.role)} required by task group and its executor ` +
+      `are more than available ${textOf(pool.left, pool.role)}`;
+  if (message !== undefined) {
+    for (const task of tasks) refuseTask(turn, framework, task, 'REASON_TASK_GROUP_INVALID', message);
+    return;
+  }
+  pool.left = subtract(pool.left, total);
+  const holder = running ?? holderOf(pool.agent, framework, executor, own_amount);
+  const launches = tasks.map((task, index): Launch => {
+    enter(framework, pool.agent, task, amounts[index]!, holder.id, holder);
+    return { task, executor_id: holder.id, executor };
+  });
+  order(turn, pool.agent, { type: 'launch', framework_id: framework.id, launches });
+}
+
+/** Writes an executor into the agent's book; a returning agent's tasks bring theirs back by the same door. */
+export function holderOf(agent: Agent, framework: Framework, info: ExecutorInfo, amount: Amount): Executor {
+  const key = keyOf(framework.id, info.executor_id.value);
+  const known = agent.executors.get(key);
+  if (known !== undefined) return known;
+  const executor = { id: info.executor_id.value, framework, amount, told: told(info), tasks: new Set<Task>() };
+  agent.executors.set(key, executor);
+  return executor;
+}
+
+const told = ({ framework_id: _, ...info }: ExecutorInfo) => JSON.stringify(info);
+
+/** Writes a task into the books of its framework, its agent and its executor. */
+export function enter(
+  framework: Framework,
+  agent: Agent,
+  info: Pick<TaskInfo, 'task_id'>,
+  amount: Amount,
+  executor_id: string,
+  executor: Executor | undefined,
+): Task {
+  const task: Task = {
+    id: info.task_id.value,
+    framework,
+    agent,
+    amount,
+    executor_id,
+    executor,
+    acknowledged: 'TASK_STAGING',
+    pending: [],
+    sent: 0,
+    ended: false,
+  };
+  framework.tasks.set(task.id, task);
+  agent.tasks.set(keyOf(framework.id, task.id), task);
+  executor?.tasks.add(task);
+  return task;
+}
+
+function refuseTask(turn: Turn, framework: Framework, task: TaskInfo, reason: string, message: string): void {
+  const { task_id, agent_id } = task;
+  sayStatus(turn, framework, { task_id, state: 'TASK_ERROR', message, reason, agent_id });
+}
+
+// --- what can be wrong with a task, in Mesos's words -------------------------------------------------------------
+
+function wrongWith(framework: Framework, agent: Agent, task: TaskInfo): string | undefined {
+  const id = task.task_id.value;
+  if (id === '') return 'ID must not be empty';
+  if (id === '.' || id === '..') return `'${id}' is disallowed`;
+  if (new TextEncoder().encode(id).length > 255) return `'${id}' is too long: ID must not be greater than 255 bytes`;
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are exactly what must not be in an id.
+  if (/[/\\\x00-\x1f\x7f]/.test(id)) return `'${id}' contains invalid characters`;
+  if (framework.tasks.has(id)) return `Task has duplicate ID: ${id}`;
+  if (task.agent_id.value !== agent.info.id)
+    return `Task uses invalid agent ${task.agent_id.value} while agent ${agent.info.id} is expected`;
+  if ((task.kill_policy?.grace_period?.nanoseconds ?? 0) < 0)
+    return "Task uses invalid kill policy: Task's 'kill_policy.grace_period' must be non-negative";
+  if ((task.max_completion_time?.nanoseconds ?? 0) < 0) return "Task's `max_completion_time` must be non-negative";
+  const health = task.health_check === undefined ? undefined : wrongHealthCheck(task.health_check);
+  if (health !== undefined) return `Task uses invalid health check: ${health}`;
+  if (task.resources.length === 0) return 'Task uses no resources';
+  return undefined;
+}
+
+function wrongHealthCheck(check: HealthCheck): string | undefined {
+  for (const [type, field] of [
+    ['COMMAND', 'command'],
+    ['HTTP', 'http'],
+    ['TCP', 'tcp'],
+  ] as const)
+    if (check.type === type && check[field] === undefined)
+      return `Expecting '${field}' to be set for ${type} health check`;
+  return undefined;
+}
+
+function wrongCommand(task: TaskInfo): string | undefined {
+  if ((task.command === undefined) === (task.executor === undefined))
+    return 'Task should have at least one (but not both) of CommandInfo or ExecutorInfo present';
+  if (task.executor !== undefined) return 'Task uses an executor of its own, which this agent does not run';
+  return wrongCommandInfo(task);
+}
+
+function wrongCommandInfo({ command }: TaskInfo): string | undefined {
+  if (command?.value === undefined) return 'Task uses a command without a value';
+  const nul = [command.value, ...(command.arguments ?? [])].find(text => text.includes('\0'));
+  if (nul !== undefined) return 'Task uses a command with a NUL character in it';
+  for (const { name, value } of command.environment?.variables ?? [])
+    if (name === '' || /[=\0]/.test(name) || value.includes('\0'))
+      return `Task uses an invalid environment variable '${name}'`;
+  return undefined;
+}
+
+function wrongInGroup(task: TaskInfo, ids: ReadonlySet<string>): string | undefined {
+  if (ids.has(task.task_id.value)) return `Task has duplicate ID: ${task.task_id.value}`;
+  if (task.executor !== undefined) return "'TaskInfo.executor' must not be set";
+  if (task.command === undefined) return 'Task should have CommandInfo present';
+  return wrongCommandInfo(task);
+}
+
+function wrongExecutor(executor: ExecutorInfo, running: Executor | undefined): string | undefined {
+  const id = executor.executor_id.value;
+  if (id === '' || id === '.' || id === '..' || id.includes('/')) return `'${id}' is not a valid executor id`;
+  if (executor.type !== 'DEFAULT') return "'ExecutorInfo.type' must be DEFAULT for the task group of this agent";
+  if (executor.command !== undefined) return "'ExecutorInfo.command' must not be set for 'DEFAULT' executor";
+  if (running !== undefined && running.told !== told(executor))
+    return 'ExecutorInfo is not compatible with existing ExecutorInfo with same ExecutorID.';
+  return undefined;
+}

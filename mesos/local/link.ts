@@ -1,0 +1,123 @@
+// link.ts: the way to a master that lives in the same process: no bytes, no sockets, the same conversation.
+//
+// Everything that would cross a wire crosses one `defer` instead: a call on its way there, its answer and the events on
+// their way back. Whoever owns `defer` decides when and in which order things arrive: the event loop in a benchmark, a
+// seeded queue in a simulation, which may also cut the wire at any such moment.
+
+import type { Call, CallAnswer, Event, LinkEnd, LinkListener, MesosLink, Subscribe } from '../protocol.ts';
+import type { MasterHost } from './host.ts';
+
+/** Runs something later, never at once. */
+export type Defer = (work: () => void) => void;
+
+export interface LocalLink extends MesosLink {
+  /** Breaks the connection: the master sees it close, the framework its end, and calls under way their unknown fate. */
+  cut(why?: LinkEnd): void;
+}
+
+type Subscription = {
+  readonly listener: LinkListener;
+  readonly stream: string;
+  /** From the request or from SUBSCRIBED; calls need it. */
+  framework_id: string | undefined;
+  /** Events that have left the master and not arrived yet. */
+  readonly under_way: Event[];
+  /** Answers not yet given. */
+  readonly calls: Set<(answer: CallAnswer) => void>;
+  /** Set once it is over for either side. */
+  over: boolean;
+};
+
+export function localLink(host: MasterHost, defer: Defer, streamId: () => string): LocalLink {
+  let present: Subscription | undefined;
+
+  /** Ends a subscription on our side; `told` when the listener is to hear of it. */
+  const end = (subscription: Subscription, told: LinkEnd | undefined) => {
+    if (subscription.over) return;
+    subscription.over = true;
+    if (present === subscription) present = undefined;
+    for (const answer of subscription.calls)
+      answer({
+        type: 'unknown',
+        message: `the subscription ended before an answer came: ${told?.message ?? 'closed'}`,
+      });
+    subscription.calls.clear();
+    if (told !== undefined) subscription.listener.ended(told);
+  };
+
+  const deliver = (subscription: Subscription) => {
+    if (subscription.over || subscription.under_way.length === 0) return;
+    const events = subscription.under_way.splice(0);
+    for (const event of events)
+      if (event.type === 'SUBSCRIBED') subscription.framework_id = event.subscribed.framework_id.value;
+    subscription.listener.events(events);
+  };
+
+  const open = (request: Subscribe, subscription: Subscription) => {
+    if (subscription.over) return;
+    const { stream } = subscription;
+    const events = (events: readonly Event[]) => {
+      if (subscription.under_way.length === 0) defer(() => deliver(subscription));
+      for (const event of events) subscription.under_way.push(event);
+    };
+    const closed = () =>
+      defer(() => {
+        deliver(subscription);
+        end(subscription, { why: 'closed', message: 'the master ended the stream' });
+      });
+    host.subscribe({ id: stream, events, closed }, request, ({ status, text }) => {
+      if (status !== 200) defer(() => end(subscription, { why: 'refused', status, message: text }));
+    });
+  };
+
+  const hangUp = (told: LinkEnd | undefined) => {
+    const subscription = present;
+    if (subscription === undefined) return;
+    end(subscription, told);
+    defer(() => host.streamClosed(subscription.stream));
+  };
+
+  return {
+    subscribe(request, listener) {
+      hangUp(undefined);
+      const subscription: Subscription = {
+        listener,
+        stream: streamId(),
+        framework_id: request.framework_id?.value,
+        under_way: [],
+        calls: new Set(),
+        over: false,
+      };
+      present = subscription;
+      defer(() => open(request, subscription));
+    },
+
+    call(call: Call): Promise<CallAnswer> {
+      const subscription = present;
+      const framework_id = subscription?.framework_id;
+      if (subscription === undefined || framework_id === undefined)
+        return Promise.resolve({ type: 'unsent', message: `no subscription to send ${call.type} on` });
+      return new Promise(resolve => {
+        subscription.calls.add(resolve);
+        defer(() => {
+          if (subscription.over) return; // Cut on the way there: the caller has been told that nobody knows.
+          host.call(subscription.stream, { ...call, framework_id: { value: framework_id } }, ({ status, text }) =>
+            defer(() => {
+              if (!subscription.calls.delete(resolve)) return;
+              resolve(
+                status === 202 || status === 200 ? { type: 'accepted' } : { type: 'refused', status, message: text },
+              );
+            }),
+          );
+        });
+      });
+    },
+
+    cut: (why = { why: 'closed', message: 'the connection was cut' }) => hangUp(why),
+
+    close() {
+      hangUp(undefined);
+      return new Promise(resolve => defer(resolve));
+    },
+  };
+}

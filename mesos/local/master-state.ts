@@ -1,0 +1,249 @@
+// master-state.ts: what the master knows, and the few moves that keep its books straight.
+//
+// Three ledgers: frameworks, agents, and offers between them; tasks hang on both their framework and their agent. Every
+// thousandth of a cpu is in exactly one place: free on its agent, on offer to a framework, held by a task or its executor.
+
+import type { Instant } from '../../schedules/clock.ts';
+import type { Event, FrameworkInfo, TaskState, TaskStatus } from '../protocol.ts';
+import { Alarms } from './alarms.ts';
+import { type Amount, add, contains, leftOf, nothing, subtract } from './amounts.ts';
+import type { AgentInfo, AgentOrder, MasterOutput } from './messages.ts';
+
+export type MasterOptions = {
+  /** Stands at the front of every id this master gives. Must differ from that of every master before it. */
+  readonly ids_prefix: string;
+  readonly hostname: string;
+  readonly port: number;
+  readonly heartbeat_ms: number;
+  /** How long freed resources are gathered before they are offered: 0 means until the next turn. */
+  readonly allocation_interval_ms: number;
+  /** How long an agent may be away before its tasks are declared unreachable. */
+  readonly agent_timeout_ms: number;
+  /** The pause before an unacknowledged update is sent again; doubled each time up to the maximum. */
+  readonly resend_ms: number;
+  readonly resend_ms_max: number;
+  /** Removed frameworks that are remembered and refused. */
+  readonly removed_frameworks_max: number;
+};
+
+export const master_defaults = {
+  hostname: '127.0.0.1',
+  port: 0,
+  heartbeat_ms: 15_000,
+  allocation_interval_ms: 0,
+  agent_timeout_ms: 75_000,
+  resend_ms: 10_000,
+  resend_ms_max: 600_000,
+  removed_frameworks_max: 50,
+} as const;
+
+export type Framework = {
+  readonly id: string;
+  /** Absent while the framework is known only from the tasks that a returning agent told of. */
+  info: FrameworkInfo | undefined;
+  roles: readonly string[];
+  partition_aware: boolean;
+  wants_killing: boolean;
+  /** The present subscription; undefined while nobody is subscribed. */
+  stream: string | undefined;
+  /** Counts subscriptions, so that an alarm of an earlier one is known. */
+  subscription: number;
+  readonly suppressed: Set<string>;
+  /** By `role agent`: what this framework does not want to see, or less of it, until then. */
+  readonly filters: Map<string, Filter>;
+  readonly offers: Set<HeldOffer>;
+  readonly tasks: Map<string, Task>;
+};
+export type Filter = { readonly until: Instant; readonly amount: Amount };
+
+export type Agent = {
+  info: AgentInfo;
+  total: Amount;
+  free: Amount;
+  /** Came back with less than its tasks hold: what they give back may not all be free again. */
+  overdrawn: boolean;
+  readonly offers: Set<HeldOffer>;
+  /** By framework and task id, also those of frameworks that were removed and still run here. */
+  readonly tasks: Map<string, Task>;
+  /** By framework and executor id. */
+  readonly executors: Map<string, Executor>;
+  status: 'connected' | 'gone' | 'unreachable';
+  /** Counts comings and goings, so that an alarm of an earlier absence is known. */
+  absence: number;
+  unreachable_at: Instant;
+  /** Kills that wait for a gone agent to come back. */
+  held_orders: AgentOrder[];
+};
+
+/** The executor of a group of tasks: holds its own resources until the last of them has ended. */
+export type Executor = {
+  readonly id: string;
+  readonly framework: Framework;
+  readonly amount: Amount;
+  /** As told at launch: a second group may join only when it says the same. */
+  readonly told: string;
+  readonly tasks: Set<Task>;
+};
+
+export type Task = {
+  readonly id: string;
+  readonly framework: Framework;
+  readonly agent: Agent;
+  readonly amount: Amount;
+  readonly executor_id: string;
+  readonly executor: Executor | undefined;
+  /** The state last acknowledged by the framework. */
+  acknowledged: TaskState;
+  /** Updates on their way, oldest first: the first is sent again until acknowledged, the others wait behind it. */
+  pending: TaskStatus[];
+  /** How often the first of them has been sent. */
+  sent: number;
+  /** Whether its last update has come: its resources are free, only the framework may still have to hear of it. */
+  ended: boolean;
+};
+
+export type HeldOffer = {
+  readonly id: string;
+  readonly framework: Framework;
+  readonly agent: Agent;
+  readonly role: string;
+  readonly amount: Amount;
+};
+
+type MasterAlarm =
+  | { readonly type: 'allocate' }
+  | { readonly type: 'heartbeat' | 'failover'; readonly framework: Framework; readonly subscription: number }
+  | {
+      readonly type: 'filter';
+      readonly framework: Framework;
+      readonly key: string;
+      readonly filter: Filter;
+      readonly agent: Agent;
+    }
+  | { readonly type: 'resend'; readonly task: Task; readonly uuid: string | undefined; readonly sent: number }
+  | { readonly type: 'agent-timeout'; readonly agent: Agent; readonly absence: number };
+
+export type Master = {
+  readonly options: MasterOptions;
+  readonly frameworks: Map<string, Framework>;
+  readonly streams: Map<string, Framework>;
+  /** Ids of frameworks that were torn down, oldest first. */
+  readonly removed: Set<string>;
+  readonly agents: Map<string, Agent>;
+  readonly offers: Map<string, HeldOffer>;
+  /** Agents with something to lend that nobody has been asked about since it changed. */
+  readonly dirty: Set<Agent>;
+  /** Agents with something to lend. */
+  readonly spare: Set<Agent>;
+  readonly alarms: Alarms<MasterAlarm>;
+  allocation_armed: boolean;
+  /** The wake last asked for. */
+  wake_at: Instant | undefined;
+  next_framework: number;
+  next_offer: number;
+};
+
+export function createMaster(options: Partial<MasterOptions> & { ids_prefix: string }): Master {
+  return {
+    options: { ...master_defaults, ...options },
+    frameworks: new Map(),
+    streams: new Map(),
+    removed: new Set(),
+    agents: new Map(),
+    offers: new Map(),
+    dirty: new Set(),
+    spare: new Set(),
+    alarms: new Alarms(),
+    allocation_armed: false,
+    wake_at: undefined,
+    next_framework: 0,
+    next_offer: 0,
+  };
+}
+
+/** One input on its way through: the master, the instant, and what has come of it so far. */
+export type Turn = {
+  readonly master: Master;
+  readonly now: Instant;
+  readonly outputs: MasterOutput[];
+  /** The event lists of this turn, by stream: one turn says everything to a stream in one breath. */
+  readonly said: Map<string, Event[]>;
+};
+
+/** Says something to a framework; nobody hears it when it is not subscribed. */
+export function say(turn: Turn, framework: Framework, event: Event): void {
+  if (framework.stream === undefined) return;
+  const said = turn.said.get(framework.stream);
+  if (said !== undefined) {
+    said.push(event);
+    return;
+  }
+  const events = [event];
+  turn.said.set(framework.stream, events);
+  turn.outputs.push({ type: 'events', stream: framework.stream, events });
+}
+
+/** A status that the master makes up itself: no uuid, nothing to acknowledge. */
+export function sayStatus(turn: Turn, framework: Framework, status: Omit<TaskStatus, 'source' | 'timestamp'>): void {
+  say(turn, framework, {
+    type: 'UPDATE',
+    update: { status: { ...status, source: 'SOURCE_MASTER', timestamp: turn.now / 1000 } },
+  });
+}
+
+/** Closes a stream after what has been said to it. */
+export function closeStream(turn: Turn, framework: Framework): void {
+  if (framework.stream === undefined) return;
+  turn.master.streams.delete(framework.stream);
+  turn.said.delete(framework.stream);
+  turn.outputs.push({ type: 'close', stream: framework.stream });
+  framework.stream = undefined;
+}
+
+/** Frameworks of before partition awareness know one word for all of these. */
+export const stateFor = (framework: Framework, state: TaskState): TaskState =>
+  framework.partition_aware ? state : 'TASK_LOST';
+
+export const order = (turn: Turn, agent: Agent, order: AgentOrder): void => {
+  if (agent.status === 'connected') turn.outputs.push({ type: 'order', agent: agent.info.id, order });
+  else agent.held_orders.push(order);
+};
+
+/** Gives resources back to an agent; they are offered with the next allocation. */
+export function release(turn: Turn, agent: Agent, amount: Amount): void {
+  if (amount.size === 0) return;
+  agent.free = agent.overdrawn ? freeOf(agent) : add(agent.free, amount);
+  turn.master.spare.add(agent);
+  wantAllocation(turn, agent);
+}
+
+export function wantAllocation(turn: Turn, agent: Agent): void {
+  const { master } = turn;
+  master.dirty.add(agent);
+  if (master.allocation_armed) return;
+  master.allocation_armed = true;
+  master.alarms.set(turn.now + master.options.allocation_interval_ms, { type: 'allocate' });
+}
+
+/** Takes an offer off the table. Its resources go back to the agent unless somebody takes them: the caller decides. */
+export function withdraw(turn: Turn, offer: HeldOffer): Amount {
+  turn.master.offers.delete(offer.id);
+  offer.framework.offers.delete(offer);
+  offer.agent.offers.delete(offer);
+  return offer.amount;
+}
+
+/** What an agent can lend beside what is held and on offer. */
+export function freeOf(agent: Agent): Amount {
+  let used: Amount = nothing;
+  for (const task of agent.tasks.values()) if (!task.ended) used = add(used, task.amount);
+  for (const executor of agent.executors.values()) used = add(used, executor.amount);
+  for (const offer of agent.offers) used = add(used, offer.amount);
+  agent.overdrawn = !contains(agent.total, used);
+  return agent.overdrawn ? leftOf(agent.total, used) : subtract(agent.total, used);
+}
+
+export const keyOf = (framework_id: string, id: string): string => `${framework_id} ${id}`;
+
+/** What the framework has been told of a task, or is being told: never more than that. */
+export const toldState = (task: Task): TaskState => task.pending[0]?.state ?? task.acknowledged;

@@ -1,0 +1,109 @@
+// messages.ts: what the master, its agents and its streams say to each other inside the house.
+//
+// Only the framework's side of this Mesos is the real wire format (`../protocol.ts`). Between master and agents there is
+// no wire: they live in one process, and these are the facts and orders that pass between them.
+
+import type { Instant } from '../../schedules/clock.ts';
+import type {
+  Attribute,
+  CallOnWire,
+  Event,
+  ExecutorInfo,
+  Resource,
+  Subscribe,
+  TaskInfo,
+  TaskState,
+  TaskStatus,
+  Url,
+} from '../protocol.ts';
+
+/** What an agent is, told at every registration. Its id is its own and survives restarts. */
+export type AgentInfo = {
+  readonly id: string;
+  readonly hostname: string;
+  readonly url?: Url;
+  readonly resources: readonly Resource[];
+  readonly attributes?: readonly Attribute[];
+};
+
+/** A task that an agent has when it registers: what it holds, what was acknowledged last, what still waits for that. */
+export type ReportedTask = {
+  readonly framework_id: string;
+  readonly task_id: string;
+  readonly executor_id: string;
+  readonly resources: readonly Resource[];
+  /** Present for a task of a group: what the executor itself holds. */
+  readonly executor?: ExecutorInfo;
+  /** The state of the last update that was acknowledged; TASK_STAGING when none was. */
+  readonly state: TaskState;
+  /** Updates that nobody acknowledged yet, oldest first. */
+  readonly pending: readonly TaskStatus[];
+};
+
+export type AgentUpdate = { readonly framework_id: string; readonly status: TaskStatus };
+
+/** What reaches the master. One at a time, each with the instant at which it did. */
+export type MasterInput =
+  /** Answered; when the answer is 200, `stream` is open and gets events. */
+  | { readonly type: 'subscribe'; readonly stream: string; readonly request: Subscribe }
+  /** Answered. `stream` is what the caller says his stream is. */
+  | { readonly type: 'call'; readonly stream: string | undefined; readonly call: CallOnWire }
+  /** The other end of a stream went away. */
+  | { readonly type: 'stream-closed'; readonly stream: string }
+  | { readonly type: 'agent-registered'; readonly agent: AgentInfo; readonly tasks: readonly ReportedTask[] }
+  /** The connection to an agent broke: its tasks may well live on. */
+  | { readonly type: 'agent-gone'; readonly agent: string }
+  | { readonly type: 'updates'; readonly agent: string; readonly updates: readonly AgentUpdate[] }
+  /** The instant named by the last `wake` has come. */
+  | { readonly type: 'woken' };
+
+export type MasterOutput =
+  /** Exactly one for every subscribe and call. */
+  | { readonly type: 'answer'; readonly status: number; readonly text: string }
+  | { readonly type: 'events'; readonly stream: string; readonly events: readonly Event[] }
+  /** End of the body: nothing follows on this stream. */
+  | { readonly type: 'close'; readonly stream: string }
+  | { readonly type: 'order'; readonly agent: string; readonly order: AgentOrder }
+  /** Say `woken` at this instant; takes the place of every earlier wish. */
+  | { readonly type: 'wake'; readonly at: Instant };
+
+export type Launch = {
+  readonly task: TaskInfo;
+  readonly executor_id: string;
+  /** Present for a task of a group. */
+  readonly executor?: ExecutorInfo;
+};
+
+/** What the master wants of an agent. An agent does not answer; what comes of it arrives as updates. */
+export type AgentOrder =
+  | { readonly type: 'launch'; readonly framework_id: string; readonly launches: readonly Launch[] }
+  | {
+      readonly type: 'kill';
+      readonly framework_id: string;
+      readonly task_id: string;
+      /** From the KILL call; otherwise the task's own policy counts. */
+      readonly grace_ms?: number;
+    }
+  /** The framework has this update for good: forget it, and the task with it when it was the last. */
+  | {
+      readonly type: 'acknowledge';
+      readonly framework_id: string;
+      readonly task_id: string;
+      readonly uuid: string;
+    };
+
+/** An agent as its master's shell sees it. */
+export interface LocalAgent {
+  readonly id: string;
+  obey(order: AgentOrder): void;
+}
+
+export const terminal_states: ReadonlySet<TaskState> = new Set([
+  'TASK_FINISHED',
+  'TASK_FAILED',
+  'TASK_KILLED',
+  'TASK_ERROR',
+  'TASK_LOST',
+  'TASK_DROPPED',
+  'TASK_GONE',
+]);

@@ -1,0 +1,307 @@
+// simulated-agent.ts: machines on which nothing runs: tasks that start and end because the clock says so.
+//
+// A fleet of agents behind one clock. What a task does is a line of script read before it starts (how long, and how it
+// ends); from then on only kills and lost connections change it. Updates are kept until acknowledged, as a real agent
+// keeps them, so an agent that is lost for a while brings back everything that happened meanwhile.
+
+import type { Clock, Instant, Wake } from '../../schedules/clock.ts';
+import type { Attribute, Resource, TaskInfo, TaskState, TaskStatus } from '../protocol.ts';
+import { Alarms } from './alarms.ts';
+import type { MasterHost } from './host.ts';
+import type { Defer } from './link.ts';
+import { type AgentInfo, type AgentOrder, type AgentUpdate, type Launch, terminal_states } from './messages.ts';
+import { type Exit, textOfExit } from './signals.ts';
+
+/** What becomes of a task when nobody interferes. */
+export type Life = {
+  /** From the launch to the running process. */
+  readonly start_delay_ms: number;
+  /** From there to its end; absent for one that runs until it is killed. */
+  readonly duration_ms?: number;
+  readonly exit: Exit;
+  /** How long it takes to end after SIGTERM; absent for one that ignores it and must be killed. */
+  readonly term_ms?: number;
+};
+
+export type FleetOptions = {
+  readonly agents: number;
+  readonly ids_prefix: string;
+  readonly resources: (index: number) => readonly Resource[];
+  readonly attributes?: (index: number) => readonly Attribute[];
+  readonly hostname?: (index: number) => string;
+  /** Decides the life of every task; `lifeOfCommand` reads it from the command. */
+  readonly life?: (task: TaskInfo) => Life;
+  /** Whether TASK_STARTING is told before TASK_RUNNING, as real executors do. */
+  readonly starting?: boolean;
+};
+
+export interface Fleet {
+  readonly ids: readonly string[];
+  /** Tasks that have not ended. */
+  running(): number;
+  /** Every launch there ever was, by task id: a task launched twice is a fault that tests look for. */
+  launches(task_id: string): number;
+  /** Breaks an agent's connection. With `reboot` its tasks are gone when it comes back. */
+  lose(id: string, options?: { readonly reboot?: boolean }): void;
+  /** Brings a lost agent back with whatever it still has. */
+  restore(id: string): void;
+  close(): void;
+}
+
+type SimulatedTask = {
+  readonly framework_id: string;
+  readonly info: TaskInfo;
+  readonly executor_id: string;
+  readonly executor: Launch['executor'];
+  readonly life: Life;
+  acknowledged: TaskState;
+  readonly pending: TaskStatus[];
+  /** Counts its turns of fate, so that an alarm for an earlier one rings for nothing. */
+  fate: number;
+  phase: 'starting' | 'running' | 'killing' | 'ended';
+};
+
+type SimulatedAgent = {
+  readonly info: AgentInfo;
+  readonly tasks: Map<string, SimulatedTask>;
+  connected: boolean;
+  /** Updates made in this turn, told together. */
+  readonly untold: AgentUpdate[];
+};
+
+type Fate = {
+  readonly agent: SimulatedAgent;
+  readonly task: SimulatedTask;
+  readonly fate: number;
+  readonly happen: () => void;
+};
+
+export function simulatedFleet(host: MasterHost, clock: Clock, defer: Defer, options: FleetOptions): Fleet {
+  const life = options.life ?? lifeOfCommand;
+  const agents = new Map<string, SimulatedAgent>();
+  const fates = new Alarms<Fate>();
+  const launched = new Map<string, number>();
+  const telling = new Set<SimulatedAgent>();
+  let alive = 0;
+  let updates = 0;
+  let wake: Wake | undefined;
+  let wake_at: Instant | undefined;
+  let turn_deferred = false;
+  let open = true;
+
+  /** Everything due, then everything that came of it, in one turn of `defer`. */
+  const later = () => {
+    if (turn_deferred) return;
+    turn_deferred = true;
+    defer(turn);
+  };
+  const turn = () => {
+    turn_deferred = false;
+    if (!open) return;
+    const now = clock.now();
+    for (let due = fates.ring(now); due !== undefined; due = fates.ring(now))
+      if (due.what.task.fate === due.what.fate) due.what.happen();
+    for (const agent of telling) {
+      telling.delete(agent);
+      const told = agent.untold.splice(0);
+      if (agent.connected && told.length > 0) host.updates(agent.info.id, told);
+    }
+    arm();
+  };
+  const arm = () => {
+    const { next } = fates;
+    if (next === undefined) return;
+    if (next <= clock.now()) {
+      later();
+      return;
+    }
+    if (wake_at !== undefined && wake_at <= next) return;
+    wake?.cancel();
+    wake_at = next;
+    wake = clock.wakeAt(next, () => {
+      wake_at = undefined;
+      later();
+    });
+  };
+
+  const tell = (agent: SimulatedAgent, task: SimulatedTask, state: TaskState, more: Partial<TaskStatus> = {}) => {
+    const status: TaskStatus = {
+      task_id: task.info.task_id,
+      state,
+      source: 'SOURCE_EXECUTOR',
+      agent_id: { value: agent.info.id },
+      executor_id: { value: task.executor_id },
+      timestamp: clock.now() / 1000,
+      uuid: uuidOf(updates++),
+      ...more,
+    };
+    task.pending.push(status);
+    agent.untold.push({ framework_id: task.framework_id, status });
+    telling.add(agent);
+    later();
+  };
+
+  const fate = (agent: SimulatedAgent, task: SimulatedTask, in_ms: number, happen: () => void) => {
+    fates.set(clock.now() + in_ms, { agent, task, fate: ++task.fate, happen });
+    arm();
+  };
+
+  const end = (agent: SimulatedAgent, task: SimulatedTask, state: TaskState, more: Partial<TaskStatus>) => {
+    task.phase = 'ended';
+    task.fate++;
+    alive--;
+    tell(agent, task, state, more);
+  };
+
+  const launch = (agent: SimulatedAgent, framework_id: string, { task: info, executor_id, executor }: Launch) => {
+    const id = info.task_id.value;
+    launched.set(id, (launched.get(id) ?? 0) + 1);
+    const task: SimulatedTask = {
+      framework_id,
+      info,
+      executor_id,
+      executor,
+      life: life(info),
+      acknowledged: 'TASK_STAGING',
+      pending: [],
+      fate: 0,
+      phase: 'starting',
+    };
+    agent.tasks.set(`${framework_id} ${id}`, task);
+    alive++;
+    fate(agent, task, task.life.start_delay_ms, () => {
+      if (options.starting !== false) tell(agent, task, 'TASK_STARTING');
+      task.phase = 'running';
+      tell(agent, task, 'TASK_RUNNING');
+      const { duration_ms, exit } = task.life;
+      if (duration_ms === undefined) return;
+      fate(agent, task, duration_ms, () => {
+        const finished = 'code' in exit && exit.code === 0;
+        end(agent, task, finished ? 'TASK_FINISHED' : 'TASK_FAILED', { message: textOfExit(exit), data: dataOf(exit) });
+      });
+    });
+  };
+
+  const kill = (agent: SimulatedAgent, task: SimulatedTask, grace_ms: number) => {
+    if (task.phase === 'ended') return;
+    if (task.phase === 'starting') {
+      end(agent, task, 'TASK_KILLED', {
+        message: 'Killed before delivery to the executor',
+        source: 'SOURCE_AGENT',
+        reason: 'REASON_TASK_KILLED_DURING_LAUNCH',
+      });
+      return;
+    }
+    if (task.phase === 'running') tell(agent, task, 'TASK_KILLING');
+    task.phase = 'killing';
+    const { term_ms } = task.life;
+    const obeys = term_ms !== undefined && term_ms <= grace_ms && grace_ms > 0;
+    fate(agent, task, obeys ? term_ms : grace_ms, () =>
+      end(agent, task, 'TASK_KILLED', { message: textOfExit({ signal: obeys ? 15 : 9 }) }),
+    );
+  };
+
+  const obey = (agent: SimulatedAgent, order: AgentOrder) => {
+    if (order.type === 'launch') {
+      for (const each of order.launches) launch(agent, order.framework_id, each);
+      return;
+    }
+    const key = `${order.framework_id} ${order.task_id}`;
+    const task = agent.tasks.get(key);
+    if (task === undefined) return;
+    if (order.type === 'kill') {
+      kill(agent, task, order.grace_ms ?? (task.info.kill_policy?.grace_period?.nanoseconds ?? 3e9) / 1e6);
+      return;
+    }
+    const first = task.pending[0];
+    if (first?.uuid !== order.uuid) return;
+    task.pending.shift();
+    task.acknowledged = first.state;
+    if (terminal_states.has(first.state)) agent.tasks.delete(key);
+  };
+
+  const register = (agent: SimulatedAgent) => {
+    agent.connected = true;
+    agent.untold.length = 0; // All of it is in the report.
+    host.register(
+      { id: agent.info.id, obey: order => obey(agent, order) },
+      agent.info,
+      [...agent.tasks.values()].map(task => ({
+        framework_id: task.framework_id,
+        task_id: task.info.task_id.value,
+        executor_id: task.executor_id,
+        resources: task.info.resources,
+        ...(task.executor === undefined ? {} : { executor: task.executor }),
+        state: task.acknowledged,
+        pending: [...task.pending],
+      })),
+    );
+  };
+
+  for (let index = 0; index < options.agents; index++) {
+    const attributes = options.attributes?.(index);
+    const info: AgentInfo = {
+      id: `${options.ids_prefix}-S${index}`,
+      hostname: options.hostname?.(index) ?? `simulated-${index}`,
+      resources: options.resources(index),
+      ...(attributes === undefined ? {} : { attributes }),
+    };
+    const agent = { info, tasks: new Map(), connected: false, untold: [] };
+    agents.set(info.id, agent);
+    register(agent);
+  }
+
+  const agentOf = (id: string) => {
+    const agent = agents.get(id);
+    if (agent === undefined) throw new Error(`no agent ${id}: expected one of ${options.ids_prefix}-S0 and following`);
+    return agent;
+  };
+  return {
+    ids: [...agents.keys()],
+    running: () => alive,
+    launches: task_id => launched.get(task_id) ?? 0,
+    lose(id, how) {
+      const agent = agentOf(id);
+      agent.connected = false;
+      if (how?.reboot === true) {
+        for (const task of agent.tasks.values()) {
+          task.fate++;
+          if (task.phase !== 'ended') alive--;
+        }
+        agent.tasks.clear();
+      }
+      host.agentGone(id);
+    },
+    restore(id) {
+      register(agentOf(id));
+    },
+    close() {
+      open = false;
+      wake?.cancel();
+    },
+  };
+}
+
+/** Reads `sleep 1.5; exit 3` in a task's command: sleeps, then how it ends; anything else ends well at once. */
+export function lifeOfCommand(task: TaskInfo): Life {
+  const value = task.command?.value ?? '';
+  const sleep = /(?:^|[;&\s])sleep\s+(\d+(?:\.\d+)?|infinity)/.exec(value)?.[1];
+  const code = Number(/(?:^|[;&\s])exit\s+(\d+)\s*$/.exec(value)?.[1] ?? 0);
+  const life = { start_delay_ms: 0, exit: { code }, term_ms: 0 };
+  if (sleep === 'infinity') return life;
+  return { ...life, duration_ms: Number(sleep ?? 0) * 1000 };
+}
+
+const dataOf = (exit: Exit): string =>
+  btoa(JSON.stringify('code' in exit ? { exit_code: exit.code } : { signal: exit.signal }));
+
+/** 16 bytes that count upwards, in the form of a random uuid (version 4), base64. */
+function uuidOf(count: number): string {
+  const bytes = new Uint8Array(16);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, Math.floor(count / 2 ** 32));
+  bytes[6] = 0x40;
+  bytes[8] = 0x80;
+  view.setUint32(12, count % 2 ** 32);
+  return btoa(String.fromCharCode(...bytes));
+}

@@ -1,0 +1,317 @@
+// http-link.ts: a MesosLink over HTTP: the subscription that never ends, and the calls beside it.
+//
+// Two connections make one conversation. On the first the master talks: the answer to SUBSCRIBE is a body without an end, in
+// which events come as records. On the second we talk, each call with the stream id that the first one gave us, which is how
+// a master knows that we are still the one it is talking to. The link ends a subscription that falls silent, that says what
+// cannot be read, or that ends by itself; it never opens the next one. Whoever owns the link decides when (resubscribeDelay).
+
+import * as http from 'node:http';
+import * as https from 'node:https';
+import type * as tls from 'node:tls';
+import type { Clock, Wake } from '../schedules/clock.ts';
+import { type CallPipe, callPipe, wordsOf } from './call-pipe.ts';
+import type { CallAnswer, Event, LinkEnd, LinkListener, MesosLink, Subscribe } from './protocol.ts';
+import { subscriptionReader } from './subscription.ts';
+
+export type Credentials =
+  | { readonly type: 'basic'; readonly principal: string; readonly secret: string }
+  | { readonly type: 'bearer'; readonly token: string };
+
+/** pino's shape, as far as the link needs it. */
+export type LinkLog = {
+  readonly info: (fields: object, message: string) => void;
+  readonly warn: (fields: object, message: string) => void;
+};
+
+export type HttpLinkOptions = {
+  /** Masters, as `http://host:5050` (or a full URL of the API). A subscription goes to one, the next after a failure to the next. */
+  readonly urls: readonly string[] | (() => readonly string[]);
+  readonly clock: Clock;
+  readonly log?: LinkLog;
+  readonly credentials?: Credentials;
+  /** CA, client certificate, server name: for masters under https. */
+  readonly tls?: tls.ConnectionOptions;
+  /** Heartbeats that may be missing before the stream is given up as silent. */
+  readonly heartbeat_missed_max?: number;
+  readonly record_bytes_max?: number;
+  /** Redirects that one subscription follows. */
+  readonly redirects_max?: number;
+  /** From the beginning of a subscription to its SUBSCRIBED. */
+  readonly subscribe_timeout_ms?: number;
+  readonly call_timeout_ms?: number;
+  readonly calls_in_flight_max?: number;
+  readonly calls_waiting_max?: number;
+};
+
+export const http_link_defaults = {
+  heartbeat_missed_max: 5,
+  record_bytes_max: 64 * 1024 * 1024,
+  redirects_max: 5,
+  subscribe_timeout_ms: 20_000,
+  call_timeout_ms: 30_000,
+  calls_in_flight_max: 64,
+  calls_waiting_max: 200_000,
+} as const;
+
+/** What has passed over a link since it was made. */
+export type LinkCounts = {
+  readonly subscriptions: number;
+  readonly bytes: number;
+  readonly events: number;
+  readonly batches: number;
+  /** Records that were no event of ours: unknown types, missing fields. */
+  readonly ignored: number;
+};
+export type HttpLink = MesosLink & { readonly counts: () => LinkCounts };
+
+/** One subscription, from the call of `subscribe` to its end. */
+type Subscription = {
+  readonly request: Subscribe;
+  readonly listener: LinkListener;
+  over: boolean;
+  client: http.ClientRequest | undefined;
+  pipe: CallPipe | undefined;
+  framework_id: string | undefined;
+  watch: Wake | undefined;
+  heard_at: number;
+  /** Events of the present read, told together when the read is over. */
+  batch: Event[];
+};
+
+export function httpLink(given: HttpLinkOptions): HttpLink {
+  const options = { ...http_link_defaults, ...given };
+  const { clock, log } = options;
+  const counts = { subscriptions: 0, bytes: 0, events: 0, batches: 0, ignored: 0 };
+  let present: Subscription | undefined;
+  let turn = 0;
+
+  const finish = (subscription: Subscription, end: LinkEnd) => {
+    if (subscription.over) return;
+    deliver(subscription);
+    // The listener may have subscribed again, or closed us, while it was told the last events.
+    if (subscription.over) return;
+    // A master that did not take us is not asked first the next time.
+    if (subscription.framework_id === undefined) turn++;
+    silence(subscription, `the subscription has ended: ${end.message}`);
+    subscription.listener.ended(end);
+  };
+
+  const deliver = (subscription: Subscription) => {
+    if (subscription.over || subscription.batch.length === 0) return;
+    const events = subscription.batch;
+    subscription.batch = [];
+    counts.events += events.length;
+    counts.batches++;
+    subscription.listener.events(events);
+  };
+
+  /** Puts a subscription to rest without a word to its listener. Calls under way may still be answered. */
+  const silence = (subscription: Subscription, why: string) => {
+    subscription.over = true;
+    subscription.watch?.cancel();
+    subscription.client?.destroy();
+    subscription.pipe?.end(why);
+    if (present === subscription) present = undefined;
+  };
+
+  const open = (subscription: Subscription, url: URL, redirects: number) => {
+    const body = JSON.stringify(subscription.request);
+    const secure = url.protocol === 'https:';
+    const client = (secure ? https : http).request(url, {
+      method: 'POST',
+      // A connection of its own, which nobody else waits for.
+      agent: false,
+      headers: {
+        ...headersOf(options.credentials),
+        Connection: 'keep-alive',
+        'Content-Length': Buffer.byteLength(body),
+      },
+      ...(secure ? options.tls : {}),
+    });
+    let why: LinkEnd['why'] = 'unreachable';
+    subscription.client = client;
+    client.on('error', error => {
+      if (subscription.client === client) finish(subscription, { why, message: `${url.origin}: ${wordsOf(error)}` });
+    });
+    client.on('response', response => {
+      why = 'closed';
+      answered(subscription, url, redirects, response);
+    });
+    client.end(body);
+  };
+
+  const answered = (subscription: Subscription, url: URL, redirects: number, response: http.IncomingMessage) => {
+    const status = response.statusCode ?? 0;
+    const stream_id = response.headers['mesos-stream-id'];
+    if (status === 200 && typeof stream_id === 'string') return listen(subscription, url, stream_id, response);
+    if (status === 200) {
+      finish(subscription, { why: 'garbled', message: `${url.origin}: no Mesos-Stream-Id in the answer to SUBSCRIBE` });
+      return;
+    }
+    const location = response.headers.location;
+    if ((status === 307 || status === 308) && location !== undefined) {
+      const next = redirect(url, location, redirects);
+      subscription.client = undefined;
+      response.destroy();
+      if (next instanceof URL) open(subscription, next, redirects + 1);
+      else finish(subscription, { why: 'refused', status, message: next });
+      return;
+    }
+    words(response, message => finish(subscription, { why: 'refused', status, message: `${url.origin}: ${message}` }));
+  };
+
+  /** Where a redirect leads; a sentence when it is not followed. Mesos leaves out the scheme: `//host:5050/master/api/v1/scheduler`. */
+  const redirect = (from: URL, location: string, redirects: number): URL | string => {
+    if (redirects >= options.redirects_max)
+      return `${from.origin}: redirected more than ${options.redirects_max} times, at last to ${location}`;
+    if (!URL.canParse(location, from.href)) return `${from.origin}: redirected to "${location}", which is no address`;
+    const next = new URL(location, from);
+    // Credentials and jobs do not leave an encrypted connection for a plain one because a stranger says so.
+    if (next.protocol !== 'https:' && (next.protocol !== 'http:' || from.protocol === 'https:'))
+      return `${from.origin}: redirected to ${next.href}: expected ${from.protocol}`;
+    log?.info({ from: from.origin, to: next.origin }, 'mesos: redirected to another master');
+    return next;
+  };
+
+  const listen = (subscription: Subscription, url: URL, stream_id: string, response: http.IncomingMessage) => {
+    const reader = subscriptionReader(options.record_bytes_max);
+    let flushing = false;
+    response.on('data', (chunk: Buffer) => {
+      if (subscription.over) return;
+      counts.bytes += chunk.length;
+      subscription.heard_at = clock.monotonic();
+      const read = reader.feed(chunk);
+      counts.ignored += read.ignored.length;
+      for (const what of read.ignored) log?.warn({ master: url.origin }, `mesos: ignored ${what}`);
+      const told = reader.subscribed();
+      if (subscription.framework_id === undefined && told !== undefined) {
+        subscription.framework_id = told.framework_id;
+        subscription.pipe = callPipe({
+          ...options,
+          url,
+          headers: { ...headersOf(options.credentials), 'Mesos-Stream-Id': stream_id },
+          tls: options.tls ?? {},
+        });
+        watchHeartbeats(subscription, url, told.heartbeat_ms * options.heartbeat_missed_max);
+      }
+      subscription.batch.push(...read.events);
+      if (read.garbled !== undefined)
+        finish(subscription, { why: 'garbled', message: `${url.origin}: ${read.garbled}` });
+      else if (!flushing) {
+        // A master writes every event as a chunk of its own; those that arrived together are told together.
+        flushing = true;
+        process.nextTick(() => {
+          flushing = false;
+          deliver(subscription);
+        });
+      }
+    });
+    // The end of the body is the end of the subscription, also where the connection stays open.
+    response.on('end', () => finish(subscription, { why: 'closed', message: `${url.origin}: the stream has ended` }));
+    response.on('error', error => finish(subscription, { why: 'closed', message: `${url.origin}: ${wordsOf(error)}` }));
+    response.on('close', () =>
+      finish(subscription, { why: 'closed', message: `${url.origin}: the connection has ended` }),
+    );
+  };
+
+  /** Until SUBSCRIBED everything together may take so long. */
+  const watchSubscribing = (subscription: Subscription) => {
+    const { subscribe_timeout_ms } = options;
+    subscription.watch = clock.wakeAt(clock.now() + subscribe_timeout_ms, () => {
+      const connected = subscription.client?.socket?.connecting === false;
+      const message = `no ${connected ? 'SUBSCRIBED' : 'connection'} within ${subscribe_timeout_ms} ms`;
+      finish(subscription, { why: connected ? 'silent' : 'unreachable', message });
+    });
+  };
+
+  const watchHeartbeats = (subscription: Subscription, url: URL, silence_ms_max: number) => {
+    subscription.watch?.cancel();
+    const check = () => {
+      const quiet_ms = clock.monotonic() - subscription.heard_at;
+      if (quiet_ms >= silence_ms_max)
+        finish(subscription, { why: 'silent', message: `${url.origin}: not a word for ${Math.round(quiet_ms)} ms` });
+      else subscription.watch = clock.wakeAt(clock.now() + silence_ms_max - quiet_ms, check);
+    };
+    subscription.watch = clock.wakeAt(clock.now() + silence_ms_max, check);
+  };
+
+  return {
+    subscribe(request, listener) {
+      if (present !== undefined) silence(present, 'another subscription has taken its place');
+      const subscription: Subscription = {
+        request,
+        listener,
+        over: false,
+        client: undefined,
+        pipe: undefined,
+        framework_id: undefined,
+        watch: undefined,
+        heard_at: clock.monotonic(),
+        batch: [],
+      };
+      present = subscription;
+      counts.subscriptions++;
+      const urls = typeof options.urls === 'function' ? options.urls() : options.urls;
+      const chosen = urls[turn % Math.max(1, urls.length)];
+      const url = chosen === undefined ? undefined : apiUrl(chosen);
+      if (url !== undefined) {
+        watchSubscribing(subscription);
+        open(subscription, url, 0);
+        return;
+      }
+      const message = chosen === undefined ? 'no master is known' : `"${chosen}" is not the address of a master`;
+      process.nextTick(() => finish(subscription, { why: 'unreachable', message }));
+    },
+    call(call): Promise<CallAnswer> {
+      if (present?.pipe === undefined || present.framework_id === undefined)
+        return Promise.resolve({ type: 'unsent', message: 'there is no subscription' });
+      return present.pipe.send(JSON.stringify({ framework_id: { value: present.framework_id }, ...call }));
+    },
+    async close() {
+      const subscription = present;
+      if (subscription === undefined) return;
+      silence(subscription, 'the link is closed');
+      await subscription.pipe?.destroy('the link was closed');
+    },
+    counts: () => ({ ...counts }),
+  };
+}
+
+/** `http://host:5050` -> the scheduler API there; undefined for what is no http address. */
+export function apiUrl(text: string): URL | undefined {
+  if (!URL.canParse(text)) return undefined;
+  const url = new URL(text);
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') return undefined;
+  if (url.pathname === '/') url.pathname = '/api/v1/scheduler';
+  return url;
+}
+
+/** Mesos compares the content type letter by letter: a charset behind it is refused. */
+function headersOf(credentials: Credentials | undefined): Record<string, string> {
+  const headers: Record<string, string> = { 'Content-Type': 'application/json', Accept: 'application/json' };
+  if (credentials?.type === 'basic') {
+    const pair = Buffer.from(`${credentials.principal}:${credentials.secret}`).toString('base64');
+    headers.Authorization = `Basic ${pair}`;
+  }
+  if (credentials?.type === 'bearer') headers.Authorization = `Bearer ${credentials.token}`;
+  return headers;
+}
+
+/** The words of a refusal: as much of the body as a person would read. */
+function words(response: http.IncomingMessage, tell: (message: string) => void): void {
+  let text = '';
+  const done = () => {
+    response.removeAllListeners('data');
+    const said = text.trim().slice(0, words_max);
+    tell(said === '' ? `HTTP ${response.statusCode} ${response.statusMessage ?? ''}`.trim() : said);
+    response.destroy();
+  };
+  response.setEncoding('utf8');
+  response.on('data', (piece: string) => {
+    text += piece;
+    if (text.length > words_max) done();
+  });
+  response.on('end', done);
+  response.on('error', done);
+}
+const words_max = 1024;

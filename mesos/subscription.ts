@@ -1,0 +1,176 @@
+// subscription.ts: from the bytes of a subscription to events that can be trusted in shape.
+//
+// Between the socket and the framework stands a customs officer. Records that are no JSON end the subscription, since then the
+// stream itself is broken. An event that is JSON but not what its type promises (no task id, offers that are no list) is put
+// aside and told, and so is a type that we do not know: masters are newer than we are, and one strange event must not cost
+// us the others. Whoever reads events behind this line need not ask whether a field is there.
+
+import type { Event, Offer } from './protocol.ts';
+import { recordParser } from './recordio.ts';
+
+export type SubscriptionRead = {
+  readonly events: readonly Event[];
+  /** One sentence for each record that was put aside. */
+  readonly ignored: readonly string[];
+  /** The stream cannot be read any further, and why. */
+  readonly garbled?: string;
+};
+
+export type SubscriptionReader = {
+  readonly feed: (chunk: Uint8Array) => SubscriptionRead;
+  /** What SUBSCRIBED said; undefined before it. */
+  readonly subscribed: () => Subscribed | undefined;
+};
+export type Subscribed = { readonly framework_id: string; readonly heartbeat_ms: number };
+
+/** The interval of Mesos's own masters, for one that does not tell or tells nonsense. */
+const heartbeat_ms_default = 15_000;
+const heartbeat_ms_max = 600_000;
+
+/** Reads one subscription from its first byte. The first event must be SUBSCRIBED, or ERROR when the master will not have us. */
+export function subscriptionReader(record_bytes_max: number): SubscriptionReader {
+  const parser = recordParser(record_bytes_max);
+  const decoder = new TextDecoder();
+  let subscribed: Subscribed | undefined;
+  let broken: string | undefined;
+  return {
+    feed(chunk) {
+      const events: Event[] = [];
+      const ignored: string[] = [];
+      if (broken !== undefined) return { events, ignored, garbled: broken };
+      const read = parser.feed(chunk);
+      for (const record of read.records) {
+        const text = decoder.decode(record);
+        const value = parseJson(text);
+        if (value === undefined) broken = `a record that is not JSON: ${brief(text)}`;
+        else {
+          const event = readEvent(value);
+          if (typeof event === 'string') ignored.push(event);
+          else if (subscribed === undefined && event.type !== 'SUBSCRIBED' && event.type !== 'ERROR')
+            broken = `the first event is ${event.type}: expected SUBSCRIBED`;
+          else {
+            if (event.type === 'SUBSCRIBED') subscribed = readSubscribed(event);
+            events.push(event);
+          }
+        }
+        if (broken !== undefined) return { events, ignored, garbled: broken };
+      }
+      broken = read.garbled?.message;
+      return broken === undefined ? { events, ignored } : { events, ignored, garbled: broken };
+    },
+    subscribed: () => subscribed,
+  };
+}
+
+/** How long to wait before subscribing again: from half a second doubling to half a minute, the upper half of it by chance. */
+export function resubscribeDelay(attempt: number, random01: number): number {
+  const whole_ms = Math.min(resubscribe_ms_max, resubscribe_ms_min * 2 ** Math.min(Math.max(0, attempt - 1), 30));
+  return Math.round(whole_ms * (0.5 + 0.5 * random01));
+}
+const resubscribe_ms_min = 500;
+const resubscribe_ms_max = 30_000;
+
+/**
+ * A number of nanoseconds as Mesos writes instants and lengths. Those of today lie above 2^53, so JSON.parse has already
+ * rounded the last two digits: as milliseconds they are exact.
+ */
+export const millisecondsOf = ({ nanoseconds }: { readonly nanoseconds: number }): number =>
+  Math.round(nanoseconds / 1_000_000);
+
+// --- events ---------------------------------------------------------------------------------------------------------
+
+/** A parsed record as an event, or the sentence that says why it is none. */
+export function readEvent(value: unknown): Event | string {
+  if (!isObject(value) || typeof value.type !== 'string')
+    return `a record without a type: ${brief(JSON.stringify(value))}`;
+  const { type } = value;
+  const check = checks[type];
+  if (check === undefined) return `an event of unknown type ${brief(type)}`;
+  const wrong = check(value);
+  if (wrong === undefined) return value as Event;
+  if (type !== 'OFFERS') return `${type} without ${wrong}: ${brief(JSON.stringify(value))}`;
+  // One bad offer does not spoil the others.
+  const list = isObject(value.offers) ? value.offers.offers : undefined;
+  const offers = Array.isArray(list) ? list.filter(isOffer) : [];
+  if (offers.length === 0) return `OFFERS without ${wrong}: ${brief(JSON.stringify(value))}`;
+  return { type: 'OFFERS', offers: { offers } };
+}
+
+/** What every event of a type must have; the answer is what is missing. */
+const checks: { readonly [type: string]: (event: Fields) => string | undefined } = {
+  SUBSCRIBED: event =>
+    need(isObject(event.subscribed) && isId(event.subscribed.framework_id), 'subscribed.framework_id'),
+  HEARTBEAT: () => undefined,
+  OFFERS: ({ offers }) =>
+    need(isObject(offers) && Array.isArray(offers.offers) && offers.offers.every(isOffer), 'well-formed offers'),
+  RESCIND: event => need(isObject(event.rescind) && isId(event.rescind.offer_id), 'rescind.offer_id'),
+  UPDATE: event => need(isObject(event.update) && isStatus(event.update.status), 'a status with task_id and state'),
+  MESSAGE: event => need(isObject(event.message), 'message'),
+  FAILURE: event => need(isObject(event.failure), 'failure'),
+  ERROR: event => need(isObject(event.error) && typeof event.error.message === 'string', 'error.message'),
+  INVERSE_OFFERS: event => need(isObject(event.inverse_offers), 'inverse_offers'),
+  RESCIND_INVERSE_OFFER: event => need(isObject(event.rescind_inverse_offer), 'rescind_inverse_offer'),
+  UPDATE_OPERATION_STATUS: event => need(isObject(event.update_operation_status), 'update_operation_status'),
+};
+const need = (there: boolean, what: string) => (there ? undefined : what);
+
+type Fields = { readonly [name: string]: unknown };
+const isObject = (value: unknown): value is Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+const isId = (value: unknown): boolean => isObject(value) && typeof value.value === 'string';
+const isList = (value: unknown, each: (item: unknown) => boolean) => Array.isArray(value) && value.every(each);
+const optional = (value: unknown, holds: (value: unknown) => boolean) => value === undefined || holds(value);
+
+const isOffer = (value: unknown): value is Offer =>
+  isObject(value) &&
+  isId(value.id) &&
+  isId(value.agent_id) &&
+  typeof value.hostname === 'string' &&
+  isList(value.resources, isValue) &&
+  optional(value.attributes, attributes => isList(attributes, isValue)) &&
+  optional(value.allocation_info, isObject);
+
+/** A resource or an attribute: a name, and whatever of scalar, ranges, set and text there is has its shape. */
+const isValue = (value: unknown): boolean =>
+  isObject(value) &&
+  typeof value.name === 'string' &&
+  optional(value.scalar, isObject) &&
+  optional(value.ranges, ranges => isObject(ranges) && optional(ranges.range, range => isList(range, isObject))) &&
+  optional(
+    value.set,
+    set => isObject(set) && optional(set.item, item => isList(item, text => typeof text === 'string')),
+  ) &&
+  optional(value.text, text => isObject(text) && typeof text.value === 'string') &&
+  optional(value.reservations, reservations => isList(reservations, isObject)) &&
+  optional(value.allocation_info, isObject);
+
+const isStatus = (value: unknown): boolean =>
+  isObject(value) &&
+  isId(value.task_id) &&
+  typeof value.state === 'string' &&
+  optional(value.agent_id, isId) &&
+  optional(value.executor_id, isId) &&
+  optional(value.uuid, uuid => typeof uuid === 'string') &&
+  optional(value.message, message => typeof message === 'string') &&
+  optional(value.reason, reason => typeof reason === 'string');
+
+function readSubscribed(event: Extract<Event, { type: 'SUBSCRIBED' }>): Subscribed {
+  const { framework_id, heartbeat_interval_seconds } = event.subscribed;
+  const told_ms = (heartbeat_interval_seconds ?? 0) * 1000;
+  const heartbeat_ms = told_ms > 0 ? Math.min(told_ms, heartbeat_ms_max) : heartbeat_ms_default;
+  return { framework_id: framework_id.value, heartbeat_ms };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+const brief = (text: string | undefined): string => {
+  const known = text ?? 'nothing';
+  return known.length > 120 ? `${known.slice(0, 120)}...` : known;
+};

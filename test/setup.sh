@@ -1,0 +1,64 @@
+#!/bin/sh
+# setup.sh: what tests need beyond npm, installed where it is missing and we may.
+#
+# Says on its standard output, one line each, what the tests can count on (`HORAE_TEST_CHROMIUM=/usr/bin/chromium`) and
+# what they cannot (`missing: Chromium: why`); everything else goes to standard error. We may as root, or in CI through a
+# sudo that asks nothing; never by asking a person for a password. A part that cannot be had makes its tests skipped, not
+# this script fail.
+
+sudo=''
+updated=''
+
+may_install() {
+  command -v apt-get >/dev/null 2>&1 || { why='there is no apt-get here'; return 1; }
+  [ "$(id -u)" = 0 ] && return 0
+  if [ "$CI" = true ] && sudo -n true 2>/dev/null; then sudo='sudo -n'; return 0; fi
+  why='not installed, and only root may install it'
+  return 1
+}
+
+# install PACKAGE...: with the package lists that are there, else with new ones.
+install() {
+  may_install || return 1
+  echo "setup: installing $* with apt-get" >&2
+  get="$sudo env DEBIAN_FRONTEND=noninteractive timeout 900 apt-get -q -y -o DPkg::Lock::Timeout=300"
+  $get install --no-install-recommends "$@" >&2 && return 0
+  if [ -z "$updated" ]; then
+    updated=yes
+    $get update >&2 && $get install --no-install-recommends "$@" >&2 && return 0
+  fi
+  why="apt-get could not install $*"
+  return 1
+}
+
+# Chromium answers with its version; the name alone may be a stub that only points to another store.
+find_chromium() {
+  for name in chromium chromium-browser google-chrome; do
+    found=$(command -v "$name") && "$found" --version >/dev/null 2>&1 && { echo "$found"; return 0; }
+  done
+  return 1
+}
+
+chromium=$HORAE_TEST_CHROMIUM
+[ -n "$chromium" ] || chromium=$(find_chromium) || { install chromium fonts-liberation && chromium=$(find_chromium); }
+if [ -n "$chromium" ]; then
+  echo "HORAE_TEST_CHROMIUM=$chromium"
+else
+  echo "missing: Chromium: ${why:-its installation does not start}"
+fi
+
+# Some tests fill a file system of their own, which takes the right to mount one.
+if [ "$(id -u)" = 0 ]; then
+  probe=$(mktemp -d)
+  if mount -t tmpfs -o size=64k tmpfs "$probe" 2>/dev/null; then
+    umount "$probe"
+    echo 'HORAE_TEST_MOUNT=1'
+  else
+    echo 'missing: mounting a small file system: refused, although we are root'
+  fi
+  rmdir "$probe"
+else
+  echo 'missing: mounting a small file system: only root may'
+fi
+
+exit 0

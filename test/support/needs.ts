@@ -1,0 +1,17 @@
+// needs.ts: tests that need a part of the machine which may not be there.
+//
+// test/setup.sh finds or installs the parts and test/run.ts hands on what it said. Without the part a test is skipped,
+// and so named in the verdict.
+
+import test from 'ava';
+
+/** Path of a Chromium; undefined where there is none. */
+export const chromium = process.env.HORAE_TEST_CHROMIUM;
+
+/** `testWith(chromium)('the console shows a job', ...)`: `test`, or `test.skip` where the part is absent. */
+export function testWith(part: string | undefined): typeof test | typeof test.skip {
+  return part === undefined || part === '' ? test.skip : test;
+}
+
+/** For tests that mount a small file system, to fill it. */
+export const may_mount = process.env.HORAE_TEST_MOUNT;

@@ -1,0 +1,19 @@
+// temp.ts: a directory of its own for one test, gone with everything that still runs in it when the test ends.
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { killUnder } from './processes.ts';
+
+/** What these helpers need of AVA's `t`. */
+export type Owner = { readonly teardown: (clean: () => void | Promise<void>) => void };
+
+export async function tempDir(t: Owner): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'horae-test-'));
+  t.teardown(async () => {
+    await killUnder(directory);
+    // A process that was just killed may still have let a file appear.
+    await rm(directory, { recursive: true, force: true, maxRetries: 5 });
+  });
+  return directory;
+}

@@ -19,13 +19,15 @@ import { expired } from './retention.ts';
 
 export type MemoryJournal = Journal &
   History & {
+    /** Sequence number of the last durable record. */
+    durable(): number;
     /** Sequence number of the last record handed over, whether its flush has been let through or not. */
     written(): number;
     /**
      * The journal as the next process finds it when this one dies with exactly `records` records on the device: by
-     * default all that are durable. Not opened yet; this journal is left as it is.
+     * default all that are durable. Not opened yet; this journal is left as it is. `changed` replaces options.
      */
-    crash(records?: number): MemoryJournal;
+    crash(records?: number, changed?: MemoryOptions): MemoryJournal;
   };
 
 export type MemoryOptions = {
@@ -91,7 +93,10 @@ function holding(log: Stored[], last_epoch: number, options: MemoryOptions): Mem
     if (dead !== undefined) throw dead;
     if (!opened) throw new Error('the journal is not open: expected open() first');
   };
-  addRows(0, durable);
+  const die = (error: unknown): JournalError => {
+    dead ??= error instanceof JournalError ? error : new JournalError('io', `the journal has failed: ${error}`, error);
+    return dead;
+  };
 
   return {
     async open(wanted = epoch + 1) {
@@ -99,16 +104,25 @@ function holding(log: Stored[], last_epoch: number, options: MemoryOptions): Mem
       if (opened) throw new JournalError('locked', 'this journal is already open: expected to be opened once');
       if (wanted <= epoch)
         throw new JournalError('fenced', `epoch ${wanted} is not above ${epoch}, which another writer has had`);
+      try {
+        addRows(0, durable);
+      } catch (error) {
+        throw die(error);
+      }
       epoch = wanted;
       opened = true;
       return epoch;
     },
     async restore(): Promise<Restored> {
       alive();
-      const delta: Delta = new Map();
-      fold(delta, read(0, durable));
-      const { good, poison } = presentAll(schemas, delta.values());
-      return { position: durable, records: good.filter(record => record.body !== undefined), poison };
+      try {
+        const delta: Delta = new Map();
+        fold(delta, read(0, durable));
+        const { good, poison } = presentAll(schemas, delta.values());
+        return { position: durable, records: good.filter(record => record.body !== undefined), poison };
+      } catch (error) {
+        throw die(error);
+      }
     },
     async append(changes) {
       alive();
@@ -126,8 +140,7 @@ function holding(log: Stored[], last_epoch: number, options: MemoryOptions): Mem
         await flush(Promise.resolve());
         if (dead !== undefined) throw dead;
       } catch (error) {
-        dead ??= error instanceof JournalError ? error : new JournalError('io', `append failed: ${error}`, error);
-        throw dead;
+        throw die(error);
       } finally {
         appending = false;
       }
@@ -179,11 +192,12 @@ function holding(log: Stored[], last_epoch: number, options: MemoryOptions): Mem
     },
     get: (kind, key) => history.get(kind)?.get(key)?.body,
     count: (kind, prefix) => keysOf(kind).filter(key => key.startsWith(prefix)).length,
+    durable: () => durable,
     written: () => log.length,
-    crash(records = durable) {
+    crash(records = durable, changed = {}) {
       if (!Number.isInteger(records) || records < 0 || records > log.length)
         throw new RangeError(`cannot crash after ${records} records: expected 0 to ${log.length}`);
-      return holding(log.slice(0, records), epoch, options);
+      return holding(log.slice(0, records), epoch, { ...options, ...changed });
     },
   };
 }

@@ -113,20 +113,24 @@ export function unpackSegment(bytes: Uint8Array, place: string): Segment {
   return { first, at, records };
 }
 
+/** Throws JournalError `newer` when only a newer version of Horae can have written bodies of this kind and shape. */
+export function refuseNewerShape(schemas: Schemas, kind: string, version: number, place: string): void {
+  const known = all_kinds.has(kind) ? schemaOf(schemas, kind as RecordKind).version : 0;
+  if (version > known)
+    throw new JournalError(
+      'newer',
+      `${place} has ${kind} records of shape ${version}: this version of Horae knows ${known === 0 ? 'none' : `shapes up to ${known}`}; start the newer one`,
+    );
+}
+
 /**
  * Brings a stored record to the present shape of its kind. A record that cannot be brought there is poison. Throws
  * JournalError `newer` for a kind or a shape that only a newer version of Horae knows: going on without it would lose it.
  */
 export function present(schemas: Schemas, record: RecordEnvelope): RecordEnvelope | Poison {
   const { kind, key } = record;
-  if (!all_kinds.has(kind))
-    throw new JournalError('newer', `record ${record.sequence} has kind "${kind}", which this version does not know`);
+  refuseNewerShape(schemas, kind, record.schema, `${kind} "${key}"`);
   const schema = schemaOf(schemas, kind);
-  if (record.schema > schema.version)
-    throw new JournalError(
-      'newer',
-      `${kind} "${key}" has shape ${record.schema}: this version of Horae knows shapes up to ${schema.version}`,
-    );
   if (record.body === undefined) return record;
   const poison = (reason: string): Poison => ({ kind, key, schema: record.schema, reason });
   try {

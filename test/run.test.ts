@@ -113,7 +113,9 @@ test('setup.sh asks for new package lists once, where the ones that are there do
     `echo "$*" >>${log}
 case " $* " in
   *" update "*) : >${directory}/updated ;;
-  *) [ -e ${directory}/updated ] && { printf '#!/bin/sh\\necho Chromium 1\\n' >${directory}/chromium; /bin/chmod +x ${directory}/chromium; } ;;
+  *) [ -e ${directory}/updated ] || exit 100
+    printf '#!/bin/sh\\necho Chromium 1\\n' >${directory}/chromium
+    /bin/chmod +x ${directory}/chromium ;;
 esac`,
   );
   const done = spawnSync('/bin/sh', [join(root, 'test/setup.sh')], { env: { PATH: directory }, encoding: 'utf8' });

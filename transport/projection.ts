@@ -1,0 +1,312 @@
+// projection.ts: what the scheduler is known to have decided, ready to be read.
+//
+// Think of the departures board in a station: those who run the trains never stop to answer questions, they call out
+// each change once, and everybody reads the board. The board is told every committed batch, in order, and keeps what
+// lives in maps by kind, so that a listing, a page or a feed costs the actors nothing. What has been is not on the board:
+// it is read from the history.
+
+import {
+  type InstanceKey,
+  type JobKey,
+  type RunId,
+  splitInstanceKey,
+  splitRunKey,
+  taskId,
+} from '../actors/model/ids.ts';
+import type {
+  FinishedRun,
+  InstanceRecord,
+  JobRecord,
+  OutcomeRow,
+  RunRecord,
+  TallyRecord,
+  TriggerRecord,
+} from '../actors/model/records.ts';
+import type {
+  FeedBatch,
+  FeedChange,
+  InstanceView,
+  JobView,
+  PendingReason,
+  RunView,
+  Views,
+} from '../actors/model/views.ts';
+import type { History } from './journal/journal.ts';
+
+export type ProjectionInputs = {
+  readonly history: History;
+  /** State records as the journal restored them, in any order. */
+  readonly restored?: Iterable<FeedChange>;
+  /** Position of the last restored record. */
+  readonly position?: number;
+  /** The timetable's word on when a job is due next. */
+  readonly nextAt?: (key: JobKey) => number | undefined;
+  /** Who waits for an offer, and why, as placement last saw it. */
+  readonly pending?: () => readonly PendingReason[];
+  /** Why a job was put aside after crashing, if it was. */
+  readonly quarantined?: (key: JobKey) => string | undefined;
+};
+
+export type InstanceStatus = InstanceRecord['status'];
+
+export interface Projection extends Views {
+  /** Takes one committed batch, which ends at `position`. */
+  commit(changes: readonly FeedChange[], position: number): void;
+  /** How many live instances stand in each status, kept as changes come: for metrics. */
+  instance_counts(): Readonly<Record<InstanceStatus, number>>;
+}
+
+/** Finished runs whose place in the history is remembered, so that reading one just ended is one lookup. */
+const recent_runs_max = 20_000;
+/** How far back one reading of a run looks through the rows of its job. */
+const rows_scanned_max = 20_000;
+const rows_per_page = 500;
+
+type LiveRun = { record: RunRecord | undefined; readonly instances: Map<number, InstanceRecord> };
+type Entry = {
+  readonly key: JobKey;
+  record: JobRecord | undefined;
+  tally: TallyRecord | undefined;
+  trigger: TriggerRecord | undefined;
+  readonly runs: Map<RunId, LiveRun>;
+};
+
+export function createProjection(inputs: ProjectionInputs): Projection {
+  const { history, nextAt, pending, quarantined } = inputs;
+  const entries = new Map<JobKey, Entry>();
+  /** Keys of the jobs that exist, in order: what cursors walk along. */
+  let sorted: JobKey[] = [];
+  const recent = new Map<string, string>();
+  const listeners = new Set<(batch: FeedBatch) => void>();
+  const counts: Record<InstanceStatus, number> = {
+    pending: 0,
+    assigned: 0,
+    starting: 0,
+    running: 0,
+    unreachable: 0,
+    killing: 0,
+    over: 0,
+  };
+  let last = inputs.position ?? 0;
+
+  const entryOf = (key: JobKey): Entry => {
+    let entry = entries.get(key);
+    if (entry === undefined) {
+      entry = { key, record: undefined, tally: undefined, trigger: undefined, runs: new Map() };
+      entries.set(key, entry);
+    }
+    return entry;
+  };
+  const runOf = (entry: Entry, run: RunId): LiveRun => {
+    let live = entry.runs.get(run);
+    if (live === undefined) {
+      live = { record: undefined, instances: new Map() };
+      entry.runs.set(run, live);
+    }
+    return live;
+  };
+  /** Drops a run of which nothing is left, and a job of which nothing is left. */
+  const tidy = (entry: Entry, run?: RunId) => {
+    const live = run === undefined ? undefined : entry.runs.get(run);
+    if (live !== undefined && live.record === undefined && live.instances.size === 0) entry.runs.delete(run!);
+    if (entry.record === undefined && entry.tally === undefined && entry.trigger === undefined && entry.runs.size === 0)
+      entries.delete(entry.key);
+  };
+
+  const apply = ({ kind, key, body }: FeedChange, restoring: boolean) => {
+    switch (kind) {
+      case 'instance': {
+        const { job, run, index } = splitInstanceKey(key);
+        const entry = entryOf(job);
+        const { instances } = runOf(entry, run);
+        const before = instances.get(index);
+        if (before !== undefined) counts[before.status]--;
+        if (body === undefined) {
+          instances.delete(index);
+          tidy(entry, run);
+        } else {
+          const record = body as InstanceRecord;
+          counts[record.status]++;
+          instances.set(index, record);
+        }
+        return;
+      }
+      case 'run': {
+        const { job, run } = splitRunKey(key);
+        const entry = entryOf(job);
+        runOf(entry, run).record = body as RunRecord | undefined;
+        if (body === undefined) tidy(entry, run);
+        return;
+      }
+      case 'trigger': {
+        const entry = entryOf(key);
+        entry.trigger = body as TriggerRecord | undefined;
+        if (body === undefined) tidy(entry);
+        return;
+      }
+      case 'tally': {
+        const entry = entryOf(key);
+        entry.tally = body as TallyRecord | undefined;
+        if (body === undefined) tidy(entry);
+        return;
+      }
+      case 'job': {
+        const entry = entryOf(key);
+        const known = entry.record !== undefined;
+        entry.record = body as JobRecord | undefined;
+        if (body === undefined) {
+          if (known) sorted.splice(placeOf(sorted, key), 1);
+          tidy(entry);
+        } else if (!known) {
+          // Restored records are sorted once at the end: 50,000 insertions one by one would be a second of moving.
+          if (restoring) sorted.push(key);
+          else sorted.splice(placeOf(sorted, key), 0, key);
+        }
+        return;
+      }
+      case 'finished-run': {
+        const run = (body as FinishedRun).run;
+        const job = key.split('/', 3).join('/');
+        recent.set(`${job}/${run}`, key);
+        if (recent.size > recent_runs_max) recent.delete(recent.keys().next().value!);
+        return;
+      }
+    }
+  };
+
+  for (const change of inputs.restored ?? []) apply(change, true);
+  sorted = sorted.sort(compare);
+
+  return {
+    position: () => last,
+    commit(changes, position) {
+      for (const change of changes) apply(change, false);
+      last = position;
+      for (const listener of listeners) listener({ position, changes });
+    },
+    job(key) {
+      const entry = entries.get(key);
+      return entry?.record === undefined ? undefined : new JobWindow(entry, entry.record, nextAt, quarantined);
+    },
+    jobs(limit, after) {
+      let from = 0;
+      if (after !== undefined) {
+        from = placeOf(sorted, after);
+        if (sorted[from] === after) from++;
+      }
+      return sorted.slice(from, from + limit).map(key => {
+        const entry = entries.get(key)!;
+        return new JobWindow(entry, entry.record!, nextAt, quarantined);
+      });
+    },
+    job_count: () => sorted.length,
+    run(key, run) {
+      const live = entries.get(key)?.runs.get(run);
+      return live?.record === undefined ? undefined : runView(key, live, live.record);
+    },
+    finished_runs(key, limit, before) {
+      const page = history.page('finished-run', `${key}/`, limit, before);
+      const rows = page.rows.map(row => row.body as FinishedRun);
+      return page.next === undefined ? { rows } : { rows, next: page.next };
+    },
+    finished_run(key, run) {
+      const known = recent.get(`${key}/${run}`);
+      if (known !== undefined) {
+        const body = history.get('finished-run', known);
+        if (body !== undefined) return body as FinishedRun;
+      }
+      let before: string | undefined;
+      for (let scanned = 0; scanned < rows_scanned_max; scanned += rows_per_page) {
+        const page = history.page('finished-run', `${key}/`, rows_per_page, before);
+        const row = page.rows.find(each => (each.body as FinishedRun).run === run);
+        if (row !== undefined) return row.body as FinishedRun;
+        if (page.next === undefined) return undefined;
+        before = page.next;
+      }
+      return undefined;
+    },
+    outcomes(key, limit, before) {
+      const page = history.page('outcome', `${key}/`, limit, before);
+      const rows = page.rows.map(row => row.body as OutcomeRow);
+      return page.next === undefined ? { rows } : { rows, next: page.next };
+    },
+    pending(key) {
+      const all = pending?.() ?? [];
+      return key === undefined ? all : all.filter(reason => reason.instance.startsWith(`${key}/`));
+    },
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    instance_counts: () => counts,
+  };
+}
+
+/**
+ * A job as it is seen: the parts that are dear (its runs, its next instant) are put together when somebody looks at
+ * them. Each record in it is immutable, but which records it shows follows the board: read it at once, do not keep it.
+ */
+class JobWindow implements JobView {
+  readonly key: JobKey;
+  readonly record: JobRecord;
+  readonly #entry: Entry;
+  readonly #nextAt: ProjectionInputs['nextAt'];
+  readonly #quarantined: ProjectionInputs['quarantined'];
+
+  constructor(
+    entry: Entry,
+    record: JobRecord,
+    nextAt: ProjectionInputs['nextAt'],
+    quarantined: ProjectionInputs['quarantined'],
+  ) {
+    this.key = entry.key;
+    this.record = record;
+    this.#entry = entry;
+    this.#nextAt = nextAt;
+    this.#quarantined = quarantined;
+  }
+  get tally() {
+    return this.#entry.tally;
+  }
+  get trigger() {
+    return this.#entry.trigger;
+  }
+  get next_at() {
+    return this.#nextAt?.(this.key);
+  }
+  get quarantined() {
+    return this.#quarantined?.(this.key);
+  }
+  get runs(): readonly RunView[] {
+    const runs: RunView[] = [];
+    for (const live of this.#entry.runs.values())
+      if (live.record !== undefined) runs.push(runView(this.key, live, live.record));
+    return runs;
+  }
+}
+
+function runView(job: JobKey, live: LiveRun, record: RunRecord): RunView {
+  const instances: InstanceView[] = [];
+  for (const [index, one] of live.instances) {
+    const key: InstanceKey = `${job}/${record.run}/${index}`;
+    // A pending instance is between attempts: the one before is over, the next has not been given to Mesos.
+    const task_id = one.status === 'pending' || one.attempt < 1 ? undefined : taskId(key, one.attempt);
+    instances.push(task_id === undefined ? { key, index, record: one } : { key, index, task_id, record: one });
+  }
+  instances.sort((a, b) => a.index - b.index);
+  return { record, instances };
+}
+
+const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
+
+/** Where `key` stands in `sorted`, or would stand. */
+function placeOf(sorted: readonly string[], key: string): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (sorted[middle]! < key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

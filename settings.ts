@@ -37,8 +37,8 @@ const clients = 'Limits on clients';
 const agent = "This machine as an agent (horae dev), and what a task's executor takes";
 const mesos = 'The conversation with Mesos';
 const placement = 'Offers and placement';
-const instances = 'Retries, flapping services, kills';
-const timetable = 'Due times';
+const instances = 'Retries, restarts, kills';
+const timetable = 'Jobs, due times, runs';
 const journal = 'The journal and history';
 const supervision = 'Supervision';
 
@@ -61,7 +61,7 @@ export const settings = {
   body_bytes_max: whole({ group: clients, unit: 'bytes', default: 1_048_576, min: 1_024, max: 67_108_864, help: 'Longest request body; a longer one is answered 413 without being read.' }),
   http_connections_max: whole({ group: clients, unit: 'connections', default: 1_000, min: 1, max: 100_000, help: 'Open HTTP connections; further ones are closed at once.' }),
   request_timeout_ms: whole({ group: clients, unit: 'ms', default: 30_000, min: 1_000, max: 600_000, help: 'How long a client may take to send a request; then it is answered 408.' }),
-  requests_waiting_max: whole({ group: clients, unit: 'requests', default: 1_000, min: 1, max: 1_000_000, help: 'Writes waiting for the journal; further ones are answered 503 with Retry-After.' }),
+  commands_max: whole({ group: clients, unit: 'commands', default: 1_000, min: 1, max: 1_000_000, help: 'Writes waiting for their answer; further ones are answered 503 with Retry-After.' }),
   page_rows_max: whole({ group: clients, unit: 'rows', default: 1_000, min: 1, max: 10_000, help: 'Rows in one page of a listing; asking for more gives this many.' }),
   sockets_max: whole({ group: clients, unit: 'sockets', default: 200, min: 1, max: 10_000, help: 'Open WebSockets and event streams; further ones are answered 503.' }),
   socket_frames_max: whole({ group: clients, unit: 'frames', default: 1_000, min: 10, max: 100_000, help: 'Frames waiting for one slow WebSocket; then they are dropped and it is sent the whole picture anew.' }),
@@ -76,15 +76,18 @@ export const settings = {
   executor_mem_mb: whole({ group: agent, unit: 'MB', default: 32, min: 1, max: 65_536, help: "Memory that a task's executor takes beside the task." }),
   executor_disk_mb: whole({ group: agent, unit: 'MB', default: 1, min: 0, max: 65_536, help: "Disk that a task's executor takes beside the task." }),
 
-  reconnect_delay_ms: whole({ group: mesos, unit: 'ms', default: 500, min: 1, max: 60_000, help: 'Before the first attempt to subscribe again; doubles with each.' }),
-  reconnect_delay_ms_max: whole({ group: mesos, unit: 'ms', default: 30_000, min: 1, max: 600_000, help: 'The longest time between attempts to subscribe again.' }),
-  heartbeats_missed_max: whole({ group: mesos, unit: 'heartbeats', default: 5, min: 1, max: 100, help: 'Heartbeats missed in a row; then the subscription counts as broken.' }),
-  call_timeout_ms: whole({ group: mesos, unit: 'ms', default: 10_000, min: 100, max: 600_000, help: 'How long a call may go unanswered; then its fate is unknown and is reconciled.' }),
+  resubscribe_delay_ms: whole({ group: mesos, unit: 'ms', default: 500, min: 1, max: 60_000, help: 'Before the first attempt to subscribe again; doubles with each.' }),
+  resubscribe_delay_ms_max: whole({ group: mesos, unit: 'ms', default: 30_000, min: 1, max: 600_000, help: 'The longest time between attempts to subscribe again.' }),
+  heartbeat_missed_max: whole({ group: mesos, unit: 'heartbeats', default: 5, min: 1, max: 100, help: 'Heartbeats missed in a row; then the subscription counts as broken.' }),
+  subscribe_timeout_ms: whole({ group: mesos, unit: 'ms', default: 20_000, min: 100, max: 600_000, help: 'How long a subscription may go unanswered; then another is tried.' }),
+  call_timeout_ms: whole({ group: mesos, unit: 'ms', default: 30_000, min: 100, max: 600_000, help: 'How long a call may go unanswered; then its fate is unknown and is reconciled.' }),
+  calls_in_flight_max: whole({ group: mesos, unit: 'calls', default: 64, min: 1, max: 10_000, help: 'Calls written and not yet answered; further ones wait in order.' }),
+  calls_waiting_max: whole({ group: mesos, unit: 'calls', default: 200_000, min: 1, max: 10_000_000, help: 'Calls waiting to be written; further ones are told unsent, and are tried again.' }),
   record_bytes_max: whole({ group: mesos, unit: 'bytes', default: 67_108_864, min: 65_536, max: 1_073_741_824, help: 'Longest event; a longer one breaks the subscription.' }),
   failover_timeout_days: number({ group: mesos, unit: 'days', default: 21, min: 0.01, max: 3_650, help: 'How long Mesos keeps our tasks alive without us.' }),
   reconcile_delay_ms: whole({ group: mesos, unit: 'ms', default: 1_000, min: 10, max: 600_000, help: 'Before a reconciliation that was not fully answered is asked again; doubles with each.' }),
   reconcile_delay_ms_max: whole({ group: mesos, unit: 'ms', default: 60_000, min: 10, max: 3_600_000, help: 'The longest time between repeated reconciliations.' }),
-  reconcile_period_ms: whole({ group: mesos, unit: 'ms', default: 900_000, min: 1_000, max: 86_400_000, help: 'Between reconciliations of all live tasks when nothing seems wrong.' }),
+  reconcile_interval_ms: whole({ group: mesos, unit: 'ms', default: 900_000, min: 1_000, max: 86_400_000, help: 'Between reconciliations of all live tasks when nothing seems wrong.' }),
   reconcile_batch_max: whole({ group: mesos, unit: 'tasks', default: 1_000, min: 1, max: 100_000, help: 'Tasks in one RECONCILE call; more are asked in further calls.' }),
 
   offer_hold_ms: whole({ group: placement, unit: 'ms', default: 5_000, min: 0, max: 600_000, help: 'How long an offer that nobody wants is held before it is declined.' }),
@@ -95,16 +98,17 @@ export const settings = {
 
   retry_delay_ms: whole({ group: instances, unit: 'ms', default: 1_000, min: 0, max: 86_400_000, help: 'Before a failed instance is tried again; doubles with each failure.' }),
   retry_delay_ms_max: whole({ group: instances, unit: 'ms', default: 60_000, min: 0, max: 86_400_000, help: 'The longest time between retries.' }),
-  flapping_below_ms: whole({ group: instances, unit: 'ms', default: 300_000, min: 0, max: 86_400_000, help: 'A service instance that ends sooner than this after its start is flapping, and is delayed.' }),
-  flapping_delay_ms: whole({ group: instances, unit: 'ms', default: 1_000, min: 0, max: 86_400_000, help: 'Before a flapping instance starts again; doubles each time.' }),
-  flapping_delay_ms_max: whole({ group: instances, unit: 'ms', default: 300_000, min: 0, max: 86_400_000, help: 'The longest delay of a flapping instance.' }),
-  kill_grace_ms: whole({ group: instances, unit: 'ms', default: 3_000, min: 0, max: 3_600_000, help: 'Between SIGTERM and SIGKILL, for a job that does not say.' }),
+  well_after_ms: whole({ group: instances, unit: 'ms', default: 300_000, min: 0, max: 86_400_000, help: 'A service that ran this long was well: its restart waits no longer than the first. One that ends sooner is flapping, and waits twice as long each time.' }),
   kill_retry_ms: whole({ group: instances, unit: 'ms', default: 5_000, min: 100, max: 3_600_000, help: 'Before a kill that nobody confirmed is asked again; doubles each time.' }),
-  kill_retry_ms_max: whole({ group: instances, unit: 'ms', default: 300_000, min: 100, max: 3_600_000, help: 'The longest time between repeated kills.' }),
-  instances_per_job_max: whole({ group: instances, unit: 'instances', default: 10_000, min: 1, max: 1_000_000, help: 'Instances that one job may ask for; a job asking for more is refused.' }),
 
   due_batch_max: whole({ group: timetable, unit: 'targets', default: 1_000, min: 1, max: 100_000, help: 'Due targets handed out in one turn; more follow in the next.' }),
+  verdict_batch_max: whole({ group: timetable, unit: 'targets', default: 1_000, min: 1, max: 100_000, help: 'Targets of one schedule decided in one turn after an absence; more follow in the next.' }),
   late_grace_ms: whole({ group: timetable, unit: 'ms', default: 1_000, min: 0, max: 3_600_000, help: 'A target this little late is on time; a later one is for the catch-up policy.' }),
+  timer_sleep_ms_max: whole({ group: timetable, unit: 'ms', default: 60_000, min: 10, max: 86_400_000, help: 'The timer looks at the clock at least this often, so that a clock that was set is noticed.' }),
+  jobs_max: whole({ group: timetable, unit: 'jobs', default: 100_000, min: 1, max: 10_000_000, help: 'Jobs there may be; a further one is refused.' }),
+  submissions_held_max: whole({ group: timetable, unit: 'submissions', default: 16, min: 1, max: 10_000, help: 'Submissions of one key held while its old job is being deleted; further ones are refused.' }),
+  runs_active_max: whole({ group: timetable, unit: 'runs', default: 100, min: 1, max: 10_000, help: 'Runs of a job side by side where overlap is allowed and the job does not say; a further target is skipped.' }),
+  runs_waiting_max: whole({ group: timetable, unit: 'runs', default: 100, min: 1, max: 10_000, help: 'Runs of a job waiting for an active one where the job does not say; a further target is skipped.' }),
 
   segments_per_snapshot: whole({ group: journal, unit: 'segments', default: 10_000, min: 10, max: 1_000_000, help: 'Commits between snapshots; more make restoring slower, fewer make more writing.' }),
   journal_map_mb: whole({ group: journal, unit: 'MB', default: 16_384, min: 16, max: 4_194_304, help: 'Largest size of the journal; when it is reached the scheduler stops and says so.' }),
@@ -115,6 +119,8 @@ export const settings = {
 
   crash_count_max: whole({ group: supervision, unit: 'crashes', default: 5, min: 0, max: 1_000, help: 'Crashes that the tree of singletons survives within --crash-period-ms; one more ends the program.' }),
   crash_period_ms: whole({ group: supervision, unit: 'ms', default: 60_000, min: 100, max: 3_600_000, help: 'The window in which crashes are counted.' }),
+  entity_crash_count_max: whole({ group: supervision, unit: 'crashes', default: 2, min: 0, max: 1_000, help: 'Crashes that a job, trigger or instance survives within --entity-crash-period-ms; one more puts it aside, and the others go on.' }),
+  entity_crash_period_ms: whole({ group: supervision, unit: 'ms', default: 60_000, min: 100, max: 86_400_000, help: 'The window in which the crashes of one entity are counted.' }),
 };
 
 export type Settings = SettingsOf<typeof settings>;

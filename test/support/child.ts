@@ -49,7 +49,11 @@ export function startChild(t: Owner, { command, argv, cwd, env }: Program): Chil
 
   let over: Ended | undefined;
   const ended = new Promise<Ended>((resolve, reject) => {
-    child.once('error', error => reject(new Error(`cannot start ${command}`, { cause: error })));
+    child.once('error', error => {
+      over = { status: null, signal: null };
+      reject(new Error(`cannot start ${command}`, { cause: error }));
+      wakeWatchers();
+    });
     child.once('exit', (status, signal) => {
       // What it wrote last may still be in the pipes; descendants that live on may hold them open for ever.
       void Promise.race([Promise.all(finished), later(pipes_ms_max)]).then(() => {
@@ -79,7 +83,8 @@ export function startChild(t: Owner, { command, argv, cwd, env }: Program): Chil
           const match = pattern.exec(lines[next]!);
           if (match !== null) return settle(() => resolve(match));
         }
-        if (over !== undefined) settle(() => reject(unseen(`it ended with ${over?.status ?? over?.signal}`)));
+        if (over !== undefined)
+          settle(() => reject(unseen(`it ended with ${over?.status ?? over?.signal ?? 'nothing, it never began'}`)));
       };
       const unseen = (why: string) =>
         new Error(`no line like ${pattern} from ${command}: ${why}. It said:\n${lines.join('\n')}`);

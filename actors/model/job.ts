@@ -135,7 +135,7 @@ export const job_submission = z
     collision_policy: z
       .enum(['KILL_EXISTING', 'CANCEL_NEW'])
       .optional()
-      .describe("Aurora's words for `overlap: {policy: kill-other}` and `{policy: skip}`."),
+      .describe("Aurora's words for `overlap: {policy: cancel-other}` and `{policy: skip}`."),
     overlap: z
       .strictObject({ policy: z.enum(overlap_policies), max: z.int().min(1).max(10_000).optional() })
       .optional()
@@ -147,6 +147,7 @@ export const job_submission = z
         policy: z.enum(catch_up_policies),
         first_n: z.int().min(1).max(10_000).optional(),
         window_ms: z.int().min(0).optional(),
+        from: z.enum(['creation', 'start']).optional(),
       })
       .optional()
       .describe('What becomes of targets that passed while nobody could run them; `last` when left out.'),
@@ -192,6 +193,8 @@ export type CatchUpDocument = {
   readonly policy: (typeof catch_up_policies)[number];
   readonly first_n?: number;
   readonly window_ms?: number;
+  /** Where a schedule whose start lies before the job's creation begins; `creation` when left out. */
+  readonly from?: 'creation' | 'start';
 };
 
 /** A job as everything inside Horae sees it. Optional fields are those whose absence means something. */
@@ -340,7 +343,7 @@ export function readJob(input: unknown): Result<Job> {
       enabled: given.enabled ?? true,
       max_task_failures: given.service === true ? -1 : (given.max_task_failures ?? (given.retries ?? 0) + 1),
       retry_delay_ms: given.retry_delay_ms,
-      overlap: given.overlap ?? { policy: given.collision_policy === 'KILL_EXISTING' ? 'kill-other' : 'skip' },
+      overlap: given.overlap ?? { policy: given.collision_policy === 'KILL_EXISTING' ? 'cancel-other' : 'skip' },
       catch_up: given.catch_up ?? { policy: 'last' },
       count: given.count ?? 'targets',
       priority: given.priority ?? 0,

@@ -25,8 +25,8 @@ export type JobRecord = {
 
 /** kind `trigger`, key JobKey: how far each schedule has been decided, and which starts wait for an active run to end. */
 export type TriggerRecord = {
-  /** By schedule id. `text` is the definition the cursor belongs to: another definition starts anew. */
-  readonly cursors: Readonly<Record<string, Cursor & { readonly text: string }>>;
+  /** By schedule id. `text` is the definition the cursor belongs to, accepted at `since`: another definition starts anew. */
+  readonly cursors: Readonly<Record<string, Cursor & { readonly text: string; readonly since: number }>>;
   readonly waiting: readonly WaitingStart[];
 };
 export type WaitingStart = { readonly run: RunId; readonly cause: Cause; readonly since: number };
@@ -53,7 +53,12 @@ export type InstanceRecord =
       readonly not_before?: number;
     }
   | ({ readonly status: 'assigned' | 'starting' | 'running' | 'unreachable' } & Attempted)
-  | ({ readonly status: 'killing'; readonly by: string; readonly replace: boolean } & Attempted)
+  | ({
+      readonly status: 'killing';
+      readonly by: string /** The kill gives no grace. */;
+      readonly at_once?: true;
+      readonly replace: boolean;
+    } & Attempted)
   | {
       readonly status: 'over';
       readonly attempt: number;
@@ -61,6 +66,8 @@ export type InstanceRecord =
       readonly since: number;
       readonly outcome: RunOutcome;
       readonly reason: EndReason;
+      /** Where the last attempt ran: its sandbox is there. */
+      readonly agent_id?: string;
     };
 export type Attempted = {
   readonly attempt: number;
@@ -92,7 +99,7 @@ export type IncarnationsRecord = { readonly last: number };
 
 // --- history ------------------------------------------------------------------------------------------------------------
 
-/** kind `finished-run`, key `<JobKey>/<end instant, sortable>/<run>`. */
+/** kind `finished-run`, key `<JobKey>/<creation instant, sortable>/<run>`. */
 export type FinishedRun = {
   readonly run: RunId;
   readonly cause: Cause;
@@ -102,7 +109,15 @@ export type FinishedRun = {
   readonly started_at?: number;
   readonly outcome: RunOutcome;
   readonly by?: string;
-  readonly attempts: readonly FinishedAttempt[];
+  /** How each instance ended; the first hundred of them. */
+  readonly results: readonly {
+    readonly index: number;
+    readonly attempts: number;
+    readonly failures: number;
+    readonly outcome: RunOutcome;
+    readonly reason: EndReason;
+    readonly agent_id?: string;
+  }[];
 };
 /** kind `finished-attempt`, key `<JobKey>/<end instant, sortable>/<task id>`. */
 export type FinishedAttempt = {

@@ -67,6 +67,8 @@ export type WorldOptions = {
   readonly agents?: number;
   readonly life?: (task: Parameters<typeof lifeOfCommand>[0]) => Life;
   readonly settings?: Partial<TreeSettings>;
+  /** Records per commit; 1 makes every transition a commit of its own. */
+  readonly batch_changes_max?: number;
   /** Withholds the flush of the batch that holds this record, for ever: the moment just before it would have been durable. */
   readonly stall_at?: number;
 };
@@ -85,6 +87,8 @@ export type World = {
   readonly complaints: string[];
   /** Everything ever committed, by whichever scheduler. */
   readonly committed: Change[];
+  /** The journal's position after each commit. */
+  readonly commits: readonly number[];
   submit(command: Command, request_id?: string): Promise<Answer>;
   create(submission: JobSubmission): Promise<Answer>;
   /** Until nobody has anything to do at this instant. */
@@ -124,6 +128,7 @@ export async function world(options: WorldOptions = {}): Promise<World> {
   const launched = new Set<string>();
   const complaints: string[] = [];
   const committed: Change[] = [];
+  const commits: number[] = [];
   const fatal: { reason: string; error: unknown }[] = [];
 
   const settle = async () => {
@@ -144,10 +149,13 @@ export async function world(options: WorldOptions = {}): Promise<World> {
       journal,
       restored,
       defer: task => runtime.defer(task),
-      batch_changes_max: 1_000,
+      batch_changes_max: options.batch_changes_max ?? 1_000,
       onFatal: error => fatal.push({ reason: 'journal', error }),
     });
-    outbox.onCommitted(changes => void committed.push(...changes));
+    outbox.onCommitted((changes, position) => {
+      committed.push(...changes);
+      commits.push(position);
+    });
     const link = mesos.link();
     const scheduler = startScheduler({
       // A felled tree takes its runtime with it; the outbox goes on with the newest.
@@ -185,6 +193,7 @@ export async function world(options: WorldOptions = {}): Promise<World> {
     fatal,
     complaints,
     committed,
+    commits,
     async submit(command, request_id = `r${requests++}`) {
       const answer = made.scheduler.submit({ command, principal: { name: 'tester' }, request_id });
       await settle();

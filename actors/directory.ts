@@ -1,0 +1,143 @@
+// directory.ts: which jobs there are. Every write comes to this door first.
+//
+// The directory knows keys and nothing more: it refuses what is there twice or not at all, gives each new job its
+// incarnation number, and hands everything else to the job itself. A key whose job is on its way out is kept until it is
+// gone; whoever wants to create it anew waits for that moment.
+
+import { audit } from './audit.ts';
+import { type Effect, log, record, reply, tell } from './effects.ts';
+import type { Command, CommandEnvelope } from './model/commands.ts';
+import { type JobKey, runKey } from './model/ids.ts';
+import { keyOf } from './model/job.ts';
+import { refusal } from './model/reasons.ts';
+import type { JobRecord, RunRecord } from './model/records.ts';
+import { type Step, step, stepWith } from './step.ts';
+
+export type DirectoryMessage =
+  | { readonly type: 'command'; readonly envelope: CommandEnvelope }
+  /** A job is being deleted: its key is not to be had, and not to be used, until it is gone. */
+  | { readonly type: 'leaving'; readonly key: JobKey }
+  /** A deleted job has taken its leave. */
+  | { readonly type: 'gone'; readonly key: JobKey };
+
+export type DirectoryState = {
+  readonly incarnation: number;
+  /** Changed in place: with a hundred thousand jobs a copy for each command would be most of its cost. */
+  readonly keys: Map<JobKey, 'live' | 'deleting'>;
+  /** Submissions for keys that are still being deleted. */
+  readonly held: Map<JobKey, readonly CommandEnvelope[]>;
+};
+export type DirectoryLimits = {
+  readonly jobs_max: number;
+  /** Submissions held per key while its old job is being deleted. */
+  readonly held_max: number;
+};
+
+export const newDirectory = (
+  incarnation: number,
+  keys: Iterable<readonly [JobKey, 'live' | 'deleting']>,
+): DirectoryState => ({ incarnation, keys: new Map(keys), held: new Map() });
+
+export const directory =
+  (limits: DirectoryLimits) =>
+  (state: DirectoryState, message: DirectoryMessage, now: number): Step<DirectoryState, Effect> => {
+    switch (message.type) {
+      case 'gone': {
+        state.keys.delete(message.key);
+        const held = state.held.get(message.key) ?? [];
+        state.held.delete(message.key);
+        let next = state;
+        const effects: Effect[] = [];
+        for (const envelope of held) {
+          const one = command(next, envelope, now, limits);
+          next = one.state;
+          effects.push(...one.effects);
+        }
+        return stepWith(next, effects);
+      }
+      case 'leaving':
+        state.keys.set(message.key, 'deleting');
+        return step(state);
+      case 'command':
+        return command(state, message.envelope, now, limits);
+    }
+  };
+
+function command(
+  state: DirectoryState,
+  envelope: CommandEnvelope,
+  now: number,
+  limits: DirectoryLimits,
+): Step<DirectoryState, Effect> {
+  const wanted = envelope.command;
+  const refuse = (code: Parameters<typeof refusal>[0], text: string) =>
+    step(state, audit(envelope, now, code), reply(envelope.request_id, refusal(code, text)));
+  const key = wanted.type === 'submit' ? keyOf(wanted.job) : wanted.key;
+  const known = state.keys.get(key);
+  if (wanted.type !== 'submit' || wanted.mode === 'replace') {
+    if (known !== 'live') return refuse('not-found', `there is no job ${key}`);
+    return forward(state, key, envelope);
+  }
+  if (known === 'deleting') {
+    const held = state.held.get(key) ?? [];
+    if (held.length >= limits.held_max)
+      return refuse('too-many', `job ${key} is being deleted, and ${held.length} submissions wait for that already`);
+    state.held.set(key, [...held, envelope]);
+    return step(state);
+  }
+  if (known === 'live') {
+    if (wanted.mode === 'create')
+      return refuse('exists', `job ${key} exists: replace it with PUT, or choose another name`);
+    return forward(state, key, envelope);
+  }
+  if (state.keys.size >= limits.jobs_max)
+    return refuse('too-many', `there are ${state.keys.size} jobs already: the limit is ${limits.jobs_max}`);
+  return create(state, key, wanted, envelope, now);
+}
+
+const forward = (state: DirectoryState, key: JobKey, envelope: CommandEnvelope): Step<DirectoryState, Effect> =>
+  step(state, tell({ to: 'job', key, message: { type: 'command', envelope } }));
+
+/** A new job: its record, its first run if it has no schedule to wait for, the audit row and the answer, in one step. */
+function create(
+  state: DirectoryState,
+  key: JobKey,
+  wanted: Extract<Command, { type: 'submit' }>,
+  envelope: CommandEnvelope,
+  now: number,
+): Step<DirectoryState, Effect> {
+  const incarnation = state.incarnation + 1;
+  const jobs: JobRecord = {
+    job: wanted.job,
+    incarnation,
+    version: 1,
+    created_at: now,
+    updated_at: now,
+    ...(wanted.origin === undefined ? {} : { origin: wanted.origin }),
+  };
+  const first: RunRecord | undefined = wanted.job.service
+    ? { run: `${incarnation}.service`, cause: { type: 'service' }, instances: wanted.job.instances, created_at: now }
+    : wanted.job.schedules.length === 0 && wanted.job.enabled
+      ? { run: `${incarnation}.once`, cause: { type: 'once' }, instances: wanted.job.instances, created_at: now }
+      : undefined;
+  state.keys.set(key, 'live');
+  return step(
+    { ...state, incarnation },
+    record('meta', 'incarnations', { last: incarnation }),
+    record('job', key, jobs),
+    ...(first === undefined ? [] : [record('run', runKey(key, first.run), first)]),
+    audit(envelope, now, 'created'),
+    {
+      type: 'spawn-job',
+      birth: {
+        key,
+        record: jobs,
+        tally: undefined,
+        trigger: undefined,
+        runs: first === undefined ? [] : [{ record: first, instances: [] }],
+      },
+    },
+    reply(envelope.request_id, { type: 'created', key, version: 1 }),
+    log('info', { job: key, by: envelope.principal.name }, 'job created'),
+  );
+}

@@ -1,0 +1,234 @@
+// framework.ts: our standing with the Mesos master: subscribed or not, under which id, and what we must ask it.
+//
+// It turns the master's events into mail for whoever they concern, and it keeps the list of doubts: tasks of which we do not
+// know what became of them. Doubts are asked about (RECONCILE) with growing pauses until each is answered, because after a
+// failover a master says nothing at all until its agents are back.
+
+import type { Event, LinkEnd, TaskStatus } from '../mesos/protocol.ts';
+import { conclude } from '../mesos/statuses.ts';
+import { call, count, type Effect, log, record, tell } from './effects.ts';
+import { parseTaskId, type TaskId } from './model/ids.ts';
+import { type Step, step, stepWith } from './step.ts';
+
+export type Doubt = { readonly task_id: TaskId; readonly agent_id: string | undefined };
+export type FrameworkMessage =
+  | { readonly type: 'begin' }
+  | { readonly type: 'events'; readonly events: readonly Event[] }
+  | { readonly type: 'ended'; readonly end: LinkEnd; readonly random: number }
+  | { readonly type: 'doubt'; readonly doubt: readonly Doubt[] }
+  /** An update for a task that nobody here knows. */
+  | { readonly type: 'unrouted'; readonly unrouted: readonly TaskStatus[] }
+  | { readonly type: 'due'; readonly what: string };
+
+export type FrameworkState = {
+  readonly phase: 'idle' | 'subscribing' | 'subscribed' | 'waiting';
+  readonly framework_id: string | undefined;
+  /** Subscriptions that failed in a row. */
+  readonly failures: number;
+  readonly doubts: Map<TaskId, Doubt>;
+  /** RECONCILEs sent for the present doubts. */
+  readonly asked: number;
+};
+export type FrameworkLimits = {
+  readonly resubscribe_ms: number;
+  readonly resubscribe_ms_max: number;
+  readonly reconcile_ms: number;
+  readonly reconcile_ms_max: number;
+  /** Between two rounds over everything that Mesos should know of. */
+  readonly reconcile_interval_ms: number;
+  /** Tasks per RECONCILE. */
+  readonly reconcile_batch_max: number;
+};
+
+export const newFramework = (framework_id: string | undefined): FrameworkState => ({
+  phase: 'idle',
+  framework_id,
+  failures: 0,
+  doubts: new Map(),
+  asked: 0,
+});
+
+export const framework =
+  (limits: FrameworkLimits) =>
+  (state: FrameworkState, message: FrameworkMessage, now: number): Step<FrameworkState, Effect> => {
+    switch (message.type) {
+      case 'begin':
+        return step(
+          { ...state, phase: 'subscribing' },
+          { type: 'subscribe', framework_id: state.framework_id },
+          arm('round', now + limits.reconcile_interval_ms),
+        );
+
+      case 'events': {
+        let next = state;
+        const effects: Effect[] = [];
+        // One mail per kind and batch: offers by the thousand arrive together and are matched together.
+        for (const event of message.events) {
+          const one = heard(next, event, now);
+          next = one.state;
+          effects.push(...one.effects);
+        }
+        return stepWith(next, effects);
+      }
+
+      case 'ended': {
+        const failures = state.phase === 'subscribed' ? 0 : state.failures + 1;
+        const ceiling = Math.min(limits.resubscribe_ms_max, limits.resubscribe_ms * 2 ** Math.min(20, failures));
+        // Full jitter: a hundred schedulers that lose one master must not come back in one instant.
+        const delay_ms = Math.round(ceiling * (0.1 + 0.9 * message.random));
+        return step(
+          { ...state, phase: 'waiting', failures },
+          tell({ to: 'offers', message: { type: 'disconnected' } }),
+          arm('subscribe', now + delay_ms),
+          count('horae_resubscriptions_total'),
+          log(
+            'warn',
+            { why: message.end.why, status: message.end.status, delay_ms },
+            `the subscription to Mesos ended: ${message.end.message}`,
+          ),
+        );
+      }
+
+      case 'doubt':
+        return doubt(state, message.doubt, now, limits);
+
+      case 'unrouted':
+        return stepWith(
+          state,
+          message.unrouted.flatMap((status): Effect[] => {
+            const { kind } = conclude(status);
+            const effects: Effect[] = [];
+            if (status.uuid !== undefined && status.agent_id !== undefined)
+              effects.push(
+                call({
+                  type: 'ACKNOWLEDGE',
+                  acknowledge: { agent_id: status.agent_id, task_id: status.task_id, uuid: status.uuid },
+                }),
+              );
+            // Unknown to us: of a deleted job, or of a run that is over. Whatever it is, nobody waits for it.
+            if (kind === 'starting' || kind === 'running')
+              effects.push(
+                call({
+                  type: 'KILL',
+                  kill: {
+                    task_id: status.task_id,
+                    ...(status.agent_id === undefined ? {} : { agent_id: status.agent_id }),
+                  },
+                }),
+                log(
+                  'warn',
+                  { task: status.task_id.value, state: status.state },
+                  'Mesos runs a task that we do not know: killing it',
+                ),
+              );
+            return effects;
+          }),
+        );
+
+      case 'due':
+        switch (message.what) {
+          case 'subscribe':
+            if (state.phase !== 'waiting') return step(state);
+            return step({ ...state, phase: 'subscribing' }, { type: 'subscribe', framework_id: state.framework_id });
+          case 'doubts':
+            return ask(state, now, limits);
+          case 'round':
+            return step(
+              state,
+              { type: 'gather-tasks', settled_before: now - limits.reconcile_interval_ms },
+              arm('round', now + limits.reconcile_interval_ms),
+            );
+        }
+        throw new Error(`invalid due "${message.what}" of the framework: expected subscribe, doubts or round`);
+    }
+  };
+
+/** One event of the master. */
+function heard(state: FrameworkState, event: Event, now: number): Step<FrameworkState, Effect> {
+  switch (event.type) {
+    case 'SUBSCRIBED': {
+      const framework_id = event.subscribed.framework_id.value;
+      const stored: Effect[] =
+        framework_id === state.framework_id ? [] : [record('framework', 'id', { framework_id, stored_at: now })];
+      return step(
+        { ...state, phase: 'subscribed', framework_id, failures: 0 },
+        ...stored,
+        tell({ to: 'offers', message: { type: 'subscribed', framework_id } }),
+        { type: 'gather-tasks', settled_before: undefined },
+        log(
+          'info',
+          {
+            framework: framework_id,
+            master: event.subscribed.master_info?.hostname,
+            version: event.subscribed.master_info?.version,
+          },
+          'subscribed to Mesos',
+        ),
+      );
+    }
+    case 'OFFERS':
+      return step(state, tell({ to: 'offers', message: { type: 'offered', offered: event.offers.offers } }));
+    case 'RESCIND':
+      return step(
+        state,
+        tell({ to: 'offers', message: { type: 'rescinded', rescinded: [event.rescind.offer_id.value] } }),
+      );
+    case 'UPDATE': {
+      const { status } = event.update;
+      const id = status.task_id.value;
+      if (state.doubts.size > 0) state.doubts.delete(id);
+      return step(state, { type: 'route', key: parseTaskId(id)?.instance, message: { type: 'updated', status } });
+    }
+    case 'ERROR':
+      // The subscription is over, and trying again would not help: another scheduler has our id, or the id is dead.
+      return step(
+        { ...state, phase: 'idle' },
+        { type: 'give-up', reason: `Mesos ended our subscription: ${event.error.message}` },
+      );
+    case 'FAILURE':
+      return step(
+        state,
+        log(
+          'info',
+          {
+            agent: event.failure.agent_id?.value,
+            executor: event.failure.executor_id?.value,
+            status: event.failure.status,
+          },
+          'Mesos reports an agent or executor gone',
+        ),
+      );
+    default:
+      return step(state);
+  }
+}
+
+function doubt(
+  state: FrameworkState,
+  doubts: readonly Doubt[],
+  now: number,
+  limits: FrameworkLimits,
+): Step<FrameworkState, Effect> {
+  if (doubts.length === 0) return step(state);
+  for (const one of doubts) state.doubts.set(one.task_id, one);
+  return ask({ ...state, asked: 0 }, now, limits);
+}
+
+/** Asks about everything that is in doubt, and will ask again. */
+function ask(state: FrameworkState, now: number, limits: FrameworkLimits): Step<FrameworkState, Effect> {
+  if (state.doubts.size === 0) return step(state);
+  const pause_ms = Math.min(limits.reconcile_ms_max, limits.reconcile_ms * 2 ** Math.min(20, state.asked));
+  const again = arm('doubts', now + pause_ms);
+  if (state.phase !== 'subscribed') return step(state, again);
+  const tasks = [...state.doubts.values()].map(one => ({
+    task_id: { value: one.task_id },
+    ...(one.agent_id === undefined ? {} : { agent_id: { value: one.agent_id } }),
+  }));
+  const calls: Effect[] = [];
+  for (let from = 0; from < tasks.length; from += limits.reconcile_batch_max)
+    calls.push(call({ type: 'RECONCILE', reconcile: { tasks: tasks.slice(from, from + limits.reconcile_batch_max) } }));
+  return stepWith({ ...state, asked: state.asked + 1 }, [...calls, count('horae_reconciliations_total'), again]);
+}
+
+const arm = (what: string, at: number): Effect =>
+  tell({ to: 'timetable', message: { type: 'armed', armed: [{ to: 'framework', key: what, at }] } });

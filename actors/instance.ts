@@ -1,0 +1,485 @@
+// instance.ts: the life of one instance: attempt after attempt, until it is over.
+//
+// Think of a seat that must be filled. It asks for a place (pending), is given one (assigned), hears that somebody sits
+// (running) and that he left (finished, failed, lost); then it is either over or asks again. Each attempt is one Mesos
+// task, and its id is never used twice. What is written down here is enough to go on after any crash: an attempt that was
+// recorded and perhaps launched is settled by asking Mesos, never by launching it again.
+
+import type { TaskStatus } from '../mesos/protocol.ts';
+import { type Conclusion, conclude } from '../mesos/statuses.ts';
+import { call, count, type Effect, log, record, tell } from './effects.ts';
+import { launchPlan, type Overhead, requirements } from './launch.ts';
+import type { InstanceKey, JobKey, RunId, TaskId } from './model/ids.ts';
+import { parseTaskId, taskId } from './model/ids.ts';
+import type { Job } from './model/job.ts';
+import type { Cause, EndReason } from './model/reasons.ts';
+import {
+  type Attempted,
+  type FinishedAttempt,
+  type InstanceRecord,
+  type RunOutcome,
+  sortable,
+} from './model/records.ts';
+import type { Granted } from './placement.ts';
+import { type Step, step, stepWith } from './step.ts';
+
+/** What every instance is told by the settings; delays in milliseconds. */
+export type InstanceSettings = {
+  readonly retry_delay_ms: number;
+  readonly retry_delay_ms_max: number;
+  readonly kill_retry_ms: number;
+  /** A service that ran at least this long was well: its next restart waits no longer than the first. */
+  readonly well_after_ms: number;
+  /** What the default executor takes beside each task. */
+  readonly executor: Overhead;
+};
+
+export type InstanceState = {
+  readonly key: InstanceKey;
+  readonly job_key: JobKey;
+  readonly run: RunId;
+  readonly index: number;
+  readonly cause: Cause;
+  readonly job: Job;
+  readonly version: number;
+  readonly run_created_at: number;
+  /** undefined before its first record. */
+  readonly record: InstanceRecord | undefined;
+};
+
+export type InstanceMessage =
+  /** First message after birth: a new instance records itself and asks for a place, a restored one goes on. */
+  | { readonly type: 'begin' }
+  /** Placement chose a place. It is ours only when we say so. */
+  | { readonly type: 'granted'; readonly granted: Granted }
+  /** The launch surely did not happen: the offer went away, or the call was refused or never sent. */
+  | { readonly type: 'dropped'; readonly task_id: TaskId; readonly why: string }
+  | { readonly type: 'updated'; readonly status: TaskStatus }
+  /** Ends this attempt; `replace`: and begins another one. */
+  | {
+      readonly type: 'kill';
+      readonly by: string;
+      readonly replace: boolean /** false: SIGKILL at once. */;
+      readonly grace: boolean;
+    }
+  /** The job was replaced: the next attempt is made of this. */
+  | { readonly type: 'reconfigured'; readonly job: Job; readonly version: number }
+  | { readonly type: 'due' };
+
+export const instance =
+  (times: InstanceSettings) =>
+  (state: InstanceState, message: InstanceMessage, now: number): Step<InstanceState, Effect> => {
+    const at = state.record;
+    switch (message.type) {
+      case 'begin':
+        if (at === undefined) return ask(state, { status: 'pending', attempt: 1, failures: 0, since: now }, now, times);
+        if (at.status === 'pending') return ask(state, at, now, times);
+        // After a restart the kill is repeated at once: the first may have died with us.
+        if (at.status === 'killing') return step(state, kill(state, at), arm(state, now + times.kill_retry_ms));
+        return step(state); // The framework asks Mesos about it.
+
+      case 'granted': {
+        const { granted } = message;
+        // Stale when this instance was killed, or asked again, while placement was choosing.
+        if (at?.status !== 'pending' || granted.task_id !== taskId(state.key, at.attempt))
+          return step(
+            state,
+            tell({
+              to: 'offers',
+              message: {
+                type: 'answered',
+                answered: [{ group: granted.group, task_id: granted.task_id, plan: undefined }],
+              },
+            }),
+          );
+        const { agent_id, hostname, ports } = granted;
+        const next: InstanceRecord = {
+          status: 'assigned',
+          attempt: at.attempt,
+          failures: at.failures,
+          since: now,
+          agent_id,
+          hostname,
+          version: state.version,
+          ...(Object.keys(ports).length > 0 ? { ports } : {}),
+        };
+        const plan = launchPlan(state, at.attempt, times.executor);
+        return step(
+          { ...state, record: next },
+          record('instance', state.key, next),
+          tell({
+            to: 'offers',
+            message: { type: 'answered', answered: [{ group: granted.group, task_id: granted.task_id, plan }] },
+          }),
+        );
+      }
+
+      case 'dropped':
+        if (at === undefined || message.task_id !== taskId(state.key, at.attempt)) return step(state);
+        // Nothing of this attempt can have started, so nothing is counted; its id is spent all the same.
+        if (at.status === 'assigned') return again(state, at, at.failures, now, now, times);
+        if (at.status === 'killing')
+          return ended(state, at, { code: 'killed', by: at.by }, 'killed', undefined, now, times);
+        return step(state);
+
+      case 'updated':
+        return updated(state, message.status, now, times);
+
+      case 'kill':
+        if (at === undefined || at.status === 'over') return step(state);
+        if (at.status === 'pending') {
+          if (message.replace) return step(state);
+          return over(state, at.attempt, at.failures, 'killed', { code: 'killed', by: message.by }, now, [
+            withdrawn(state),
+          ]);
+        }
+        if (at.status === 'killing') {
+          if (message.replace || !at.replace) return step(state);
+          const firmer: InstanceRecord = { ...at, by: message.by, replace: false };
+          return step({ ...state, record: firmer }, record('instance', state.key, firmer));
+        }
+        {
+          const next: Killing = {
+            ...attempted(at),
+            status: 'killing',
+            since: now,
+            by: message.by,
+            replace: message.replace,
+          };
+          return step(
+            { ...state, record: next },
+            record('instance', state.key, next),
+            kill(state, next),
+            arm(state, now + times.kill_retry_ms),
+            log('info', { ...who(state), task: taskId(state.key, at.attempt), by: message.by }, 'task is being killed'),
+          );
+        }
+
+      case 'reconfigured': {
+        const next = { ...state, job: message.job, version: message.version };
+        if (at?.status !== 'pending') return step(next);
+        // What it asks for may be other than before.
+        return stepWith(next, [withdrawn(next), ...ask(next, at, now, times).effects]);
+      }
+
+      case 'due':
+        if (at?.status === 'pending') return ask(state, at, now, times);
+        if (at?.status === 'killing') return step(state, kill(state, at), arm(state, now + times.kill_retry_ms));
+        return step(state);
+    }
+  };
+
+type Killing = Extract<InstanceRecord, { status: 'killing' }>;
+type Live = Exclude<InstanceRecord, { status: 'pending' } | { status: 'over' }>;
+
+function updated(
+  state: InstanceState,
+  status: TaskStatus,
+  now: number,
+  times: InstanceSettings,
+): Step<InstanceState, Effect> {
+  const at = state.record;
+  const concluded = conclude(status);
+  // Acknowledged only after whatever we record about it is durable: Mesos forgets an update once it is acknowledged.
+  const acknowledge: Effect[] =
+    status.uuid !== undefined && status.agent_id !== undefined
+      ? [
+          call({
+            type: 'ACKNOWLEDGE',
+            acknowledge: { agent_id: status.agent_id, task_id: status.task_id, uuid: status.uuid },
+          }),
+        ]
+      : [];
+  const about = parseTaskId(status.task_id.value);
+  const live = at !== undefined && at.status !== 'pending' && at.status !== 'over' ? at : undefined;
+  if (live === undefined || about?.attempt !== live.attempt) {
+    // An attempt that is behind us. If Mesos says that it lives, it must not.
+    const lives = concluded.kind === 'starting' || concluded.kind === 'running';
+    const zombie: Effect[] = lives
+      ? [
+          call({
+            type: 'KILL',
+            kill: { task_id: status.task_id, ...(status.agent_id === undefined ? {} : { agent_id: status.agent_id }) },
+          }),
+          log('warn', { ...who(state), task: status.task_id.value }, 'a task that was given up is alive: killing it'),
+        ]
+      : [];
+    return step(state, ...acknowledge, ...zombie);
+  }
+  const next = follow(state, live, concluded, status, now, times);
+  return stepWith(next.state, [count('horae_updates_total', { state: status.state }), ...next.effects, ...acknowledge]);
+}
+
+/** One conclusion about the present attempt, read as a table. */
+function follow(
+  state: InstanceState,
+  at: Live,
+  concluded: Conclusion,
+  status: TaskStatus,
+  now: number,
+  times: InstanceSettings,
+): Step<InstanceState, Effect> {
+  switch (concluded.kind) {
+    case 'starting':
+      if (at.status !== 'assigned' && at.status !== 'unreachable') return step(state);
+      return became(state, { ...attempted(at), status: 'starting' }, []);
+    case 'running': {
+      if (at.status === 'running') return step(state);
+      if (at.status === 'killing') return step(state, kill(state, at)); // The kill may have been forgotten (unreachable agents).
+      const started_at = at.started_at ?? Math.round((status.timestamp ?? now / 1000) * 1000);
+      const running: InstanceRecord = { ...attempted(at), status: 'running', started_at };
+      const first = at.started_at === undefined;
+      const told = first
+        ? [
+            tell({
+              to: 'job',
+              key: state.job_key,
+              message: { type: 'instance-running', run: state.run, index: state.index, version: at.version },
+            }),
+          ]
+        : [];
+      const lag =
+        first && at.attempt === 1 && state.cause.type === 'target'
+          ? [count('horae_start_lag_seconds', undefined, (started_at - state.cause.at) / 1000)]
+          : [];
+      return became(state, running, [
+        ...told,
+        ...lag,
+        ...(first ? [log('info', { ...who(state), task: status.task_id.value, agent: at.agent_id }, 'task runs')] : []),
+      ]);
+    }
+    case 'killing':
+      return step(state);
+    case 'finished':
+      if (at.status === 'killing') return ended(state, at, { code: 'killed', by: at.by }, 'killed', status, now, times);
+      return ended(state, at, { code: 'exited', exit_code: concluded.exit_code ?? 0 }, 'finished', status, now, times);
+    case 'failed': {
+      if (at.status === 'killing') return ended(state, at, { code: 'killed', by: at.by }, 'killed', status, now, times);
+      const reason: EndReason =
+        concluded.cause === 'unhealthy'
+          ? { code: 'unhealthy', message: concluded.detail }
+          : !concluded.result_known
+            ? { code: 'result-unknown', message: concluded.detail }
+            : concluded.signal !== undefined
+              ? { code: 'signalled', signal: concluded.signal }
+              : concluded.exit_code !== undefined
+                ? { code: 'exited', exit_code: concluded.exit_code }
+                : { code: 'launch-failed', message: concluded.detail };
+      return ended(state, at, reason, 'failed', status, now, times);
+    }
+    case 'killed':
+      if (at.status === 'killing') return ended(state, at, { code: 'killed', by: at.by }, 'killed', status, now, times);
+      // Somebody else killed it (an operator, a drain). It is not the task's failure, and it must run.
+      return ended(state, at, { code: 'killed', by: 'mesos' }, 'lost', status, now, times);
+    case 'invalid':
+      return ended(state, at, { code: 'invalid', message: concluded.detail }, 'failed', status, now, times);
+    case 'lost':
+      if (at.status === 'killing') return ended(state, at, { code: 'killed', by: at.by }, 'killed', status, now, times);
+      return again(state, at, at.failures, now, now + lostDelay(at.attempt, times), times);
+    case 'unknown':
+      // Only Mesos's own TASK_UNKNOWN says that nobody has it; a state that we have never heard of says nothing.
+      if (status.state !== 'TASK_UNKNOWN') return step(state);
+      return vanished(state, at, concluded, status, now, times);
+    case 'gone':
+      return vanished(state, at, concluded, status, now, times);
+    case 'unreachable': {
+      if (at.status === 'unreachable' || at.status === 'killing') return step(state);
+      return became(state, { ...attempted(at), status: 'unreachable', since: now }, [
+        log(
+          'warn',
+          { ...who(state), task: status.task_id.value, agent: at.agent_id },
+          'the agent of a task is unreachable',
+        ),
+      ]);
+    }
+  }
+}
+
+/** Mesos does not have the task (any more), and nobody saw it end. */
+function vanished(
+  state: InstanceState,
+  at: Live,
+  concluded: Conclusion,
+  status: TaskStatus,
+  now: number,
+  times: InstanceSettings,
+): Step<InstanceState, Effect> {
+  if (at.status === 'killing') return ended(state, at, { code: 'killed', by: at.by }, 'killed', status, now, times);
+  // Unheard of since its launch was recorded: the ACCEPT never arrived, or was dropped. Safe to launch another.
+  if (at.status === 'assigned') return again(state, at, at.failures, now, now + lostDelay(at.attempt, times), times);
+  // It ran, perhaps to its end. Whether it may run again is for max_task_failures to say.
+  return ended(state, at, { code: 'lost', message: concluded.detail }, 'failed', status, now, times);
+}
+
+/** The attempt ended. Over, or another one? */
+function ended(
+  state: InstanceState,
+  at: Live,
+  reason: EndReason,
+  outcome: FinishedAttempt['outcome'],
+  status: TaskStatus | undefined,
+  now: number,
+  times: InstanceSettings,
+): Step<InstanceState, Effect> {
+  const task = taskId(state.key, at.attempt);
+  const row: FinishedAttempt = {
+    task_id: task,
+    index: state.index,
+    attempt: at.attempt,
+    agent_id: at.agent_id,
+    hostname: at.hostname,
+    ...(at.started_at === undefined ? {} : { started_at: at.started_at }),
+    ended_at: status?.timestamp === undefined ? now : Math.round(status.timestamp * 1000),
+    outcome,
+    reason,
+  };
+  const said: Effect[] = [
+    record('finished-attempt', `${state.job_key}/${sortable(now)}/${task}`, row),
+    count('horae_attempts_total', { outcome }),
+    log(
+      outcome === 'failed' || outcome === 'lost' ? 'warn' : 'info',
+      { ...who(state), task, agent: at.agent_id, reason },
+      `task ${outcome}`,
+    ),
+    ...(at.status === 'killing' ? [disarm(state)] : []),
+  ];
+  const { service, max_task_failures } = state.job;
+  if (outcome === 'killed') {
+    if (at.status === 'killing' && at.replace) return prepend(said, again(state, at, at.failures, now, now, times));
+    return over(state, at.attempt, at.failures, 'killed', reason, now, said, at.agent_id);
+  }
+  if (outcome === 'lost')
+    return prepend(said, again(state, at, at.failures, now, now + lostDelay(at.attempt, times), times));
+  if (service) {
+    const ran_ms = at.started_at === undefined ? 0 : now - at.started_at;
+    const failures = ran_ms >= times.well_after_ms ? 0 : at.failures + 1;
+    return prepend(
+      said,
+      again(state, at, failures, now, failures === 0 ? now : now + retryDelay(state.job, failures, times), times),
+    );
+  }
+  if (outcome === 'finished') return over(state, at.attempt, at.failures, 'succeeded', reason, now, said, at.agent_id);
+  const failures = at.failures + 1;
+  // An attempt that Mesos calls invalid will be invalid the next time too.
+  if (reason.code === 'invalid' || (max_task_failures !== -1 && failures >= max_task_failures))
+    return over(state, at.attempt, failures, 'failed', reason, now, said, at.agent_id);
+  return prepend(said, again(state, at, failures, now, now + retryDelay(state.job, failures, times), times));
+}
+
+/** Another attempt, not before `not_before`. */
+function again(
+  state: InstanceState,
+  at: { readonly attempt: number },
+  failures: number,
+  now: number,
+  not_before: number,
+  times: InstanceSettings,
+): Step<InstanceState, Effect> {
+  return ask(
+    state,
+    { status: 'pending', attempt: at.attempt + 1, failures, since: now, ...(not_before > now ? { not_before } : {}) },
+    now,
+    times,
+  );
+}
+
+/** Records that it waits, and asks for a place now or when its delay is over. */
+function ask(
+  state: InstanceState,
+  at: Extract<InstanceRecord, { status: 'pending' }>,
+  now: number,
+  times: InstanceSettings,
+): Step<InstanceState, Effect> {
+  const kept = at === state.record ? [] : [record('instance', state.key, at)];
+  const next = { ...state, record: at };
+  if (at.not_before !== undefined && at.not_before > now) return stepWith(next, [...kept, arm(state, at.not_before)]);
+  const wanted = {
+    key: state.key,
+    task_id: taskId(state.key, at.attempt),
+    since: at.since,
+    requirements: requirements(state.job_key, state.version, state.job, times.executor),
+  };
+  return stepWith(next, [...kept, tell({ to: 'placement', message: { type: 'wanted', wanted: [wanted] } })]);
+}
+
+function over(
+  state: InstanceState,
+  attempt: number,
+  failures: number,
+  outcome: RunOutcome,
+  reason: EndReason,
+  now: number,
+  before: readonly Effect[],
+  agent_id?: string,
+): Step<InstanceState, Effect> {
+  const last: InstanceRecord = {
+    status: 'over',
+    attempt,
+    failures,
+    since: now,
+    outcome,
+    reason,
+    ...(agent_id === undefined ? {} : { agent_id }),
+  };
+  return stepWith({ ...state, record: last }, [
+    ...before,
+    record('instance', state.key, last),
+    tell({
+      to: 'job',
+      key: state.job_key,
+      message: { type: 'instance-over', run: state.run, index: state.index, record: last },
+    }),
+  ]);
+}
+
+/** Into starting, running or unreachable. */
+function became(state: InstanceState, next: Live, effects: readonly Effect[]): Step<InstanceState, Effect> {
+  return stepWith({ ...state, record: next }, [record('instance', state.key, next), ...effects]);
+}
+
+/** What an attempt carries from state to state, and nothing of the state it leaves. */
+function attempted(at: Live): Attempted {
+  const { attempt, failures, since, agent_id, hostname, ports, version, started_at } = at;
+  return {
+    attempt,
+    failures,
+    since,
+    agent_id,
+    hostname,
+    version,
+    ...(ports === undefined ? {} : { ports }),
+    ...(started_at === undefined ? {} : { started_at }),
+  };
+}
+
+/** Before retry n (from 1): the job's delay or the default, doubled each time, up to a limit. */
+function retryDelay(job: Job, failures: number, times: InstanceSettings): number {
+  return Math.min(
+    times.retry_delay_ms_max,
+    (job.retry_delay_ms ?? times.retry_delay_ms) * 2 ** Math.min(30, failures - 1),
+  );
+}
+
+/** A place that vanished is looked for again at once; only when that happens over and over do we slow down. */
+function lostDelay(attempt: number, times: InstanceSettings): number {
+  return attempt < 3 ? 0 : Math.min(times.retry_delay_ms_max, times.retry_delay_ms * 2 ** Math.min(30, attempt - 3));
+}
+
+const kill = (state: InstanceState, at: Killing): Effect =>
+  call({
+    type: 'KILL',
+    kill: {
+      task_id: { value: taskId(state.key, at.attempt) },
+      agent_id: { value: at.agent_id },
+      kill_policy: { grace_period: { nanoseconds: at.at_once === true ? 0 : state.job.kill_grace_ms * 1e6 } },
+    },
+  });
+const arm = (state: InstanceState, at: number): Effect =>
+  tell({ to: 'timetable', message: { type: 'armed', armed: [{ to: 'instance', key: state.key, at }] } });
+const disarm = (state: InstanceState): Effect =>
+  tell({ to: 'timetable', message: { type: 'disarmed', disarmed: [{ to: 'instance', key: state.key }] } });
+const withdrawn = (state: InstanceState): Effect =>
+  tell({ to: 'placement', message: { type: 'withdrawn', withdrawn: [state.key] } });
+const who = (state: InstanceState) => ({ job: state.job_key, run: state.run, instance: state.index });
+const prepend = (effects: readonly Effect[], next: Step<InstanceState, Effect>): Step<InstanceState, Effect> =>
+  stepWith(next.state, [...effects, ...next.effects]);

@@ -1,0 +1,69 @@
+// launch.ts: from a job to what Mesos must be told: what one instance needs, and what one attempt runs.
+
+import type { LaunchPlan } from '../mesos/match.ts';
+import type { CommandInfo } from '../mesos/protocol.ts';
+import type { InstanceState } from './instance.ts';
+import type { JobKey } from './model/ids.ts';
+import { taskId } from './model/ids.ts';
+import type { Job } from './model/job.ts';
+
+/** What an instance needs of a host: one object for all instances of one version of a job, so that a no for one is a no for all. */
+export type Requirements = { readonly plan: LaunchPlan; readonly priority: number };
+/** What the default executor takes beside the task: cpus, and MB of memory and disk. */
+export type Overhead = LaunchPlan['executor'];
+
+const shared = new WeakMap<Job, Requirements>();
+
+export function requirements(key: JobKey, version: number, job: Job, executor: Overhead): Requirements {
+  const known = shared.get(job);
+  if (known !== undefined) return known;
+  const made: Requirements = {
+    plan: {
+      task_id: '',
+      name: key,
+      group: `${key}@${version}`,
+      resources: { cpus: job.cpus, mem: job.mem, disk: job.disk },
+      ports: job.ports,
+      executor,
+      constraints: job.constraints,
+      command: {},
+      kill_grace_ms: job.kill_grace_ms,
+      labels: {},
+    },
+    priority: job.priority,
+  };
+  shared.set(job, made);
+  return made;
+}
+
+/** Runs its arguments one after the other, each by a shell of its own, until one fails: no text is spliced into another. */
+const in_order = 'for line in "$@"; do /bin/sh -c "$line" || exit $?; done';
+
+/** The attempt as the Mesos side takes it. Ports and overhead are added where the place is known. */
+export function launchPlan(state: InstanceState, attempt: number, executor: Overhead): LaunchPlan {
+  const { job, key } = state;
+  const scheduled_at = state.cause.type === 'target' ? state.cause.at : state.run_created_at;
+  const own: Record<string, string> = {
+    HORAE_JOB: state.job_key,
+    HORAE_RUN_ID: state.run,
+    HORAE_SCHEDULED_AT: new Date(scheduled_at).toISOString(),
+    HORAE_ATTEMPT: String(attempt),
+    HORAE_INSTANCE: String(state.index),
+  };
+  const variables = Object.entries({ ...job.env, ...own }).map(([name, value]) => ({ name, value }));
+  const command: CommandInfo =
+    job.processes === undefined
+      ? { shell: true, value: job.command ?? '', environment: { variables } }
+      : {
+          shell: false,
+          value: '/bin/sh',
+          arguments: ['sh', '-c', in_order, 'sh', ...job.processes.map(one => one.command)],
+          environment: { variables },
+        };
+  return {
+    ...requirements(state.job_key, state.version, job, executor).plan,
+    task_id: taskId(key, attempt),
+    command,
+    labels: { 'horae.job': state.job_key, 'horae.run': state.run },
+  };
+}

@@ -1,0 +1,248 @@
+// offers.ts: the offers that Mesos has lent us, and when each must go back.
+//
+// Think of a cloakroom: every coat has a ticket, and nothing stays past closing time. An offer is open until it is taken
+// for a group of placements, rescinded, held too long, or void because the subscription ended. A taken group waits for its
+// instances to say yes or no; then one ACCEPT launches those that said yes.
+
+import type { LaunchPlan, Placement } from '../mesos/match.ts';
+import type { CallAnswer, Offer } from '../mesos/protocol.ts';
+import { acceptCall } from '../mesos/task-info.ts';
+import { call, count, type Effect, log, tell } from './effects.ts';
+import { parseTaskId, type TaskId } from './model/ids.ts';
+import { type Step, step, stepWith } from './step.ts';
+
+export type OffersMessage =
+  | { readonly type: 'subscribed'; readonly framework_id: string }
+  | { readonly type: 'disconnected' }
+  | { readonly type: 'offered'; readonly offered: readonly Offer[] }
+  | { readonly type: 'rescinded'; readonly rescinded: readonly string[] }
+  | {
+      readonly type: 'taken';
+      readonly taken: readonly { readonly group: string; readonly placements: readonly [Placement, ...Placement[]] }[];
+    }
+  /** An instance's word on its grant: the plan to launch, or undefined for no. */
+  | {
+      readonly type: 'answered';
+      readonly answered: readonly {
+        readonly group: string;
+        readonly task_id: TaskId;
+        readonly plan: LaunchPlan | undefined;
+      }[];
+    }
+  /** How the ACCEPT of a group went. */
+  | { readonly type: 'sent'; readonly sent: readonly { readonly tag: string; readonly answer: CallAnswer }[] }
+  | { readonly type: 'needed'; readonly needed: boolean }
+  | { readonly type: 'due' };
+
+type Group = {
+  readonly placements: Map<TaskId, Placement>;
+  readonly offer_ids: readonly string[];
+  readonly agreed: Placement[];
+  missing: number;
+  /** Set when an offer of the group was rescinded: nothing of it can be launched. */
+  void: boolean;
+};
+export type OffersState = {
+  readonly framework_id: string | undefined;
+  /** Since when each open offer is held. */
+  readonly open: Map<string, number>;
+  readonly groups: Map<string, Group>;
+  /** Groups whose ACCEPT has left and is not answered. */
+  readonly sent: Map<string, readonly Placement[]>;
+  readonly needed: boolean;
+  readonly suppressed: boolean;
+  readonly armed: boolean;
+};
+export type OffersLimits = { readonly hold_ms: number; readonly offers_max: number; readonly refuse_seconds: number };
+
+export const newOffers = (): OffersState => ({
+  framework_id: undefined,
+  open: new Map(),
+  groups: new Map(),
+  sent: new Map(),
+  needed: false,
+  suppressed: false,
+  armed: false,
+});
+
+export const offers =
+  (limits: OffersLimits) =>
+  (state: OffersState, message: OffersMessage, now: number): Step<OffersState, Effect> => {
+    switch (message.type) {
+      case 'subscribed':
+        return stepWith({ ...state, framework_id: message.framework_id, suppressed: false }, []);
+
+      case 'disconnected': {
+        // Everything that was lent is void. What had agreed but was not sent is surely not launched; what was sent will be
+        // answered `unknown` or `unsent` by the link itself.
+        const effects: Effect[] = [];
+        if (state.open.size > 0)
+          effects.push(tell({ to: 'placement', message: { type: 'rescinded', rescinded: [...state.open.keys()] } }));
+        state.open.clear();
+        for (const group of state.groups.values()) group.void = true;
+        return stepWith(state, effects);
+      }
+
+      case 'offered': {
+        const kept: Offer[] = [];
+        const beyond: string[] = [];
+        for (const offer of message.offered) {
+          if (state.open.size >= limits.offers_max) beyond.push(offer.id.value);
+          else {
+            state.open.set(offer.id.value, now);
+            kept.push(offer);
+          }
+        }
+        const effects: Effect[] = [count('horae_offers_received_total', undefined, message.offered.length)];
+        if (kept.length > 0) effects.push(tell({ to: 'placement', message: { type: 'offered', offered: kept } }));
+        if (beyond.length > 0)
+          effects.push(
+            decline(beyond, limits),
+            log('warn', { offers: beyond.length, limit: limits.offers_max }, 'more offers than we hold: declined'),
+          );
+        const { armed, arming } = rest(state, now, limits);
+        return stepWith({ ...state, armed }, [...effects, ...arming]);
+      }
+
+      case 'rescinded': {
+        const open = message.rescinded.filter(id => state.open.delete(id));
+        for (const group of state.groups.values())
+          if (group.offer_ids.some(id => message.rescinded.includes(id))) group.void = true;
+        const effects = [count('horae_offers_rescinded_total', undefined, message.rescinded.length)];
+        return open.length === 0
+          ? stepWith(state, effects)
+          : stepWith(state, [...effects, tell({ to: 'placement', message: { type: 'rescinded', rescinded: open } })]);
+      }
+
+      case 'taken': {
+        for (const { group, placements } of message.taken) {
+          const { offer_ids } = placements[0];
+          const gone = offer_ids.some(id => !state.open.has(id));
+          for (const id of offer_ids) state.open.delete(id);
+          state.groups.set(group, {
+            placements: new Map(placements.map(one => [one.plan.task_id, one])),
+            offer_ids,
+            agreed: [],
+            missing: placements.length,
+            void: gone,
+          });
+        }
+        return step(state);
+      }
+
+      case 'answered': {
+        const effects: Effect[] = [];
+        for (const { group: name, task_id, plan } of message.answered) {
+          const group = state.groups.get(name);
+          const chosen = group?.placements.get(task_id);
+          if (group === undefined || chosen === undefined)
+            throw new Error(`invalid answer of ${task_id} to group ${name}: expected a group that waits for it`);
+          group.placements.delete(task_id);
+          group.missing -= 1;
+          if (plan !== undefined) group.agreed.push({ ...chosen, plan });
+          if (group.missing === 0) {
+            state.groups.delete(name);
+            effects.push(...close(state, name, group, limits));
+          }
+        }
+        return stepWith(state, effects);
+      }
+
+      case 'sent': {
+        const effects: Effect[] = [];
+        for (const { tag, answer } of message.sent) {
+          const launched = state.sent.get(tag) ?? [];
+          state.sent.delete(tag);
+          if (answer.type === 'accepted') continue;
+          if (answer.type === 'unknown')
+            effects.push(
+              tell({
+                to: 'framework',
+                message: {
+                  type: 'doubt',
+                  doubt: launched.map(one => ({ task_id: one.plan.task_id, agent_id: one.agent_id })),
+                },
+              }),
+              log(
+                'warn',
+                { tasks: launched.length, message: answer.message },
+                'an ACCEPT may or may not have arrived: asking Mesos',
+              ),
+            );
+          else
+            for (const one of launched)
+              effects.push(
+                drop(
+                  one,
+                  answer.type === 'refused'
+                    ? `refused with ${answer.status}: ${answer.message}`
+                    : `not sent: ${answer.message}`,
+                ),
+              );
+        }
+        return stepWith(state, effects);
+      }
+
+      case 'needed': {
+        if (message.needed && state.suppressed)
+          return step({ ...state, needed: true, suppressed: false }, call({ type: 'REVIVE' }));
+        return step({ ...state, needed: message.needed });
+      }
+
+      case 'due': {
+        const old = [...state.open].filter(([, since]) => now - since >= limits.hold_ms).map(([id]) => id);
+        for (const id of old) state.open.delete(id);
+        const effects: Effect[] = [];
+        if (old.length > 0)
+          effects.push(decline(old, limits), tell({ to: 'placement', message: { type: 'rescinded', rescinded: old } }));
+        // Idle for a whole holding time: let others have what we do not need.
+        const suppressed = !state.needed && old.length > 0 && state.open.size === 0;
+        if (suppressed && !state.suppressed) effects.push(call({ type: 'SUPPRESS' }));
+        const { armed, arming } = rest({ ...state, armed: false }, now, limits);
+        return stepWith({ ...state, armed, suppressed: state.suppressed || suppressed }, [...effects, ...arming]);
+      }
+    }
+  };
+
+/** All instances of a group have answered. */
+function close(state: OffersState, name: string, group: Group, limits: OffersLimits): readonly Effect[] {
+  // Declining an offer that is gone does no harm, and the others of the group must not stay with us unused.
+  if (group.void || state.framework_id === undefined)
+    return [decline(group.offer_ids, limits), ...group.agreed.map(one => drop(one, 'its offer was taken back'))];
+  const [first, ...others] = group.agreed;
+  if (first === undefined) return [decline(group.offer_ids, { ...limits, refuse_seconds: 0 })];
+  state.sent.set(name, group.agreed);
+  return [
+    call(
+      acceptCall([first, ...others], { framework_id: state.framework_id, refuse_seconds: limits.refuse_seconds }),
+      name,
+    ),
+  ];
+}
+
+function drop(one: Placement, why: string): Effect {
+  const key = parseTaskId(one.plan.task_id)?.instance;
+  if (key === undefined) throw new Error(`dropped ${one.plan.task_id}: expected a task id of ours`);
+  return tell({ to: 'instance', key, message: { type: 'dropped', task_id: one.plan.task_id, why } });
+}
+
+const decline = (ids: readonly string[], limits: OffersLimits): Effect =>
+  call({
+    type: 'DECLINE',
+    decline: { offer_ids: ids.map(value => ({ value })), filters: { refuse_seconds: limits.refuse_seconds } },
+  });
+
+/** Arms the timer for the offer that has been held longest. Offers are added in order of time, so it is the first. */
+function rest(state: OffersState, now: number, limits: OffersLimits): { armed: boolean; arming: readonly Effect[] } {
+  const [oldest] = state.open.values();
+  if (state.armed || oldest === undefined) return { armed: state.armed, arming: [] };
+  return {
+    armed: true,
+    arming: [
+      tell({
+        to: 'timetable',
+        message: { type: 'armed', armed: [{ to: 'offers', key: '', at: Math.max(now, oldest + limits.hold_ms) }] },
+      }),
+    ],
+  };
+}

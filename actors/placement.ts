@@ -1,0 +1,167 @@
+// placement.ts: instances that wait for a place, and the hosts on which there is room.
+//
+// Both sides of the counter in one actor: who waits, in order of priority and then of arrival, and what is offered. When
+// there is something of each, mesos/match.ts chooses, many at a time. A chosen host's offers are used up; each choice goes
+// to its instance, which may have been killed meanwhile, and the offers actor sends the ACCEPT when all have answered.
+//
+// Like the timetable, it keeps its maps in place: thousands may wait, and a copy for each message would be most of the work.
+
+import { type Host, hostKeyOf, hostOf } from '../mesos/hosts.ts';
+import { type LaunchPlan, match, type Placement } from '../mesos/match.ts';
+import type { Offer } from '../mesos/protocol.ts';
+import { byHost } from '../mesos/task-info.ts';
+import type { WhyNot } from '../mesos/why-not.ts';
+import { count, type Effect, tell } from './effects.ts';
+import type { Requirements } from './launch.ts';
+import type { InstanceKey, TaskId } from './model/ids.ts';
+import { parseTaskId } from './model/ids.ts';
+import { type Step, step, stepWith } from './step.ts';
+
+export type Wanted = {
+  readonly key: InstanceKey;
+  readonly task_id: TaskId;
+  readonly since: number;
+  readonly requirements: Requirements;
+};
+export type Granted = {
+  readonly group: string;
+  readonly task_id: TaskId;
+  readonly agent_id: string;
+  readonly hostname: string;
+  readonly ports: Readonly<Record<string, number>>;
+};
+export type PlacementMessage =
+  | { readonly type: 'wanted'; readonly wanted: readonly Wanted[] }
+  | { readonly type: 'withdrawn'; readonly withdrawn: readonly InstanceKey[] }
+  | { readonly type: 'offered'; readonly offered: readonly Offer[] }
+  | { readonly type: 'rescinded'; readonly rescinded: readonly string[] }
+  /** Preemption found victims whose going makes room for these, or none. The asking is of a later day; the shape is agreed. */
+  | {
+      readonly type: 'room-made';
+      readonly room_made: readonly { readonly key: InstanceKey; readonly agent_id: string | undefined }[];
+    };
+
+export type PlacementState = {
+  readonly waiting: Map<InstanceKey, Wanted>;
+  readonly offers: Map<string, Offer>;
+  readonly hosts: Map<string, Host>;
+  /** Names the groups of choices that go into one ACCEPT. */
+  readonly groups: number;
+  /** Whether the offers actor knows that somebody waits. */
+  readonly needing: boolean;
+};
+export type PlacementLimits = { readonly placements_max: number };
+
+export const newPlacement = (): PlacementState => ({
+  waiting: new Map(),
+  offers: new Map(),
+  hosts: new Map(),
+  groups: 0,
+  needing: false,
+});
+
+export const placement =
+  (limits: PlacementLimits) =>
+  (state: PlacementState, message: PlacementMessage, _now: number): Step<PlacementState, Effect> => {
+    switch (message.type) {
+      case 'wanted':
+        for (const one of message.wanted) state.waiting.set(one.key, one);
+        return choose(state, limits);
+      case 'withdrawn':
+        for (const key of message.withdrawn) state.waiting.delete(key);
+        return needs(state, []);
+      case 'offered':
+        for (const offer of message.offered) {
+          state.offers.set(offer.id.value, offer);
+          const [first, ...others] = state.hosts.get(hostKeyOf(offer))?.offers ?? [];
+          state.hosts.set(hostKeyOf(offer), hostOf(first === undefined ? [offer] : [first, ...others, offer]));
+        }
+        return choose(state, limits);
+      case 'rescinded':
+        for (const id of message.rescinded) forget(state, id);
+        return step(state);
+      case 'room-made':
+        return step(state);
+    }
+  };
+
+function forget(state: PlacementState, id: string): void {
+  const offer = state.offers.get(id);
+  if (offer === undefined) return;
+  state.offers.delete(id);
+  const key = hostKeyOf(offer);
+  const [first, ...others] = state.hosts.get(key)?.offers.filter(other => other.id.value !== id) ?? [];
+  if (first === undefined) state.hosts.delete(key);
+  else state.hosts.set(key, hostOf([first, ...others]));
+}
+
+function choose(state: PlacementState, limits: PlacementLimits): Step<PlacementState, Effect> {
+  if (state.waiting.size === 0 || state.hosts.size === 0) return needs(state, []);
+  const order = inOrder(state.waiting);
+  const plans = order.map((one): LaunchPlan => ({ ...one.requirements.plan, task_id: one.task_id }));
+  const { placements, why } = match([...state.hosts.values()], plans, { placements_max: limits.placements_max });
+  const effects: Effect[] = [count('horae_placement_attempts_total', undefined, plans.length)];
+  let { groups } = state;
+  for (const together of byHost(placements)) {
+    const group = `g${groups++}`;
+    for (const id of together[0].offer_ids) forget(state, id);
+    effects.push(tell({ to: 'offers', message: { type: 'taken', taken: [{ group, placements: together }] } }));
+    for (const one of together) effects.push(grant(state, group, one));
+  }
+  if (placements.length > 0) effects.push(count('horae_placements_total', undefined, placements.length));
+  for (const not of why.values()) effects.push(count('horae_vetoes_total', { code: not.code }));
+  effects.push({ type: 'note-pending', waiting: state.waiting, why });
+  return needs({ ...state, groups }, effects);
+}
+
+function grant(state: PlacementState, group: string, chosen: Placement): Effect {
+  const key = parseTaskId(chosen.plan.task_id)?.instance;
+  if (key === undefined) throw new Error(`placed ${chosen.plan.task_id}: expected a task id of ours`);
+  state.waiting.delete(key);
+  const { agent_id, hostname, ports } = chosen;
+  return tell({
+    to: 'instance',
+    key,
+    message: { type: 'granted', granted: { group, task_id: chosen.plan.task_id, agent_id, hostname, ports } },
+  });
+}
+
+/** Tells the offers actor when the answer to "does anybody wait?" changes: it suppresses and revives by it. */
+function needs(state: PlacementState, effects: readonly Effect[]): Step<PlacementState, Effect> {
+  const needing = state.waiting.size > 0;
+  if (needing === state.needing) return stepWith(state, effects);
+  return stepWith({ ...state, needing }, [
+    ...effects,
+    tell({ to: 'offers', message: { type: 'needed', needed: needing } }),
+  ]);
+}
+
+/** Higher priority first, then whoever came first: a Map keeps the order of arrival. */
+function inOrder(waiting: ReadonlyMap<InstanceKey, Wanted>): readonly Wanted[] {
+  const all = [...waiting.values()];
+  const first = all[0]?.requirements.priority;
+  return all.every(one => one.requirements.priority === first)
+    ? all
+    : all.sort((a, b) => b.requirements.priority - a.requirements.priority);
+}
+
+/** A reason in words, for people. */
+export function inWords(why: WhyNot): string {
+  switch (why.code) {
+    case 'no-offers':
+      return 'no agent offers anything at the moment';
+    case 'not-reached':
+      return 'its turn has not come yet';
+    case 'no-fit': {
+      const parts = Object.entries(why.short).map(
+        ([name, one]) =>
+          `${name}: needs ${one.needs}, ${one.hosts_excluded} of ${why.hosts} hosts have less (most: ${one.nearest.has} on ${one.nearest.hostname})`,
+      );
+      for (const one of why.constraints)
+        parts.push(
+          `constraint ${one.constraint.join(' ')}: ${one.hosts_excluded} of ${why.hosts} hosts do not satisfy it`,
+        );
+      return parts.length === 0 ? `no single one of ${why.hosts} hosts has everything` : parts.join('; ');
+    }
+  }
+}

@@ -1,0 +1,163 @@
+// root.ts: the top of the tree: plants it from the journal, replants it when a singleton crashes, and knows when to stop.
+//
+// nact itself announces nothing at its top: it writes to the console and leaves the rest alive. So giving up is ours. A
+// singleton that crashed leaves its neighbours with half a conversation; the cure is the one that a restart of the process
+// would be, without the restart: fell everything, wait until the outbox is empty, plant again from the same records. Too
+// many of these in too short a time, or a journal that fails, and the process ends with one clear line.
+
+import type { MesosLink } from '../mesos/protocol.ts';
+import type { Clock } from '../schedules/clock.ts';
+import type { Runtime } from './actor.ts';
+import type { Answer, CommandEnvelope, Submit } from './model/commands.ts';
+import { refusal } from './model/reasons.ts';
+import type { PendingReason } from './model/views.ts';
+import type { Outbox } from './outbox.ts';
+import { inWords } from './placement.ts';
+import { addCrash, type RestartLimit } from './supervision.ts';
+import { type Log, plant, type Tree, type TreeSettings } from './tree.ts';
+
+export type SchedulerOptions = {
+  readonly runtime: () => Runtime;
+  readonly outbox: Outbox;
+  readonly link: MesosLink;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Log;
+  readonly count: (name: string, labels: Readonly<Record<string, string>> | undefined, value: number) => void;
+  readonly settings: TreeSettings;
+  readonly restarts: RestartLimit;
+  /** Commands that may wait for their answer at once. */
+  readonly commands_max: number;
+  /** Nothing can go on. Called once; the caller ends the process. */
+  readonly onFatal: (reason: string, error?: unknown) => void;
+};
+
+export interface Scheduler {
+  readonly submit: Submit;
+  /** Instances that wait for a place, and why; of one job, or of all. At most `limit`. */
+  pending(job?: string, limit?: number): readonly PendingReason[];
+  nextAt(key: string): number | undefined;
+  quarantined(): ReadonlyMap<string, string>;
+  counts(): ReturnType<Tree['counts']> & { readonly restarts: number; readonly commands: number };
+  /** Fells the tree where it stands, as a crash would; for simulations. */
+  abandon(): void;
+  /** Refuses further commands, lets what was decided leave, fells the tree. Tasks run on. */
+  stop(): Promise<void>;
+}
+
+export function startScheduler(options: SchedulerOptions): Scheduler {
+  const { outbox, clock, log } = options;
+  const answers = new Map<string, (answer: Answer) => void>();
+  let crashes: readonly number[] = [];
+  let restarts = 0;
+  let ended = false;
+
+  const fatal = (reason: string, error?: unknown) => {
+    if (ended) return;
+    ended = true;
+    tree.fell();
+    for (const answer of answers.values()) answer(refusal('shutting-down', 'the scheduler is going down'));
+    answers.clear();
+    options.onFatal(reason, error);
+  };
+
+  const planted = (): Tree =>
+    plant({
+      runtime: options.runtime(),
+      outbox,
+      clock,
+      random: options.random,
+      link: options.link,
+      log,
+      count: options.count,
+      settings: options.settings,
+      answered(request_id, answer) {
+        answers.get(request_id)?.(answer);
+        answers.delete(request_id);
+      },
+      crashed(who, error) {
+        const { crashes: recent, exceeded } = addCrash(crashes, clock.now(), options.restarts);
+        crashes = recent;
+        if (exceeded)
+          return fatal(
+            `${who} crashed ${recent.length} times within ${options.restarts.period_ms} ms: giving up`,
+            error,
+          );
+        replant(who);
+      },
+      giveUp: reason => fatal(reason),
+    });
+
+  const replant = (who: string) => {
+    log(
+      'error',
+      { actor: who, restarts: restarts + 1 },
+      'a singleton crashed: planting the tree again from its records',
+    );
+    tree.fell();
+    // Commands that the felled tree was working on have no answer that we could know to be true.
+    for (const [id, answer] of answers)
+      answer(
+        refusal('shutting-down', `request ${id} was interrupted: look whether it took effect, and repeat it if not`),
+      );
+    answers.clear();
+    restarts += 1;
+    options.count('horae_tree_restarts_total', undefined, 1);
+    outbox.idle().then(
+      () => {
+        if (!ended) tree = planted();
+      },
+      () => undefined, // A failed journal has its own way to fatal.
+    );
+  };
+
+  let tree = planted();
+
+  return {
+    submit: (envelope: CommandEnvelope) =>
+      new Promise(resolve => {
+        if (ended) return resolve(refusal('shutting-down', 'the scheduler is going down'));
+        if (answers.size >= options.commands_max)
+          return resolve(
+            refusal(
+              'too-many',
+              `${answers.size} commands wait for their answer already: the limit is ${options.commands_max}`,
+            ),
+          );
+        if (answers.has(envelope.request_id))
+          return resolve(
+            refusal('invalid', `request id ${envelope.request_id} is in use: expected a new one for each request`),
+          );
+        answers.set(envelope.request_id, resolve);
+        tree.command(envelope);
+      }),
+    pending(job, limit = 1000) {
+      const { waiting, why } = tree.pending();
+      const reasons: PendingReason[] = [];
+      for (const one of waiting.values()) {
+        if (job !== undefined && !one.key.startsWith(`${job}/`)) continue;
+        if (reasons.length >= limit) break;
+        const reason = why.get(one.requirements.plan.group) ?? { code: 'no-offers' as const };
+        reasons.push({ instance: one.key, since: one.since, summary: inWords(reason), why: reason });
+      }
+      return reasons;
+    },
+    nextAt: key => tree.nextAt(key),
+    quarantined: () => tree.quarantined,
+    counts: () => ({ ...tree.counts(), restarts, commands: answers.size }),
+    abandon() {
+      ended = true;
+      tree.fell();
+      answers.clear();
+    },
+    async stop() {
+      if (ended) return;
+      ended = true;
+      await outbox.idle();
+      tree.fell();
+      for (const answer of answers.values()) answer(refusal('shutting-down', 'the scheduler is going down'));
+      answers.clear();
+      await options.link.close();
+    },
+  };
+}

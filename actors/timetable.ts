@@ -1,0 +1,80 @@
+// timetable.ts: every due time in one heap, behind one timer.
+//
+// Whoever must do something later rests here: triggers, retries, kills that may have to be repeated. When the timer fires,
+// all that is due is told at once, earliest first, and the timer is set for the next one.
+//
+// The queue is the one state in the tree that is changed in place: a million entries cannot be copied for each message. It
+// never leaves this actor, and `initial` makes a new one.
+
+import { DueQueue } from '../schedules/due-queue.ts';
+import { type Effect, tell } from './effects.ts';
+import { type Step, step, stepWith } from './step.ts';
+
+export type Resting = { readonly to: 'trigger' | 'instance' | 'framework' | 'offers'; readonly key: string };
+export type TimetableMessage =
+  | { readonly type: 'armed'; readonly armed: readonly (Resting & { readonly at: number })[] }
+  | { readonly type: 'disarmed'; readonly disarmed: readonly Resting[] }
+  | { readonly type: 'woke' };
+
+export type TimetableState = {
+  readonly queue: DueQueue /** When the timer will fire, as far as we asked. */;
+  readonly waking_at: number | undefined;
+};
+export type TimetableLimits = {
+  /** Told per turn; what is left comes the next turn. */
+  readonly due_batch_max: number;
+  /** The timer never sleeps longer, so that a clock that was set forward is noticed. */
+  readonly sleep_ms_max: number;
+};
+
+export const newTimetable = (): TimetableState => ({ queue: new DueQueue(), waking_at: undefined });
+
+const initials = { trigger: 't', instance: 'i', framework: 'f', offers: 'o' } as const;
+const names = { t: 'trigger', i: 'instance', f: 'framework', o: 'offers' } as const;
+const nameOf = (resting: Resting) => initials[resting.to] + resting.key;
+
+export const timetable =
+  (limits: TimetableLimits) =>
+  (state: TimetableState, message: TimetableMessage, now: number): Step<TimetableState, Effect> => {
+    const { queue } = state;
+    switch (message.type) {
+      case 'armed':
+        for (const one of message.armed) queue.arm(nameOf(one), one.at);
+        return rest(state, now, [], limits);
+      case 'disarmed':
+        for (const one of message.disarmed) queue.cancel(nameOf(one));
+        return step(state);
+      case 'woke': {
+        const due = queue.popDue(now, limits.due_batch_max);
+        const told = due.map(({ key }) => tellDue(names[key[0] as keyof typeof names], key.slice(1)));
+        return rest({ ...state, waking_at: undefined }, now, told, limits);
+      }
+    }
+  };
+
+function tellDue(to: Resting['to'], key: string): Effect {
+  switch (to) {
+    case 'trigger':
+      return tell({ to, key, message: { type: 'due' } });
+    case 'instance':
+      return tell({ to, key, message: { type: 'due' } });
+    case 'framework':
+      return tell({ to, message: { type: 'due', what: key } });
+    case 'offers':
+      return tell({ to, message: { type: 'due' } });
+  }
+}
+
+/** Sets the timer when the earliest entry asks for an earlier one than is set. */
+function rest(
+  state: TimetableState,
+  now: number,
+  effects: readonly Effect[],
+  limits: TimetableLimits,
+): Step<TimetableState, Effect> {
+  const earliest = state.queue.earliest();
+  if (earliest === undefined) return stepWith(state, effects);
+  const at = Math.min(Math.max(earliest, now), now + limits.sleep_ms_max);
+  if (state.waking_at !== undefined && state.waking_at <= at) return stepWith(state, effects);
+  return stepWith({ ...state, waking_at: at }, [...effects, { type: 'wake', at }]);
+}

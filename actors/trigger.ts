@@ -1,0 +1,448 @@
+// trigger.ts: when a job starts: the cursors of its schedules, and what happens when a start finds another run active.
+//
+// One trigger stands before each job's runs like a gatekeeper: targets, manual starts and whatever else wants a run pass
+// here, one at a time. That is why overlap is exact even when two schedules of one job are due in the same instant, and why
+// cursor, outcome and run can be written down together, in one step of one owner: no crash can come between them.
+
+import { type CatchUp, decide, initialCursor } from '../schedules/catch-up.ts';
+import { arrive, type Overlap as OverlapRule, startable } from '../schedules/overlap.ts';
+import {
+  compile,
+  countBetween,
+  dueAt,
+  next,
+  type Schedule,
+  type ScheduleSpec,
+  withoutCount,
+} from '../schedules/schedule.ts';
+import { audit } from './audit.ts';
+import { count, type Effect, log, record, reply, tell } from './effects.ts';
+import type { CommandEnvelope } from './model/commands.ts';
+import { type JobKey, type RunId, runKey } from './model/ids.ts';
+import type { Job, Overlap, ScheduleDocument } from './model/job.ts';
+import { type Cause, refusal } from './model/reasons.ts';
+import {
+  type JobRecord,
+  type OutcomeRow,
+  type RunRecord,
+  sortable,
+  type TriggerRecord,
+  type WaitingStart,
+} from './model/records.ts';
+import { type Step, step, stepWith } from './step.ts';
+
+export type TriggerSettings = {
+  readonly default_zone: string;
+  /** A target decided this late or less is on time. */
+  readonly late_grace_ms: number;
+  /** Verdicts per turn; what is left is decided the next turn, so that nobody waits behind a long absence. */
+  readonly verdicts_max: number;
+  /** Starts that wait for an active run, where the job does not say. */
+  readonly waiting_max: number;
+  /** Runs side by side under `allow`, where the job does not say. */
+  readonly runs_max: number;
+};
+
+type Armed = { readonly id: string; readonly schedule: Schedule };
+export type TriggerState = {
+  readonly key: JobKey;
+  readonly jobs: JobRecord;
+  readonly schedules: readonly Armed[];
+  readonly record: TriggerRecord;
+  /** Runs of this job that are not over. */
+  readonly active: readonly RunId[];
+  /** Manual runs that ended lately: a repeated request must not start one again before history shows it. */
+  readonly recent: readonly RunId[];
+  readonly closed: boolean;
+};
+export type TriggerMessage =
+  | { readonly type: 'begin' }
+  | { readonly type: 'due' }
+  /** A start by hand. Answered here, where it is decided. */
+  | {
+      readonly type: 'start';
+      readonly envelope: CommandEnvelope & { readonly command: { readonly type: 'start-run' } };
+    }
+  | { readonly type: 'run-ended'; readonly run: RunId }
+  | { readonly type: 'changed'; readonly record: JobRecord }
+  /** The job is being deleted: nothing starts any more. */
+  | { readonly type: 'close' };
+
+/** More than any client repeats within one commit. */
+const recent_max = 16;
+const none: TriggerRecord = { cursors: {}, waiting: [] };
+
+/** The trigger of a job as its records leave it. Throws when a schedule that was accepted cannot be read any more. */
+export function newTrigger(
+  key: JobKey,
+  jobs: JobRecord,
+  kept: TriggerRecord | undefined,
+  active: readonly RunId[],
+  settings: TriggerSettings,
+): TriggerState {
+  return withSchedules(
+    { key, jobs, schedules: [], record: kept ?? none, active, recent: [], closed: jobs.deleting === true },
+    jobs.created_at,
+    settings,
+  );
+}
+
+export const specOf = ({ id: _, ...spec }: ScheduleDocument): ScheduleSpec => spec;
+
+/** Reads the job's schedules; a definition that is new starts with a cursor of its own, a known one keeps its place. */
+function withSchedules(state: TriggerState, since: number, settings: TriggerSettings): TriggerState {
+  const { job } = state.jobs;
+  const cursors: Record<string, TriggerRecord['cursors'][string]> = {};
+  const schedules = job.schedules.map((one, index): Armed => {
+    const text = JSON.stringify(specOf(one));
+    const before = state.record.cursors[one.id];
+    const kept = before?.text === text ? before : undefined;
+    // An empty start begins when the definition was accepted, however often it is read again.
+    const made_at = kept?.since ?? since;
+    const compiled = compile(specOf(one), {
+      now: made_at,
+      default_zone: settings.default_zone,
+      job_key: state.key,
+      place: `/schedules/${index}`,
+    });
+    if (!compiled.ok)
+      throw new Error(`schedule "${one.id}" of ${state.key} cannot be read: ${compiled.problems[0]?.message}`);
+    cursors[one.id] = kept ?? {
+      ...initialCursor(compiled.value, made_at, job.count === 'launches' ? 'chronos_3' : 'native', job.catch_up),
+      text,
+      since: made_at,
+    };
+    return { id: one.id, schedule: compiled.value };
+  });
+  return { ...state, schedules, record: { ...state.record, cursors } };
+}
+
+const policyOf = (job: Job, settings: TriggerSettings) => ({
+  catch_up: job.catch_up as CatchUp,
+  count: job.count,
+  grace_ms: settings.late_grace_ms,
+});
+
+export const trigger =
+  (settings: TriggerSettings) =>
+  (state: TriggerState, message: TriggerMessage, now: number): Step<TriggerState, Effect> => {
+    switch (message.type) {
+      case 'begin': {
+        // Runs may have ended while we were away; whoever waited for them goes first.
+        const { state: next, effects } = admitWaiting(state, now, settings);
+        const moved = next.record === state.record ? [] : [record('trigger', state.key, next.record)];
+        return stepWith(next, [...moved, ...effects, ...rest(next, looksOf(next))]);
+      }
+      case 'due':
+        return due(state, now, settings);
+      case 'start':
+        return start(state, message.envelope, now, settings);
+      case 'run-ended': {
+        const gone = {
+          ...state,
+          active: state.active.filter(run => run !== message.run),
+          recent: [...state.recent, message.run].slice(-recent_max),
+        };
+        const { state: next, effects } = admitWaiting(gone, now, settings);
+        if (next.record === gone.record) return stepWith(next, effects);
+        return stepWith(next, [record('trigger', state.key, next.record), ...effects]);
+      }
+      case 'changed':
+        return changed(state, message.record, now, settings);
+      case 'close': {
+        const dropped = state.record.waiting.map(one => outcomeOf(state.key, one, 'skipped', 'deleted', now));
+        return stepWith({ ...state, closed: true, record: { ...state.record, waiting: [] } }, [
+          ...dropped,
+          disarm(state),
+        ]);
+      }
+    }
+  };
+
+/** Decides every target that has come due, in one step: outcomes, runs and cursors leave together. */
+function due(state: TriggerState, now: number, settings: TriggerSettings): Step<TriggerState, Effect> {
+  const { job } = state.jobs;
+  if (state.closed || !job.enabled) return step(state);
+  let next = state;
+  const effects: Effect[] = [];
+  const looks: (number | undefined)[] = [];
+  let more = false;
+  let moved = false;
+  for (const armed of state.schedules) {
+    const { text, since, ...cursor } = next.record.cursors[armed.id]!;
+    const decided = decide(armed.schedule, cursor, policyOf(job, settings), now, settings.verdicts_max);
+    looks.push(decided.next);
+    more ||= decided.more;
+    moved ||= decided.verdicts.length > 0 || decided.cursor.decided !== cursor.decided;
+    if (moved)
+      next = {
+        ...next,
+        record: { ...next.record, cursors: { ...next.record.cursors, [armed.id]: { ...decided.cursor, text, since } } },
+      };
+    for (const verdict of decided.verdicts) {
+      if (verdict.outcome !== 'run') {
+        effects.push(
+          outcome(state.key, armed.id, {
+            schedule: armed.id,
+            from: verdict.from,
+            to: verdict.to,
+            count: verdict.count,
+            outcome: verdict.outcome,
+            why: verdict.why,
+            decided_at: now,
+          }),
+        );
+        if (verdict.outcome === 'missed')
+          effects.push(
+            log(
+              'warn',
+              { job: state.key, schedule: armed.id, count: verdict.count, why: verdict.why },
+              'targets were missed',
+            ),
+          );
+        continue;
+      }
+      const cause: Cause = {
+        type: 'target',
+        schedule: armed.id,
+        at: verdict.at,
+        ...(verdict.caught_up ? { caught_up: true } : {}),
+      };
+      const run = `${state.jobs.incarnation}.${armed.id}.${verdict.at.toString(36)}`;
+      const admitted = admit(next, { run, cause, since: now }, now, settings);
+      next = admitted.state;
+      effects.push(...admitted.effects);
+    }
+  }
+  // Woken too early (a clock was set back): nothing was decided, so nothing is written.
+  if (!moved) return stepWith(state, rest(state, looks));
+  return stepWith(next, [record('trigger', state.key, next.record), ...effects, ...rest(next, more ? [now] : looks)]);
+}
+
+/** One start at the gate. */
+function admit(
+  state: TriggerState,
+  wanting: WaitingStart,
+  now: number,
+  settings: TriggerSettings,
+): { state: TriggerState; effects: readonly Effect[]; fate: 'started' | 'waiting' | 'skipped' } {
+  const arrival = arrive(
+    overlapRule(state.jobs.job.overlap, settings),
+    state.active.length,
+    state.record.waiting.length,
+  );
+  const waitingOnly = (waiting: readonly WaitingStart[]): TriggerState => ({
+    ...state,
+    record: { ...state.record, waiting },
+  });
+  const superseded = () => state.record.waiting.map(one => outcomeOf(state.key, one, 'superseded', 'overlap', now));
+  switch (arrival.action) {
+    case 'start':
+      return { ...launch(state, wanting, now), fate: 'started' };
+    case 'skip':
+      return { state, effects: [outcomeOf(state.key, wanting, 'skipped', arrival.why, now)], fate: 'skipped' };
+    case 'buffer':
+      return { state: waitingOnly([...state.record.waiting, wanting]), effects: [], fate: 'waiting' };
+    case 'replace_buffered':
+      return { state: waitingOnly([wanting]), effects: superseded(), fate: 'waiting' };
+    case 'cancel_then_start':
+    case 'kill_then_start': {
+      const end = tell({
+        to: 'job',
+        key: state.key,
+        message: { type: 'make-way', runs: state.active, by: 'overlap', grace: arrival.action === 'cancel_then_start' },
+      });
+      return { state: waitingOnly([wanting]), effects: [...superseded(), end], fate: 'waiting' };
+    }
+  }
+}
+
+/** The job's words as schedules/ has them, with the limit that holds where the job names none. */
+function overlapRule({ policy, max }: Overlap, settings: TriggerSettings): OverlapRule {
+  switch (policy) {
+    case 'skip':
+      return { policy };
+    case 'buffer-one':
+      return { policy: 'buffer_one' };
+    case 'buffer-all':
+      return { policy: 'buffer_all', buffer_max: max ?? settings.waiting_max };
+    case 'cancel-other':
+      return { policy: 'cancel_other' };
+    case 'kill-other':
+      return { policy: 'kill_other' };
+    case 'allow':
+      return { policy, runs_max: max ?? settings.runs_max };
+  }
+}
+
+/** Starts whoever waits, as far as the policy allows. */
+function admitWaiting(
+  state: TriggerState,
+  now: number,
+  settings: TriggerSettings,
+): { state: TriggerState; effects: readonly Effect[] } {
+  let next = state;
+  const effects: Effect[] = [];
+  while (
+    !next.closed &&
+    startable(overlapRule(state.jobs.job.overlap, settings), next.active.length, next.record.waiting.length) > 0
+  ) {
+    const [first, ...others] = next.record.waiting;
+    const launched = launch({ ...next, record: { ...next.record, waiting: others } }, first!, now);
+    next = launched.state;
+    effects.push(...launched.effects);
+  }
+  return { state: next, effects };
+}
+
+function launch(
+  state: TriggerState,
+  { run, cause }: WaitingStart,
+  now: number,
+): { state: TriggerState; effects: readonly Effect[] } {
+  const body: RunRecord = { run, cause, instances: state.jobs.job.instances, created_at: now };
+  const effects: Effect[] = [
+    record('run', runKey(state.key, run), body),
+    tell({ to: 'job', key: state.key, message: { type: 'started', run: body } }),
+  ];
+  if (cause.type === 'target') {
+    const row: OutcomeRow = {
+      schedule: cause.schedule,
+      from: cause.at,
+      to: cause.at,
+      count: 1,
+      outcome: cause.caught_up === true ? 'caught-up' : 'ran',
+      run,
+      decided_at: now,
+      late_ms: Math.max(0, now - cause.at),
+    };
+    effects.push(outcome(state.key, cause.schedule, row));
+  }
+  return { state: { ...state, active: [...state.active, run] }, effects };
+}
+
+function start(
+  state: TriggerState,
+  envelope: Extract<TriggerMessage, { type: 'start' }>['envelope'],
+  now: number,
+  settings: TriggerSettings,
+): Step<TriggerState, Effect> {
+  const { command, principal, request_id } = envelope;
+  const run = `${state.jobs.incarnation}.m.${command.request}`;
+  const answered = (type: 'started' | 'waiting' | 'existing') => [
+    audit(envelope, now, type),
+    reply(request_id, { type, key: state.key, run }),
+  ];
+  if (state.active.includes(run) || state.recent.includes(run) || state.record.waiting.some(one => one.run === run))
+    return stepWith(state, answered('existing'));
+  if (state.closed) return step(state, reply(request_id, refusal('not-found', `job ${state.key} is being deleted`)));
+  const admitted = admit(
+    state,
+    { run, cause: { type: 'manual', by: principal.name, request: command.request }, since: now },
+    now,
+    settings,
+  );
+  if (admitted.fate === 'skipped')
+    return step(
+      state,
+      audit(envelope, now, 'already-running'),
+      reply(
+        request_id,
+        refusal(
+          'already-running',
+          `job ${state.key} has ${state.active.length} active run(s) (${state.active.join(', ')}) and its overlap policy is ${state.jobs.job.overlap.policy}`,
+        ),
+      ),
+    );
+  const moved = admitted.state.record === state.record ? [] : [record('trigger', state.key, admitted.state.record)];
+  return stepWith(admitted.state, [...moved, ...admitted.effects, ...answered(admitted.fate)]);
+}
+
+function changed(
+  state: TriggerState,
+  jobs: JobRecord,
+  now: number,
+  settings: TriggerSettings,
+): Step<TriggerState, Effect> {
+  const before = state.jobs.job;
+  const effects: Effect[] = [];
+  let kept = state.record;
+  // Targets that passed while nothing could become due are told as what they are, and are not run after the fact.
+  if (!before.enabled && jobs.job.enabled && jobs.job.count === 'targets') {
+    for (const armed of state.schedules) {
+      const cursor = kept.cursors[armed.id]!;
+      const passed = countBetween(armed.schedule, cursor.decided, now, settings.verdicts_max);
+      const first = next(armed.schedule, cursor.decided);
+      if (passed.count === 0 || first === undefined) continue;
+      effects.push(
+        outcome(state.key, armed.id, {
+          schedule: armed.id,
+          from: first,
+          to: now,
+          count: passed.count,
+          outcome: 'skipped',
+          why: 'disabled',
+          decided_at: now,
+        }),
+      );
+      kept = { ...kept, cursors: { ...kept.cursors, [armed.id]: { ...cursor, decided: now } } };
+    }
+  }
+  const following = withSchedules({ ...state, jobs, record: kept }, now, settings);
+  return stepWith(following, [
+    record('trigger', state.key, following.record),
+    ...effects,
+    disarm(state),
+    ...rest(following, looksOf(following)),
+  ]);
+}
+
+/** Rests in the timetable until the earliest of these. */
+function rest(state: TriggerState, looks: readonly (number | undefined)[]): readonly Effect[] {
+  if (state.closed || !state.jobs.job.enabled) return [];
+  const earliest = looks.reduce(
+    (first, at) => (at !== undefined && (first === undefined || at < first) ? at : first),
+    undefined,
+  );
+  if (earliest === undefined) return [];
+  return [
+    tell({ to: 'timetable', message: { type: 'armed', armed: [{ to: 'trigger', key: state.key, at: earliest }] } }),
+  ];
+}
+
+/** When each schedule must be looked at, as far as its cursor tells. */
+const looksOf = (state: TriggerState): readonly (number | undefined)[] =>
+  state.schedules.map(({ id, schedule }) => {
+    const cursor = state.record.cursors[id]!;
+    if (cursor.remaining !== undefined && cursor.remaining <= 0) return undefined;
+    const target = next(cursor.remaining === undefined ? schedule : withoutCount(schedule), cursor.decided);
+    return target === undefined ? undefined : dueAt(schedule, target);
+  });
+
+const disarm = (state: TriggerState): Effect =>
+  tell({ to: 'timetable', message: { type: 'disarmed', disarmed: [{ to: 'trigger', key: state.key }] } });
+
+function outcome(key: JobKey, schedule: string, row: OutcomeRow): Effect {
+  return record('outcome', `${key}/${sortable(row.to)}/${schedule}`, row);
+}
+
+/** The outcome of a start that will not be; a start that was no target has none. */
+function outcomeOf(
+  key: JobKey,
+  { cause }: WaitingStart,
+  what: 'skipped' | 'superseded',
+  why: string,
+  now: number,
+): Effect {
+  if (cause.type !== 'target') return count('horae_starts_dropped_total', { why });
+  return outcome(key, cause.schedule, {
+    schedule: cause.schedule,
+    from: cause.at,
+    to: cause.at,
+    count: 1,
+    outcome: what,
+    why,
+    decided_at: now,
+    late_ms: Math.max(0, now - cause.at),
+  });
+}

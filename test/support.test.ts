@@ -50,7 +50,7 @@ test('killing a child kills what descends from it', async t => {
   t.false(isAlive(sleeper!));
 });
 
-test('waiting for a line finds one that came before and one that is to come, and fails with the output when it cannot come', async t => {
+test('waiting for a line finds past and coming ones, and fails with the output when none can come', async t => {
   const child = startChild(t, { command: '/bin/sh', argv: ['-c', 'echo one 1; echo two 2 >&2; exit 4'] });
   const [, digit] = await child.line(/^one (\d)$/);
   t.is(digit, '1');

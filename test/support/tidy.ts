@@ -123,6 +123,10 @@ const shells: Readonly<Record<string, string>> = {
   'mesos/local/server.ts': 'serves HTTP',
   'mesos/local/agent': 'starts processes',
   'mesos/local/index.ts': 'puts a local Mesos together',
+  'mesos/local/one-machine.ts': 'puts a local Mesos together',
+  'mesos/local/claims.ts': 'claims a task on disk before it may start',
+  'mesos/local/work-dir.ts': 'keeps the agent id on disk',
+  'mesos/local/wrapper': 'the shell around a task',
   'mesos/local/process': 'starts and watches processes',
   'mesos/local/sandbox': 'reads and writes sandboxes',
   'mesos/local/checkpoint': 'writes what must survive',
@@ -168,7 +172,7 @@ const clock_readings: readonly (readonly [RegExp, string])[] = [
     /\bDate\.now\(|\bnew Date\(\)|\bperformance\.now\(|\bprocess\.hrtime\b|\bDateTime\.(now|local|utc)\(\)/,
     'take an instant or a Clock as an argument',
   ],
-  [/\bMath\.random\(|\brandomUUID\(|\brandomBytes\(/, 'take the number, or an Ids, as an argument'],
+  [/\bMath\.random\(/, 'take the number as an argument'],
 ];
 /** Where time and chance come from. */
 const sources_of_time: Readonly<Record<string, string>> = {

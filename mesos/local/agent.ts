@@ -1,0 +1,510 @@
+// agent.ts: the real agent: tasks as processes of this machine, none lost and none twice, whoever is killed and when.
+//
+// Think of a ward with night porters (`wrapper.ts`). The agent writes down whom it will admit before it does, and may then
+// be struck by lightning at any point: what it needs to know afterwards stands in its notebook (`checkpoint.ts`), in what
+// the porters wrote, and in what the kernel says of their processes.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { type FSWatcher, mkdirSync, readdirSync, rmSync, statSync, watch } from 'node:fs';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import type { Clock, Wake } from '../../schedules/clock.ts';
+import type { TaskInfo, TaskState, TaskStatus } from '../protocol.ts';
+import { type Checkpoint, type Killing, openCheckpoint, type Remembered } from './checkpoint.ts';
+import { isAttended, neverBegan, signalCommand, signedAt, wrapperOf } from './claims.ts';
+import type { MasterHost } from './host.ts';
+import { type AgentInfo, type AgentOrder, type Launch, terminal_states } from './messages.ts';
+import { bootId, readIfThere, whyNoTasks } from './processes.ts';
+import { argumentsOf, environmentOf, pathsOf, type Retention, sweepSandboxes } from './sandbox.ts';
+import { textOfExit } from './signals.ts';
+import { agentId, keepWrapper, lockWorkDir } from './work-dir.ts';
+import { type Ending, parseEnding } from './wrapper.ts';
+
+/** What an operator would like to hear. */
+export type Log = {
+  readonly info: (fields: object, message: string) => void;
+  readonly warn: (fields: object, message: string) => void;
+  readonly error: (fields: object, message: string) => void;
+};
+
+export type AgentOptions = {
+  readonly work_dir: string;
+  readonly hostname: string;
+  readonly resources: AgentInfo['resources'];
+  readonly attributes?: AgentInfo['attributes'];
+  readonly retention: Retention;
+  readonly clock: Clock;
+  readonly log: Log;
+};
+
+export interface RealAgent {
+  readonly id: string;
+  /** Tasks that have a process, or are about to. */
+  running(): number;
+  /** Says goodbye to the master; the tasks live on and are adopted by the next agent on this work_dir. */
+  close(): void;
+  /** Kills every task at once and comes back when all have ended: for tests. */
+  killAll(): Promise<void>;
+}
+
+type Task = Remembered & {
+  readonly id: string;
+  readonly paths: ReturnType<typeof pathsOf>;
+  /** waiting: noted, not started. running: its wrapper was started. ended: its last update is made. */
+  phase: 'waiting' | 'running' | 'ended';
+  wrapper: ChildProcess | undefined;
+  /** For SIGKILL after the grace period, and for the end of the time it has. */
+  alarms: Wake[];
+};
+
+/** How often adopted tasks are looked at, should word of their end have been missed. */
+const poll_ms = 5_000;
+const sweep_ms = 3_600_000;
+/** Wrappers started before others get their turn on the event loop. */
+const starts_per_turn = 8;
+const grace_ms_default = 3_000;
+
+export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
+  const { work_dir, clock, log } = options;
+  const no = whyNoTasks();
+  if (no !== undefined) throw new Error(`the local agent cannot run here: ${no}`);
+  const boot = bootId();
+  for (const folder of ['meta', 'ended']) mkdirSync(join(work_dir, folder), { recursive: true, mode: 0o700 });
+  const unlock = lockWorkDir(work_dir, boot);
+  const id = agentId(work_dir);
+  mkdirSync(join(work_dir, 'sandboxes', id), { recursive: true, mode: 0o750 });
+  const wrapper_path = keepWrapper(work_dir);
+
+  const tasks = new Map<string, Task>();
+  const checkpoint: Checkpoint = openCheckpoint(join(work_dir, 'checkpoint.log'), () => tasks.values());
+  let open = true;
+  const ready: Task[] = [];
+  let starting = false;
+  let poll: Wake | undefined;
+  let sweep: Wake | undefined;
+  const idle: (() => void)[] = [];
+
+  // --- updates --------------------------------------------------------------------------------------------------
+
+  const statusOf = (task: Task, status: Partial<TaskStatus> & { readonly state: TaskState }): TaskStatus => ({
+    task_id: { value: task.id },
+    source: 'SOURCE_EXECUTOR',
+    agent_id: { value: id },
+    executor_id: { value: task.launch.executor_id },
+    timestamp: clock.now() / 1000,
+    uuid: Buffer.from(randomUUID().replaceAll('-', ''), 'hex').toString('base64'),
+    ...status,
+  });
+
+  const tell = (task: Task, statuses: readonly (Partial<TaskStatus> & { readonly state: TaskState })[]) => {
+    const made = statuses.map(status => statusOf(task, status));
+    task.pending.push(...made);
+    checkpoint.note(made.map(status => ({ type: 'update', task: task.id, status })));
+    host.updates(
+      id,
+      made.map(status => ({ framework_id: task.framework_id, status })),
+    );
+  };
+
+  const end = (task: Task, status: Partial<TaskStatus> & { readonly state: TaskState }) => {
+    task.phase = 'ended';
+    task.wrapper = undefined;
+    for (const alarm of task.alarms.splice(0)) alarm.cancel();
+    tell(task, [status]);
+    log.info({ task: task.id, state: status.state, reason: status.reason }, status.message ?? 'task ended');
+    if (running() === 0) for (const wake of idle.splice(0)) wake();
+  };
+  const endAsAgent = (task: Task, state: TaskState, reason: string, message: string) =>
+    end(task, { state, reason, message, source: 'SOURCE_AGENT' });
+
+  const running = () => {
+    let count = 0;
+    for (const task of tasks.values()) if (task.phase !== 'ended') count++;
+    return count;
+  };
+
+  // --- launch ---------------------------------------------------------------------------------------------------
+
+  const launch = (framework_id: string, launches: readonly Launch[]) => {
+    const at = clock.now();
+    const admitted: Task[] = [];
+    for (const each of launches) {
+      const task = taskOf({
+        framework_id,
+        launch: each,
+        at,
+        boot,
+        acknowledged: 'TASK_STAGING',
+        pending: [],
+        killing: undefined,
+      });
+      if (tasks.has(task.id)) {
+        // Known and not forgotten: a second copy is the one thing that must never be.
+        // Nothing is noted: should this word get lost, the master will not find the task here, and say so itself.
+        const message = 'Failed to launch container: the task id is in use on this agent';
+        const reason = 'REASON_CONTAINER_LAUNCH_FAILED';
+        const status = statusOf(task, { state: 'TASK_FAILED', source: 'SOURCE_AGENT', reason, message });
+        host.updates(id, [{ framework_id, status }]);
+        continue;
+      }
+      tasks.set(task.id, task);
+      admitted.push(task);
+    }
+    checkpoint.note(admitted.map(task => ({ type: 'intent', framework_id, launch: task.launch, at, boot })));
+    checkpoint.sync(error => {
+      if (!open) return;
+      for (const task of admitted) {
+        if (task.phase !== 'waiting') continue; // Killed meanwhile.
+        if (error === undefined) ready.push(task);
+        else refuse(task, error);
+      }
+      startSome();
+    });
+  };
+
+  const startSome = () => {
+    if (starting) return;
+    starting = true;
+    const turn = () => {
+      starting = false;
+      if (!open) return;
+      for (const task of ready.splice(0, starts_per_turn)) if (task.phase === 'waiting') start(task);
+      if (ready.length > 0) {
+        starting = true;
+        setImmediate(turn);
+      }
+    };
+    turn();
+  };
+
+  const refuse = (task: Task, error: unknown) =>
+    endAsAgent(
+      task,
+      'TASK_FAILED',
+      'REASON_CONTAINER_LAUNCH_FAILED',
+      `Failed to launch container: ${error instanceof Error ? error.message : String(error)}`,
+    );
+
+  const start = (task: Task) => {
+    const { sandbox, meta, ended } = task.paths;
+    const cannot = whyNot(task.launch.task);
+    if (cannot !== undefined) {
+      refuse(task, new Error(cannot));
+      return;
+    }
+    try {
+      // Not made when it is there: a folder left by an earlier task of that id is the last guard against a second copy.
+      mkdirSync(sandbox, { mode: 0o750 });
+      mkdirSync(meta, { mode: 0o700 });
+      const command = task.launch.task.command ?? {};
+      const wrapper = spawn('/bin/sh', [wrapper_path, 'watch', meta, ended, ...argumentsOf(command)], {
+        cwd: sandbox,
+        env: environmentOf(sandbox, id, task.framework_id, task.launch),
+        detached: true,
+        stdio: 'ignore',
+      });
+      wrapper.unref();
+      // An error without a pid is a wrapper that was never there; `start` sees that below.
+      wrapper.on('error', error => {
+        if (open && task.phase !== 'ended') refuse(task, error);
+      });
+      if (wrapper.pid === undefined) return;
+      task.wrapper = wrapper;
+      wrapper.on('exit', () => {
+        if (open && task.phase === 'running') wrapperGone(task);
+      });
+      task.phase = 'running';
+      tellRunning(task, clock.now(), wrapper.pid);
+      armCompletion(task, clock.now());
+    } catch (error) {
+      refuse(task, error);
+    }
+  };
+
+  const tellRunning = (task: Task, started_at_ms: number, pid: number | undefined) => {
+    const timestamp = started_at_ms / 1000;
+    const data = Buffer.from(JSON.stringify({ pid, started_at_ms })).toString('base64');
+    tell(task, [
+      { state: 'TASK_STARTING', timestamp },
+      { state: 'TASK_RUNNING', timestamp, data },
+    ]);
+  };
+
+  const armCompletion = (task: Task, started_at_ms: number) => {
+    const time_ns = task.launch.task.max_completion_time?.nanoseconds;
+    if (time_ns === undefined || task.killing !== undefined) return;
+    const alarm = clock.wakeAt(started_at_ms + time_ns / 1e6, () => kill(task, graceOf(task), 'max_completion_time'));
+    task.alarms.push(alarm);
+  };
+
+  // --- end ------------------------------------------------------------------------------------------------------
+
+  /** Reads how a task ended, if it has. */
+  const look = (task: Task): boolean => {
+    if (task.phase !== 'running') return true;
+    const text = readIfThere(task.paths.ended);
+    if (text === undefined) return false;
+    ended(task, parseEnding(text), statSync(task.paths.ended).mtimeMs);
+    return true;
+  };
+
+  const ended = (task: Task, ending: Ending, at_ms: number) => {
+    if (ending.type === 'unknown') {
+      unknown(task);
+      return;
+    }
+    if (ending.type === 'failed') {
+      // With a kill in the way this is the kill's doing: the command had not begun.
+      if (task.killing === undefined) {
+        const said = readIfThere(join(task.paths.meta, 'ending'))?.trim();
+        refuse(task, new Error(said === undefined || said === '' ? 'the command could not be started' : said));
+      } else
+        end(task, {
+          state: 'TASK_KILLED',
+          message: 'Command terminated with signal Terminated',
+          timestamp: at_ms / 1000,
+        });
+      return;
+    }
+    const { exit } = ending;
+    const data = { ended_at_ms: at_ms, ...('code' in exit ? { exit_code: exit.code } : { signal: exit.signal }) };
+    const { killing } = task;
+    const finished = 'code' in exit && exit.code === 0;
+    const timed_out = killing?.reason === 'max_completion_time';
+    end(task, {
+      state: timed_out
+        ? 'TASK_FAILED'
+        : killing !== undefined
+          ? 'TASK_KILLED'
+          : finished
+            ? 'TASK_FINISHED'
+            : 'TASK_FAILED',
+      message: textOfExit(exit),
+      timestamp: at_ms / 1000,
+      data: Buffer.from(JSON.stringify(data)).toString('base64'),
+      ...(timed_out ? { reason: 'REASON_MAX_COMPLETION_TIME_REACHED' } : {}),
+    });
+  };
+
+  /** The wrapper is gone. It ends by leaving word; if there is none, somebody has killed it. */
+  const wrapperGone = (task: Task) => {
+    if (look(task)) return;
+    if (wrapperOf(task.paths) === undefined && neverBegan(task.paths)) {
+      refuse(task, new Error('the wrapper of the task was gone before it began'));
+    } else unknown(task);
+  };
+
+  const unknown = (task: Task) => {
+    signalCommand(task.paths, boot, 'SIGKILL');
+    endAsAgent(
+      task,
+      'TASK_FAILED',
+      'REASON_EXECUTOR_TERMINATED',
+      'Executor terminated: how the command ended is not known',
+    );
+  };
+
+  // --- kill -----------------------------------------------------------------------------------------------------
+
+  const graceOf = (task: Task) =>
+    (task.launch.task.kill_policy?.grace_period?.nanoseconds ?? grace_ms_default * 1e6) / 1e6;
+
+  const kill = (task: Task, grace_ms: number, reason?: Killing['reason']) => {
+    if (task.phase === 'ended') return;
+    if (task.phase === 'waiting') {
+      end(task, {
+        state: 'TASK_KILLED',
+        source: 'SOURCE_AGENT',
+        reason: 'REASON_TASK_KILLED_DURING_LAUNCH',
+        message: 'Killed before delivery to the executor',
+      });
+      return;
+    }
+    const before = task.killing;
+    const at = clock.now();
+    // A second kill may hurry the first, never slow it.
+    if (before !== undefined && before.at + before.grace_ms <= at + grace_ms) return;
+    task.killing = { at, grace_ms, ...(reason === undefined ? {} : { reason }) };
+    checkpoint.note([{ type: 'killing', task: task.id, ...task.killing }]);
+    if (before === undefined && reason === undefined) tell(task, [{ state: 'TASK_KILLING' }]);
+    carryOutKill(task);
+  };
+
+  /** SIGTERM now and SIGKILL when the grace is over; after a restart too. */
+  const carryOutKill = (task: Task) => {
+    if (task.killing === undefined) return;
+    const over_at = task.killing.at + task.killing.grace_ms;
+    signal(task, clock.now() < over_at ? 'SIGTERM' : 'SIGKILL');
+    if (clock.now() < over_at) task.alarms.push(clock.wakeAt(over_at, () => signal(task, 'SIGKILL')));
+  };
+
+  const signal = (task: Task, name: 'SIGTERM' | 'SIGKILL') => {
+    if (task.phase === 'running') signalCommand(task.paths, boot, name);
+  };
+
+  // --- orders ---------------------------------------------------------------------------------------------------
+
+  const acknowledged = (task: Task, uuid: string) => {
+    const first = task.pending[0];
+    if (first?.uuid !== uuid) return;
+    task.pending.shift();
+    task.acknowledged = first.state;
+    if (!terminal_states.has(first.state)) {
+      checkpoint.note([{ type: 'acknowledged', task: task.id, uuid }]);
+      return;
+    }
+    tasks.delete(task.id);
+    checkpoint.note([{ type: 'forgotten', task: task.id }]);
+    forget(task.paths);
+  };
+
+  const obey = (order: AgentOrder) => {
+    if (!open) return;
+    if (order.type === 'launch') {
+      launch(order.framework_id, order.launches);
+      return;
+    }
+    const task = tasks.get(order.task_id);
+    if (task === undefined || task.framework_id !== order.framework_id) return;
+    if (order.type === 'kill') kill(task, order.grace_ms ?? graceOf(task));
+    else acknowledged(task, order.uuid);
+  };
+
+  // --- after a restart ------------------------------------------------------------------------------------------
+
+  const taskOf = (remembered: Remembered): Task => {
+    const task_id = remembered.launch.task.task_id.value;
+    return {
+      ...remembered,
+      id: task_id,
+      paths: pathsOf(work_dir, id, task_id),
+      phase: 'waiting',
+      wrapper: undefined,
+      alarms: [],
+    };
+  };
+
+  /** What has become of a task while nobody was here. */
+  const recover = (task: Task) => {
+    if (task.pending.some(({ state }) => terminal_states.has(state))) {
+      task.phase = 'ended';
+      return;
+    }
+    task.phase = 'running';
+    const told = task.pending.length > 0 || task.acknowledged !== 'TASK_STAGING';
+    if (readIfThere(task.paths.ended) === undefined) {
+      if (task.boot !== boot) {
+        unknown(task); // The machine went down under it.
+        return;
+      }
+      if (wrapperOf(task.paths) === undefined && neverBegan(task.paths)) {
+        const message = 'Task launched during agent restart: it never started';
+        endAsAgent(task, 'TASK_DROPPED', 'REASON_AGENT_RESTARTED', message);
+        return;
+      }
+    }
+    const started_at_ms = signedAt(task.paths) ?? task.at;
+    if (!told) tellRunning(task, started_at_ms, wrapperOf(task.paths)?.pid);
+    visit(task);
+    if (!isRunning(task)) return;
+    log.info({ task: task.id }, 'task adopted');
+    if (task.killing === undefined) armCompletion(task, started_at_ms);
+    else carryOutKill(task);
+  };
+
+  /** Looks after a task whose wrapper is not our child. First whether it is attended, then for word of its end. */
+  const visit = (task: Task) => {
+    const attended = isAttended(task.paths, boot);
+    if (!look(task) && !attended) wrapperGone(task);
+  };
+
+  const lookAtAdopted = () => {
+    for (const task of tasks.values()) {
+      if (task.phase === 'running' && task.wrapper === undefined) visit(task);
+    }
+    poll = clock.wakeAt(clock.now() + poll_ms, lookAtAdopted);
+  };
+
+  const sweepOld = () => {
+    sweepSandboxes(work_dir, id, options.retention, clock.now(), name => tasks.has(name)).then(
+      removed => {
+        if (removed > 0) log.info({ removed }, 'old sandboxes removed');
+      },
+      error => log.warn({ error }, 'old sandboxes could not be removed'),
+    );
+    sweep = clock.wakeAt(clock.now() + sweep_ms, sweepOld);
+  };
+
+  for (const remembered of checkpoint.remembered.values()) {
+    const task = taskOf(remembered);
+    tasks.set(task.id, task);
+  }
+  for (const folder of ['meta', 'ended'])
+    for (const name of readdirSync(join(work_dir, folder))) if (!tasks.has(name)) forget(pathsOf(work_dir, id, name));
+  const watcher: FSWatcher = watch(join(work_dir, 'ended'), (_, name) => {
+    const task = name === null ? undefined : tasks.get(name);
+    if (open && task !== undefined) look(task);
+  });
+  watcher.unref();
+  const info: AgentInfo = {
+    id,
+    hostname: options.hostname,
+    resources: options.resources,
+    ...(options.attributes === undefined ? {} : { attributes: options.attributes }),
+  };
+  const report = () =>
+    [...tasks.values()].map(task => ({
+      framework_id: task.framework_id,
+      task_id: task.id,
+      executor_id: task.launch.executor_id,
+      resources: task.launch.task.resources,
+      ...(task.launch.executor === undefined ? {} : { executor: task.launch.executor }),
+      state: task.acknowledged,
+      pending: [...task.pending],
+    }));
+  host.register({ id, obey }, info, report());
+  for (const task of [...tasks.values()]) recover(task);
+  poll = clock.wakeAt(clock.now() + poll_ms, lookAtAdopted);
+  sweepOld();
+
+  const close = () => {
+    if (!open) return;
+    open = false;
+    poll?.cancel();
+    sweep?.cancel();
+    watcher.close();
+    for (const task of tasks.values()) for (const alarm of task.alarms) alarm.cancel();
+    host.agentGone(id);
+    checkpoint.close();
+    unlock();
+  };
+  return {
+    id,
+    running,
+    close,
+    killAll() {
+      for (const task of tasks.values()) kill(task, 0);
+      return running() === 0 ? Promise.resolve() : new Promise(resolve => idle.push(resolve));
+    },
+  };
+}
+
+/** Asked anew after calls that may have ended it. */
+const isRunning = (task: Task): boolean => task.phase === 'running';
+
+/** What this agent does not do is said, not left out. */
+function whyNot(task: TaskInfo): string | undefined {
+  if (task.container !== undefined) return 'this agent runs no containers';
+  if (task.command?.uris !== undefined && task.command.uris.length > 0) return 'this agent fetches no URIs';
+  if (task.health_check !== undefined || task.check !== undefined) return 'this agent runs no health checks';
+  const user = task.command?.user;
+  if (user !== undefined && user !== userInfo().username)
+    return `this agent runs tasks as ${userInfo().username} only, not as ${user}`;
+  return undefined;
+}
+
+function forget({ meta, ended }: { meta: string; ended: string }): void {
+  rmSync(ended, { force: true });
+  rmSync(meta, { recursive: true, force: true });
+}

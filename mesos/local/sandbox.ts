@@ -1,0 +1,129 @@
+// sandbox.ts: the folder in which a task lives, what it finds there, and how long it stays.
+//
+//   WORK_DIR/sandboxes/AGENT/TASK/stdout, stderr, and whatever the task leaves    its own
+//   WORK_DIR/meta/TASK/claim, pid, kill, ending                                   the wrapper's, out of the task's way
+//   WORK_DIR/ended/TASK                                                           how it ended, renamed into place
+
+import { constants } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import { open, readdir, realpath, rm, stat } from 'node:fs/promises';
+import { join, sep } from 'node:path';
+import type { Instant } from '../../schedules/clock.ts';
+import type { CommandInfo } from '../protocol.ts';
+import type { Launch } from './messages.ts';
+import { isGone } from './processes.ts';
+
+export const pathsOf = (work_dir: string, agent_id: string, task_id: string) => {
+  const meta = join(work_dir, 'meta', task_id);
+  return {
+    sandbox: join(work_dir, 'sandboxes', agent_id, task_id),
+    meta,
+    claim: join(meta, 'claim'),
+    pid: join(meta, 'pid'),
+    kill: join(meta, 'kill'),
+    ended: join(work_dir, 'ended', task_id),
+  };
+};
+
+export const path_default = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** All that a task inherits: what Mesos gives it, then what its command asks for. Nothing of the agent's own. */
+export function environmentOf(
+  sandbox: string,
+  agent_id: string,
+  framework_id: string,
+  { task, executor_id }: Launch,
+): Record<string, string> {
+  const environment: Record<string, string> = {
+    PATH: path_default,
+    HOME: sandbox,
+    MESOS_SANDBOX: sandbox,
+    MESOS_DIRECTORY: sandbox,
+    MESOS_TASK_ID: task.task_id.value,
+    mesos_task_id: task.task_id.value,
+    MESOS_EXECUTOR_ID: executor_id,
+    MESOS_FRAMEWORK_ID: framework_id,
+    MESOS_SLAVE_ID: agent_id,
+  };
+  for (const { name, value } of task.command?.environment?.variables ?? []) environment[name] = value;
+  return environment;
+}
+
+/** The command as an argument vector: nothing of it is ever pasted into a script. */
+export function argumentsOf(command: CommandInfo): readonly string[] {
+  const value = command.value ?? '';
+  if (command.shell !== false) return ['/bin/sh', '-c', value];
+  // argv[0] is the caller's to choose in Mesos; a shell's exec has no word for that, so the program's name it is.
+  return [value, ...(command.arguments ?? []).slice(1)];
+}
+
+/**
+ * Opens a file of a sandbox for reading. `undefined` when there is no such regular file in there: names that climb out,
+ * links that lead out, devices and pipes are all just not there.
+ */
+export async function sandboxFile(
+  work_dir: string,
+  agent_id: string,
+  task_id: string,
+  name: string,
+): Promise<FileHandle | undefined> {
+  if (![agent_id, task_id].every(isPlainName) || !name.split('/').every(isPlainName)) return undefined;
+  const sandbox = join(work_dir, 'sandboxes', agent_id, task_id);
+  let file: FileHandle | undefined;
+  try {
+    const root = await realpath(sandbox);
+    // O_NONBLOCK: a pipe in the sandbox must not hang its reader.
+    file = await open(join(sandbox, name), constants.O_RDONLY | constants.O_NONBLOCK);
+    // Ask the open file where it is, not the name: between two looks at a name a task may swap what it means.
+    const real = await realpath(`/proc/self/fd/${file.fd}`);
+    if (real.startsWith(root + sep) && (await file.stat()).isFile()) return file;
+  } catch (error) {
+    await file?.close();
+    file = undefined;
+    if (!isNotThere(error)) throw error;
+  }
+  await file?.close();
+  return undefined;
+}
+
+const isPlainName = (name: string) => name !== '' && name !== '.' && name !== '..' && !/[/\0]/.test(name);
+
+const not_there = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO', 'EACCES', 'ENAMETOOLONG']);
+const isNotThere = (error: unknown) =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' && not_there.has(error.code);
+
+export type Retention = {
+  /** Finished sandboxes that are kept. */
+  readonly sandboxes_max: number;
+  readonly age_ms_max: number;
+};
+
+/** Removes the sandboxes of an agent that are too old or too many. Never one that is still lived in. */
+export async function sweepSandboxes(
+  work_dir: string,
+  agent_id: string,
+  retention: Retention,
+  now: Instant,
+  isLive: (task_id: string) => boolean,
+): Promise<number> {
+  const folder = join(work_dir, 'sandboxes', agent_id);
+  const finished: { name: string; at: number }[] = [];
+  for (const name of await readdir(folder)) {
+    if (isLive(name)) continue;
+    try {
+      finished.push({ name, at: (await stat(join(folder, name))).mtimeMs });
+    } catch (error) {
+      if (!isGone(error)) throw error;
+    }
+  }
+  finished.sort((one, other) => other.at - one.at);
+  let removed = 0;
+  for (const [index, { name, at }] of finished.entries()) {
+    if (index < retention.sandboxes_max && now - at <= retention.age_ms_max) continue;
+    // Asked again: reading the folder took a while. A task id is never used twice, so it cannot have come to life since.
+    if (isLive(name)) continue;
+    await rm(join(folder, name), { recursive: true, force: true });
+    removed++;
+  }
+  return removed;
+}

@@ -1,0 +1,183 @@
+// server.ts: the master's front door: the v1 scheduler API over HTTP, as a real master answers it.
+//
+// One path. SUBSCRIBE gets a body that never ends, in which every event is a record: its length, a newline, its bytes.
+// Every other call is answered at once and in full. Whoever reads too slowly is cut off rather than waited for, and may
+// subscribe again: a master's memory is not a mailbox.
+//
+// Who may post here may run commands as us, so beside the loopback address there is a secret, and requests that a web page
+// made in somebody's browser (a foreign Host, any Origin) are refused.
+
+import { randomUUID, timingSafeEqual } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
+import type { Subscribe } from '../protocol.ts';
+import type { Log } from './agent.ts';
+import type { Answer, MasterHost } from './host.ts';
+import { readCall } from './wire-call.ts';
+
+export type BasicCredentials = { readonly type: 'basic'; readonly principal: string; readonly secret: string };
+
+export type MasterServerOptions = {
+  readonly host: MasterHost;
+  readonly log: Log;
+  /** Absent: everybody on this machine may call. */
+  readonly credentials?: BasicCredentials;
+  readonly body_bytes_max?: number;
+  /** Bytes that a subscriber may leave unread before it is cut off. */
+  readonly unread_bytes_max?: number;
+};
+
+export type MasterServer = {
+  readonly url: string;
+  readonly port: number;
+  readonly close: () => Promise<void>;
+};
+
+export const server_defaults = { body_bytes_max: 64 << 20, unread_bytes_max: 64 << 20 } as const;
+
+const paths = new Set(['/api/v1/scheduler', '/master/api/v1/scheduler']);
+const unpack = promisify(gunzip);
+
+/** Listens on a free port of 127.0.0.1. The port is known before the master is, which tells it to its frameworks. */
+export async function listen(): Promise<{ server: Server; port: number }> {
+  const server = createServer({ keepAliveTimeout: 60_000 });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => resolve());
+  });
+  const { port } = server.address() as AddressInfo;
+  return { server, port };
+}
+
+export function serveMaster(
+  { server, port }: { server: Server; port: number },
+  given: MasterServerOptions,
+): MasterServer {
+  const options = { ...server_defaults, ...given };
+  const { host, log } = options;
+  const hosts = new Set([`127.0.0.1:${port}`, `localhost:${port}`]);
+
+  const handle = async (request: IncomingMessage, response: ServerResponse) => {
+    const say = (status: number, text = '', headers: Record<string, string> = {}) => {
+      if (response.headersSent || response.destroyed) return;
+      if (text !== '') headers['Content-Type'] = 'text/plain; charset=utf-8';
+      // A body that was not read would be taken for the next request.
+      if (!request.complete) headers.Connection = 'close';
+      response.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(text) }).end(text);
+    };
+    if (!hosts.has(request.headers.host ?? '') || request.headers.origin !== undefined)
+      return say(403, `Expecting 'Host' to be 127.0.0.1:${port} and no 'Origin'`);
+    const path = request.url?.split('?')[0] ?? '';
+    if (path === '/health' || path === '/master/health') return say(200);
+    if (path === '/redirect' || path === '/master/redirect') return say(307, '', { Location: `//127.0.0.1:${port}` });
+    if (!paths.has(path)) return say(404, `${path} is not served by this one-machine Mesos`);
+    if (!admitted(options.credentials, request.headers.authorization))
+      return say(401, '401 Unauthorized.', { 'WWW-Authenticate': 'Basic realm="mesos-master-scheduler"' });
+    if (request.method !== 'POST')
+      return say(405, `405 Method Not Allowed. Expecting one of { 'POST' }, but received '${request.method}'.`, {
+        Allow: 'POST',
+      });
+    const type = request.headers['content-type'];
+    if (type === undefined) return say(400, "Expecting 'Content-Type' to be present");
+    if (type !== 'application/json')
+      return say(415, "Expecting 'Content-Type' of application/json or application/x-protobuf");
+    const body = await bodyOf(request, options.body_bytes_max);
+    if (typeof body !== 'string') return say(body.status, body.text);
+    const read = readCall(body);
+    if (!read.ok) return say(read.status, read.text);
+    const stream_header = request.headers['mesos-stream-id'];
+    const stream = Array.isArray(stream_header) ? stream_header[0] : stream_header;
+    if (!('subscribe' in read)) return host.call(stream, read.call, ({ status, text }) => say(status, text));
+    if (stream !== undefined) return say(400, "Subscribe calls should not include the 'Mesos-Stream-Id' header");
+    if (!acceptsJson(request.headers.accept))
+      return say(406, "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'");
+    return subscribe(read.subscribe, response, say);
+  };
+
+  const subscribe = (request: Subscribe, response: ServerResponse, say: (status: number, text: string) => void) => {
+    const id = randomUUID();
+    const answer = ({ status, text }: Answer) => {
+      if (status === 200)
+        response.writeHead(200, { 'Content-Type': 'application/json', 'Mesos-Stream-Id': id }).flushHeaders();
+      else say(status, text);
+    };
+    response.on('close', () => host.streamClosed(id));
+    host.subscribe(
+      {
+        id,
+        events(events) {
+          let records = '';
+          for (const event of events) {
+            const text = JSON.stringify(event);
+            records += `${Buffer.byteLength(text)}\n${text}`;
+          }
+          response.write(records);
+          if (response.writableLength <= options.unread_bytes_max) return;
+          log.warn({ unread_bytes: response.writableLength }, 'a subscriber reads too slowly and is cut off');
+          response.destroy();
+        },
+        closed: () => response.end(),
+      },
+      request,
+      answer,
+    );
+  };
+
+  server.on('request', (request, response) => {
+    handle(request, response).catch(error => {
+      log.error({ error }, 'a call could not be served');
+      if (!response.headersSent) response.writeHead(500).end();
+      else response.destroy();
+    });
+  });
+
+  return {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    close: () =>
+      new Promise(resolve => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function admitted(credentials: BasicCredentials | undefined, header: string | undefined): boolean {
+  if (credentials === undefined) return true;
+  const { principal, secret } = credentials;
+  const expected = Buffer.from(`Basic ${Buffer.from(`${principal}:${secret}`).toString('base64')}`);
+  const given = Buffer.from(header ?? '');
+  return given.length === expected.length && timingSafeEqual(given, expected);
+}
+
+function acceptsJson(header: string | undefined): boolean {
+  if (header === undefined) return true;
+  return header
+    .split(',')
+    .some(part => ['*/*', 'application/*', 'application/json'].includes(part.split(';')[0]!.trim().toLowerCase()));
+}
+
+async function bodyOf(request: IncomingMessage, bytes_max: number): Promise<string | { status: number; text: string }> {
+  const too_long = { status: 413, text: `Expecting a body of at most ${bytes_max} bytes` };
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of request) {
+    if (!(part instanceof Buffer)) throw new Error('a request body came as text: expected bytes');
+    bytes += part.length;
+    if (bytes > bytes_max) return too_long;
+    parts.push(part);
+  }
+  const body = Buffer.concat(parts);
+  if (request.headers['content-encoding'] !== 'gzip') return body.toString('utf8');
+  try {
+    return (await unpack(body, { maxOutputLength: bytes_max })).toString('utf8');
+  } catch (error) {
+    if (error instanceof RangeError) return too_long;
+    return {
+      status: 400,
+      text: `Failed to decompress body: ${error instanceof Error ? error.message : String(error)}`,
+    };
+  }
+}

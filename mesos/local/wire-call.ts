@@ -1,0 +1,219 @@
+// wire-call.ts: reads what a framework posted, and refuses it in the words of a real master.
+//
+// Mesos turns JSON into a protobuf before it looks at what is meant, so three kinds of no come in this order: not JSON,
+// not the shape of a Call, not a valid Call. Behind this door everything has the type it claims to have.
+
+import type { CallOnWire, Subscribe } from '../protocol.ts';
+
+export type WireCall =
+  | { readonly ok: true; readonly subscribe: Subscribe }
+  | { readonly ok: true; readonly call: CallOnWire }
+  | { readonly ok: false; readonly status: 400 | 501; readonly text: string };
+
+/** What stands at a field: a primitive, or a message with its own fields; `many` of them for an array. */
+type Field = {
+  readonly kind: 'string' | 'number' | 'boolean' | 'bytes' | 'message';
+  readonly fields?: Shape;
+  readonly required?: boolean;
+  readonly many?: boolean;
+};
+type Shape = { readonly [name: string]: Field };
+
+const text: Field = { kind: 'string' };
+const number: Field = { kind: 'number' };
+const flag: Field = { kind: 'boolean' };
+const bytes: Field = { kind: 'bytes' };
+const message = (fields: Shape): Field => ({ kind: 'message', fields });
+const must = (field: Field): Field => ({ ...field, required: true });
+const many = (field: Field): Field => ({ ...field, many: true });
+
+const id = message({ value: must(text) });
+const labels = message({ labels: many(message({ key: must(text), value: text })) });
+const ranges = message({ range: many(message({ begin: must(number), end: must(number) })) });
+const resource = message({
+  name: must(text),
+  type: must(text),
+  scalar: message({ value: must(number) }),
+  ranges,
+  set: message({ item: many(text) }),
+  role: text,
+  allocation_info: message({ role: text }),
+});
+const command = message({
+  shell: flag,
+  value: text,
+  arguments: many(text),
+  user: text,
+  uris: many(message({ value: must(text) })),
+  environment: message({ variables: many(message({ name: must(text), value: text })) }),
+});
+const duration = message({ nanoseconds: must(number) });
+const kill_policy = message({ grace_period: duration });
+const executor = message({
+  type: text,
+  executor_id: must(id),
+  framework_id: id,
+  command,
+  resources: many(resource),
+  name: text,
+  data: bytes,
+});
+const task = message({
+  name: must(text),
+  task_id: must(id),
+  agent_id: must(id),
+  resources: many(resource),
+  command,
+  executor,
+  container: message({}),
+  kill_policy,
+  health_check: message({ type: text, command, http: message({}), tcp: message({}) }),
+  check: message({}),
+  max_completion_time: duration,
+  labels,
+  discovery: message({}),
+  data: bytes,
+});
+const filters = message({ refuse_seconds: number });
+const operation = message({
+  type: must(text),
+  launch: message({ task_infos: many(task) }),
+  launch_group: message({ executor: must(executor), task_group: must(message({ tasks: many(task) })) }),
+});
+const framework_info = message({
+  user: must(text),
+  name: must(text),
+  id,
+  failover_timeout: number,
+  checkpoint: flag,
+  hostname: text,
+  webui_url: text,
+  principal: text,
+  role: text,
+  roles: many(text),
+  capabilities: many(message({ type: text })),
+  labels,
+});
+const roles = message({ roles: many(text) });
+
+const call: Shape = {
+  type: text,
+  framework_id: id,
+  subscribe: message({ framework_info: must(framework_info), suppressed_roles: many(text) }),
+  accept: message({ offer_ids: many(id), operations: many(operation), filters }),
+  decline: message({ offer_ids: many(id), filters }),
+  revive: roles,
+  suppress: roles,
+  kill: message({ task_id: must(id), agent_id: id, kill_policy }),
+  shutdown: message({ executor_id: must(id), agent_id: must(id) }),
+  acknowledge: message({ agent_id: must(id), task_id: must(id), uuid: must(bytes) }),
+  reconcile: message({ tasks: many(message({ task_id: must(id), agent_id: id })) }),
+  message: message({ agent_id: must(id), executor_id: must(id), data: must(bytes) }),
+};
+
+/** Which field each type of call must bring along. */
+const types: { readonly [type: string]: string | undefined } = {
+  SUBSCRIBE: 'subscribe',
+  TEARDOWN: undefined,
+  ACCEPT: 'accept',
+  DECLINE: 'decline',
+  REVIVE: undefined,
+  SUPPRESS: undefined,
+  KILL: 'kill',
+  SHUTDOWN: 'shutdown',
+  ACKNOWLEDGE: 'acknowledge',
+  RECONCILE: 'reconcile',
+  MESSAGE: 'message',
+};
+/** Accepted and without effect, in a real master too. */
+const idle_types = new Set(['REQUEST', 'ACCEPT_INVERSE_OFFERS', 'DECLINE_INVERSE_OFFERS']);
+/** Of Mesos, not of ours. */
+const foreign_types = new Set(['RECONCILE_OPERATIONS', 'ACKNOWLEDGE_OPERATION_STATUS', 'UPDATE_FRAMEWORK']);
+
+export function readCall(body: string): WireCall {
+  let json: unknown;
+  try {
+    json = JSON.parse(body);
+  } catch {
+    // The parser's own words are the runtime's business; Mesos's come with a place it never gets right either.
+    return no(`Failed to parse body into JSON: syntax error at line 1 near: ${body.slice(0, 40)}`);
+  }
+  if (!isObject(json)) return no('Failed to convert JSON into Call protobuf: Expecting a JSON object');
+  const faults: Faults = { missing: [], wrong: undefined };
+  const read = fill(json, call, '', faults);
+  if (faults.wrong !== undefined) return no(`Failed to convert JSON into Call protobuf: ${faults.wrong}`);
+  if (faults.missing.length > 0)
+    return no(`Failed to convert JSON into Call protobuf: Missing required fields: ${faults.missing.join(', ')}`);
+  return valid(read);
+}
+
+const no = (text: string, status: 400 | 501 = 400): WireCall => ({ ok: false, status, text });
+const invalid = (text: string): WireCall => no(`Failed to validate scheduler::Call: ${text}`);
+
+function valid(read: Record<string, unknown>): WireCall {
+  const { type } = read;
+  if (typeof type !== 'string' || !(type in types || idle_types.has(type) || foreign_types.has(type)))
+    return invalid("Expecting 'type' to be present");
+  if (foreign_types.has(type)) return no(`${type} is not served by this one-machine Mesos`, 501);
+  const field = types[type];
+  if (field !== undefined && read[field] === undefined) return invalid(`Expecting '${field}' to be present`);
+  if (type === 'SUBSCRIBE') {
+    // The shape has been checked field by field against the same names.
+    const request = read as unknown as Subscribe;
+    if (request.framework_id?.value !== request.subscribe.framework_info.id?.value)
+      return invalid("'framework_id' differs from 'subscribe.framework_info.id'");
+    return { ok: true, subscribe: request };
+  }
+  if (read.framework_id === undefined) return invalid("Expecting 'framework_id' to be present");
+  const wire = read as unknown as CallOnWire;
+  if (wire.type === 'ACKNOWLEDGE' && atob(wire.acknowledge.uuid).length !== 16) return invalid('Not a valid UUID');
+  return { ok: true, call: wire };
+}
+
+type Faults = { readonly missing: string[]; wrong: string | undefined };
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Checks an object against its shape. Arrays that were left out are there and empty, as in a protobuf. */
+function fill(object: Record<string, unknown>, shape: Shape, place: string, faults: Faults): Record<string, unknown> {
+  const filled: Record<string, unknown> = { ...object };
+  for (const [name, field] of Object.entries(shape)) {
+    const value = object[name];
+    const path = place === '' ? name : `${place}.${name}`;
+    if (value === undefined || value === null) {
+      if (field.required === true) faults.missing.push(path);
+      delete filled[name];
+      if (field.many === true) filled[name] = [];
+    } else if (field.many !== true) filled[name] = one(value, field, name, path, faults);
+    else if (Array.isArray(value)) filled[name] = value.map(each => one(each, field, name, path, faults));
+    else faults.wrong ??= `Expecting a JSON array for field '${name}'`;
+  }
+  return filled;
+}
+
+function one(value: unknown, field: Field, name: string, path: string, faults: Faults): unknown {
+  if (field.kind === 'message') {
+    if (isObject(value)) return fill(value, field.fields ?? {}, path, faults);
+    faults.wrong ??= `Not expecting a JSON ${kindOf(value)} for field '${name}'`;
+  } else if (field.kind === 'bytes') {
+    if (typeof value === 'string') {
+      const stranger = /[^A-Za-z0-9+/=_-]/.exec(value)?.[0];
+      if (stranger !== undefined)
+        faults.wrong ??= `Failed to base64 decode bytes field '${name}': Invalid character '${stranger}'`;
+      else if (!isBase64(value)) faults.wrong ??= `Failed to base64 decode bytes field '${name}': Invalid length`;
+    } else faults.wrong ??= `Not expecting a JSON ${kindOf(value)} for field '${name}'`;
+  } else if (typeof value !== field.kind) faults.wrong ??= `Not expecting a JSON ${kindOf(value)} for field '${name}'`;
+  return value;
+}
+
+const kindOf = (value: unknown) => (Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value);
+
+function isBase64(text: string): boolean {
+  try {
+    atob(text);
+    return true;
+  } catch {
+    return false;
+  }
+}

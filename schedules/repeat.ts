@@ -116,6 +116,20 @@ export function countRepeats(plan: RepeatPlan, from: Instant, to: Instant): numb
   return Math.max(0, Math.min(indexAfter(plan, bound), plan.count) - Math.min(indexAfter(plan, from), plan.count));
 }
 
+/** The wall times of targets that lie in [from, to) before any rule is applied; none for periods of elapsed time. */
+export function wantedWalls(plan: RepeatPlan, from: Wall, to: Wall): readonly Wall[] {
+  const { months, days, ms } = plan.period;
+  const found: Wall[] = [];
+  if ((months === 0 && days === 0) || ms > 0) return found;
+  const begin = Math.max(1, Math.floor((from - plan.start_wall) / plan.average_ms) - 1);
+  for (let k = begin; k < plan.count; k++) {
+    const wall = stepWall(plan.start_wall, k * months, k * days);
+    if (wall >= to) break;
+    if (wall >= from) found.push(wall);
+  }
+  return found;
+}
+
 /** Whether the zone left out a whole day in that time, as Samoa did in 2011: two targets may then fall on one instant. */
 function losesDays(plan: RepeatPlan, from: Instant, to: Instant): boolean {
   const end = Math.min(to, yearStart(2100));

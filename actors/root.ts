@@ -36,6 +36,8 @@ export interface Scheduler {
   readonly submit: Submit;
   /** Instances that wait for a place, and why; of one job, or of all. At most `limit`. */
   pending(job?: string, limit?: number): readonly PendingReason[];
+  /** Instances that wait for a place. */
+  waiting(): number;
   nextAt(key: string): number | undefined;
   quarantined(): ReadonlyMap<string, string>;
   counts(): ReturnType<Tree['counts']> & { readonly restarts: number; readonly commands: number };
@@ -142,6 +144,7 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
       }
       return reasons;
     },
+    waiting: () => tree.pending().waiting.size,
     nextAt: key => tree.nextAt(key),
     quarantined: () => tree.quarantined,
     counts: () => ({ ...tree.counts(), restarts, commands: answers.size }),

@@ -14,7 +14,7 @@ import { nearest } from '../schedules/nearest.ts';
 
 const here = import.meta.dirname;
 const names = readdirSync(here)
-  .filter(file => file.endsWith('.ts') && !['main.ts', 'report.ts'].includes(file))
+  .filter(file => file.endsWith('.ts') && !['main.ts', 'report.ts', 'engine.ts'].includes(file))
   .map(file => basename(file, '.ts'))
   .sort();
 

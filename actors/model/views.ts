@@ -70,8 +70,16 @@ export interface Views {
   subscribe(listener: (batch: FeedBatch) => void): () => void;
 }
 
-/** Where the output of a task lies: resolved by whoever runs the agents. */
+/** The output of tasks: opened by whoever runs the agents, which alone knows where sandboxes are and what may be read. */
 export interface Sandboxes {
-  /** Path of `stdout` or `stderr` of a task on the embedded agent; undefined when there is no such sandbox. */
-  file(agent_id: string, task_id: string, name: 'stdout' | 'stderr'): string | undefined;
+  /** `stdout` or `stderr` of a task; undefined when there is no such sandbox or file (any more). */
+  open(agent_id: string, task_id: string, name: 'stdout' | 'stderr'): Promise<SandboxFile | undefined>;
+}
+/** An open file, which may still grow. */
+export interface SandboxFile {
+  /** Its size in bytes at this moment. */
+  size(): Promise<number>;
+  /** Up to `length` bytes from `position`; fewer at its end, none beyond it. */
+  read(position: number, length: number): Promise<Uint8Array>;
+  close(): Promise<void>;
 }

@@ -2,7 +2,7 @@
 
 export type { RealAgent } from './agent.ts';
 export type { LocalLink } from './link.ts';
-export { type LocalMesos, type LocalMesosOptions, startLocalMesos } from './one-machine.ts';
+export { type LocalMesos, type LocalMesosOptions, startLocalMesos, wholeMachine } from './one-machine.ts';
 export { sandboxFile } from './sandbox.ts';
 export { resourcesFor, type SimulatedMesos, simulatedMesos } from './simulated.ts';
 export { type Life, lifeOfCommand } from './simulated-agent.ts';

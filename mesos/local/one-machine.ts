@@ -110,7 +110,8 @@ export async function startLocalMesos(options: LocalMesosOptions): Promise<Local
 }
 
 /** What this machine can lend. */
-async function wholeMachine(work_dir: string): Promise<readonly Resource[]> {
+/** What this machine has to lend: all cores, three quarters of the memory, the free disk under `work_dir`, a thousand ports. */
+export async function wholeMachine(work_dir: string): Promise<readonly Resource[]> {
   const { bavail, bsize } = await statfs(work_dir);
   return resourcesFor({
     cpus: availableParallelism(),

@@ -1,0 +1,78 @@
+// limits.ts: the settings that the tree obeys, handed to each of its actors under the names that they know.
+
+import type { Subscribe } from '../mesos/protocol.ts';
+import type { Settings } from '../settings.ts';
+import type { TreeSettings } from './tree.ts';
+
+/** What Mesos is told of this framework. */
+export type Identity = {
+  readonly name: string;
+  readonly user: string;
+  readonly hostname: string;
+  readonly webui_url?: string;
+};
+
+export function treeSettings(settings: Settings, identity: Identity): TreeSettings {
+  return {
+    directory: { jobs_max: settings.jobs_max, held_max: settings.submissions_held_max },
+    framework: {
+      resubscribe_ms: settings.resubscribe_delay_ms,
+      resubscribe_ms_max: settings.resubscribe_delay_ms_max,
+      reconcile_ms: settings.reconcile_delay_ms,
+      reconcile_ms_max: settings.reconcile_delay_ms_max,
+      reconcile_interval_ms: settings.reconcile_interval_ms,
+      reconcile_batch_max: settings.reconcile_batch_max,
+    },
+    offers: {
+      hold_ms: settings.offer_hold_ms,
+      offers_max: settings.offers_max,
+      refuse_seconds: settings.refuse_seconds,
+    },
+    placement: { placements_max: settings.placement_batch_max },
+    timetable: { due_batch_max: settings.due_batch_max, sleep_ms_max: settings.timer_sleep_ms_max },
+    trigger: {
+      default_zone: settings.default_zone,
+      late_grace_ms: settings.late_grace_ms,
+      verdicts_max: settings.verdict_batch_max,
+      waiting_max: settings.runs_waiting_max,
+      runs_max: settings.runs_active_max,
+    },
+    instance: {
+      retry_delay_ms: settings.retry_delay_ms,
+      retry_delay_ms_max: settings.retry_delay_ms_max,
+      kill_retry_ms: settings.kill_retry_ms,
+      well_after_ms: settings.well_after_ms,
+      executor: { cpus: settings.executor_cpus, mem: settings.executor_mem_mb, disk: settings.executor_disk_mb },
+    },
+    entity_crashes: { crashes_max: settings.entity_crash_count_max, period_ms: settings.entity_crash_period_ms },
+    subscribe: framework_id => subscribeRequest(framework_id, identity, settings.failover_timeout_days),
+  };
+}
+
+/** SUBSCRIBE as a careful framework says it: tasks outlive us, partitions are told apart from losses. */
+export function subscribeRequest(
+  framework_id: string | undefined,
+  identity: Identity,
+  failover_timeout_days: number,
+): Subscribe {
+  // Mesos wants the id in both places, and alike.
+  return {
+    type: 'SUBSCRIBE',
+    ...(framework_id === undefined ? {} : { framework_id: { value: framework_id } }),
+    subscribe: {
+      framework_info: {
+        user: identity.user,
+        name: identity.name,
+        hostname: identity.hostname,
+        ...(identity.webui_url === undefined ? {} : { webui_url: identity.webui_url }),
+        ...(framework_id === undefined ? {} : { id: { value: framework_id } }),
+        roles: ['*'],
+        checkpoint: true,
+        failover_timeout: Math.round(failover_timeout_days * 86_400),
+        capabilities: ['MULTI_ROLE', 'PARTITION_AWARE', 'TASK_KILLING_STATE', 'RESERVATION_REFINEMENT'].map(type => ({
+          type,
+        })),
+      },
+    },
+  };
+}

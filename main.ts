@@ -1,0 +1,325 @@
+// main.ts: reads the settings, builds the real objects, and starts what was asked for. The only file that knows them all.
+
+import { randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { hostname, userInfo } from 'node:os';
+import { join, resolve } from 'node:path';
+import { pino } from 'pino';
+import { treeSettings } from './actors/limits.ts';
+import type { Job } from './actors/model/job.ts';
+import { createOutbox } from './actors/outbox.ts';
+import { startScheduler } from './actors/root.ts';
+import { nactRuntime } from './actors/runtime/nact.ts';
+import { record_schemas } from './actors/schemas.ts';
+import { specOf } from './actors/trigger.ts';
+import { httpLink } from './mesos/http-link.ts';
+import { sandboxFile, startLocalMesos, wholeMachine } from './mesos/local/index.ts';
+import type { Resource } from './mesos/protocol.ts';
+import { systemClock } from './schedules/clock.ts';
+import { bad, good, type Problem, type Result } from './schedules/problem.ts';
+import { compile, next } from './schedules/schedule.ts';
+import {
+  type AgentResources,
+  readSettings,
+  type Settings,
+  settingsFile,
+  settingsHelp,
+  unknownVariables,
+} from './settings.ts';
+import { parseArguments, usage } from './transport/cli/arguments.ts';
+import { readCredentials } from './transport/credentials.ts';
+import { startHttp } from './transport/http/server.ts';
+import { JournalError } from './transport/journal/journal.ts';
+import { lmdbJournal } from './transport/journal/lmdb.ts';
+import { collectProcess, createMetrics } from './transport/metrics.ts';
+import { createProjection } from './transport/projection.ts';
+
+const { version } = JSON.parse(readFileSync(join(import.meta.dirname, 'package.json'), 'utf8')) as { version: string };
+
+/** Something that a person can mend: said in one line, without a stack. */
+class Refused extends Error {}
+
+const request = parseArguments(process.argv.slice(2));
+if (!request.ok) fail(request.problems);
+else if (request.value.command === 'help') console.log(usage(settingsHelp()));
+else if (request.value.command === 'version') console.log(version);
+else
+  dev(request.value.argv).catch(error => {
+    if (error instanceof Refused || error instanceof JournalError) console.error(`horae: ${error.message}`);
+    else console.error('horae: cannot start:', error);
+    process.exit(1);
+  });
+
+/** Scheduler, one-machine Mesos, journal, REST and console in this process; tasks in processes of their own. */
+async function dev(argv: readonly string[]): Promise<void> {
+  const settings = settingsOf(argv);
+  const log = pino({ level: settings.log_level, base: null }, pino.destination({ dest: 2, sync: true }));
+  for (const problem of unknownVariables(process.env)) log.warn({ variable: problem.place }, problem.message);
+  const clock = systemClock();
+  const data_dir = resolve(settings.data_dir);
+  mkdirSync(data_dir, { recursive: true, mode: 0o700 });
+
+  const metrics = createMetrics();
+  collectProcess(metrics, version);
+  const journal = lmdbJournal({
+    path: join(data_dir, 'journal'),
+    schemas: record_schemas,
+    retention: retentionOf(settings),
+    now: clock.now,
+    map_size: settings.journal_map_mb * 2 ** 20,
+    segments_per_snapshot: settings.segments_per_snapshot,
+    log,
+  });
+  await journal.open(clock.now());
+  const restored = await journal.restore();
+  for (const poison of restored.poison) log.error(poison, 'a record cannot be read: put aside');
+  const records = [...restored.records];
+
+  // Everything below ends in one place, and at most once.
+  let ending = false;
+  const end = (status: number) => {
+    // What has been said must be seen; what has not left yet is in the journal.
+    log.flush();
+    process.exit(status);
+  };
+  const fatal = (reason: string, error?: unknown) => {
+    if (ending) return;
+    ending = true;
+    log.fatal({ error: error instanceof Error ? error.message : error }, `horae stops: ${reason}`);
+    end(1);
+  };
+
+  const outbox = createOutbox({
+    journal,
+    restored: { records },
+    defer: task => void setImmediate(task),
+    batch_changes_max: settings.batch_changes_max,
+    monotonic: clock.monotonic,
+    onFatal: error =>
+      fatal(
+        error instanceof JournalError
+          ? `the journal failed (${error.code}): ${error.message}`
+          : 'an outward effect failed',
+        error,
+      ),
+    observe: commit => {
+      metrics.record('horae_journal_commit_seconds', undefined, commit.commit_ms / 1000);
+      metrics.record('horae_journal_batch_records', undefined, commit.changes);
+      metrics.record('horae_journal_records_total', undefined, commit.changes);
+    },
+  });
+
+  const work_dir = join(data_dir, 'agent');
+  const mesos = await startLocalMesos({
+    work_dir,
+    resources: await resourcesOf(settings.agent_resources, data_dir),
+    clock,
+    log,
+    retention: { sandboxes_max: settings.sandboxes_max, age_ms_max: settings.sandbox_days * 86_400_000 },
+    // One framework has this machine to itself: what it does not use may come back to it at once.
+    master: { allocation_interval_ms: 0 },
+  });
+  const link = httpLink({
+    urls: [mesos.url],
+    clock,
+    log,
+    ...(mesos.credentials === undefined ? {} : { credentials: mesos.credentials }),
+    heartbeat_missed_max: settings.heartbeat_missed_max,
+    record_bytes_max: settings.record_bytes_max,
+    subscribe_timeout_ms: settings.subscribe_timeout_ms,
+    call_timeout_ms: settings.call_timeout_ms,
+    calls_in_flight_max: settings.calls_in_flight_max,
+    calls_waiting_max: settings.calls_waiting_max,
+  });
+
+  const projection = createProjection({
+    history: journal,
+    restored: records,
+    position: restored.position,
+    nextAt: key => scheduler.nextAt(key),
+    pending: () => scheduler.pending(),
+    quarantined: key => scheduler.quarantined().get(`job ${key}`) ?? scheduler.quarantined().get(`trigger ${key}`),
+  });
+  outbox.onCommitted((changes, position) => projection.commit(changes, position));
+
+  const scheduler = startScheduler({
+    runtime: nactRuntime,
+    outbox,
+    link,
+    clock,
+    random: Math.random,
+    log: (level, fields, message) => log[level](fields, message),
+    count: (name, labels, value) => metrics.record(name, labels, value),
+    settings: treeSettings(
+      { ...settings, refuse_seconds: 0 },
+      { name: 'horae', user: userInfo().username, hostname: hostname() },
+    ),
+    restarts: { crashes_max: settings.crash_count_max, period_ms: settings.crash_period_ms },
+    commands_max: settings.commands_max,
+    onFatal: fatal,
+  });
+  metrics.collect(() => {
+    const counts = scheduler.counts();
+    metrics.record('horae_jobs', undefined, counts.jobs);
+    metrics.record('horae_timetable_armed', undefined, counts.armed);
+    metrics.record('horae_quarantined', undefined, scheduler.quarantined().size);
+    metrics.record('horae_waiting_instances', undefined, scheduler.waiting());
+    for (const [status, count] of Object.entries(projection.instance_counts()))
+      metrics.record('horae_instances', { status }, count);
+  });
+
+  const http = await startHttp({
+    listen: settings.http,
+    ...tlsOf(settings),
+    submit: scheduler.submit,
+    views: projection,
+    sandboxes: {
+      async open(agent_id, task_id, name) {
+        const file = await sandboxFile(work_dir, agent_id, task_id, name);
+        if (file === undefined) return undefined;
+        return {
+          size: async () => (await file.stat()).size,
+          async read(position, length) {
+            const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(length), 0, length, position);
+            return buffer.subarray(0, bytesRead);
+          },
+          close: () => file.close(),
+        };
+      },
+    },
+    credentials: settings.credentials === undefined ? undefined : readCredentials(settings.credentials),
+    insecure: settings.insecure,
+    allow_origins: settings.allow_origin,
+    allow_hosts: settings.allow_host,
+    limits: settings,
+    clock,
+    log,
+    metrics,
+    history: journal,
+    compile: job => checkSchedules(job, settings, clock.now()),
+    ids: () => randomUUID(),
+  }).catch(error => {
+    throw new Refused(`cannot listen on ${settings.http.host}:${settings.http.port}: ${sayListen(error)}`);
+  });
+  welcome(http.url);
+
+  const compacting = setInterval(
+    () =>
+      void journal
+        .compact(clock.now())
+        .catch(error => log.error({ error: String(error) }, 'history could not be compacted')),
+    3_600_000,
+  );
+  compacting.unref();
+  const stop = (signal: string) => {
+    if (ending) return;
+    ending = true;
+    log.info(
+      { signal },
+      'horae stops: what was decided is being written; tasks run on and are adopted at the next start',
+    );
+    void (async () => {
+      await http.close();
+      await scheduler.stop();
+      await outbox.close();
+      await mesos.close();
+      await journal.close();
+      end(0);
+    })().catch(error => {
+      log.fatal({ error: String(error) }, 'horae could not stop in good order');
+      end(1);
+    });
+  };
+  process.on('SIGTERM', () => stop('SIGTERM'));
+  process.on('SIGINT', () => stop('SIGINT'));
+}
+
+function settingsOf(argv: readonly string[]): Settings {
+  const file = settingsFile(argv, process.env);
+  if (file.required && !existsSync(file.path))
+    throw new Refused(`there is no settings file ${file.path}: expected the one that --config names`);
+  const read = readSettings(argv, process.env, existsSync(file.path) ? readFileSync(file.path, 'utf8') : undefined);
+  if (!read.ok) fail(read.problems);
+  return read.value;
+}
+
+/** Every problem on a line of its own, and the door. */
+function fail(problems: readonly Problem[]): never {
+  for (const problem of problems) console.error(`horae: ${problem.message}`);
+  process.exit(2);
+}
+
+/** A job whose schedules can be read, and will ever be due. */
+function checkSchedules(job: Job, settings: Settings, now: number): Result<void> {
+  const problems: Problem[] = [];
+  for (const [index, one] of job.schedules.entries()) {
+    const place = `/schedules/${index}`;
+    const read = compile(specOf(one), {
+      now,
+      default_zone: settings.default_zone,
+      job_key: `${job.role}/${job.environment}/${job.name}`,
+      place,
+    });
+    if (!read.ok) problems.push(...read.problems);
+    else if (
+      job.count === 'targets' &&
+      job.catch_up.from !== 'start' &&
+      read.value.timing.kind !== 'reboot' &&
+      next(read.value, now - 1) === undefined
+    )
+      problems.push({
+        place,
+        value: one.iso8601 ?? one.cron,
+        message: `schedule "${one.id}" (${one.iso8601 ?? one.cron}) has no target from now on: it would never run`,
+        expected: 'a schedule with a target in the future',
+      });
+  }
+  return problems.length === 0 ? good(undefined) : bad(...problems);
+}
+
+function retentionOf(settings: Settings) {
+  const rows = { age_ms_max: settings.history_days * 86_400_000, rows_max: settings.history_per_job };
+  return {
+    outcome: rows,
+    'finished-run': rows,
+    'finished-attempt': rows,
+    audit: { age_ms_max: settings.audit_days * 86_400_000, group_parts: 0 },
+  };
+}
+
+/** What is set, and what is measured where nothing is. */
+async function resourcesOf(
+  { cpus, mem_mb, disk_mb, ports }: AgentResources,
+  data_dir: string,
+): Promise<readonly Resource[]> {
+  const set: Record<string, Resource | undefined> = {
+    cpus: cpus === undefined ? undefined : { name: 'cpus', type: 'SCALAR', scalar: { value: cpus } },
+    mem: mem_mb === undefined ? undefined : { name: 'mem', type: 'SCALAR', scalar: { value: mem_mb } },
+    disk: disk_mb === undefined ? undefined : { name: 'disk', type: 'SCALAR', scalar: { value: disk_mb } },
+    ports: ports === undefined ? undefined : { name: 'ports', type: 'RANGES', ranges: { range: ports } },
+  };
+  return (await wholeMachine(data_dir)).map(measured => set[measured.name] ?? measured);
+}
+
+function tlsOf(settings: Settings): { tls?: { cert: string; key: string } } {
+  if (settings.tls_cert === undefined || settings.tls_key === undefined) return {};
+  return { tls: { cert: readFileSync(settings.tls_cert, 'utf8'), key: readFileSync(settings.tls_key, 'utf8') } };
+}
+
+function sayListen(error: unknown): string {
+  const code = (error as { code?: string }).code;
+  if (code === 'EADDRINUSE')
+    return 'the port is in use; choose another with --http HOST:PORT, or port 0 for any free one';
+  if (code === 'EACCES') return 'not permitted; choose a port above 1023';
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** What a person sees first. */
+function welcome(url: string): void {
+  console.log(`Horae ${version} is running. Console: ${url}
+
+Try, in another terminal:
+  curl -X POST ${url}/api/v1/jobs -H 'content-type: application/json' -d '{"role":"me","environment":"devel","name":"hello","command":"echo hello; sleep 5","cron":"* * * * *"}'
+  curl -X POST ${url}/api/v1/jobs/me/devel/hello/runs
+  curl ${url}/api/v1/jobs/me/devel/hello/runs`);
+}

@@ -23,12 +23,16 @@ const depth_max = 32;
 const leaves_max = 100_000;
 
 type Tree = { readonly name: string; readonly depth: number; readonly leaves: number; readonly root: bigint };
+/** A value too large for a leaf, on pages of its own, of which only the first has a header. */
+type Run = { readonly number: bigint; readonly pages: bigint };
 type Walk = {
   readonly path: string;
   readonly file: FileHandle;
   readonly page_bytes: number;
   /** Whole pages in the file. */
   readonly pages: number;
+  /** The last transaction that was committed: no page can be of a later one. */
+  readonly transaction: bigint;
 };
 
 /** Throws JournalError `corrupt` when `path` is not a file that lmdb can safely map. */
@@ -50,8 +54,8 @@ export async function checkDataFile(path: string): Promise<void> {
 async function checkTrees(path: string, file: FileHandle, size: number): Promise<void> {
   const first = await readMeta(path, file, size, 0);
   const second = await readMeta(path, file, size, first.page_bytes);
-  const { page_bytes, trees } = second.transaction > first.transaction ? second : first;
-  const walk: Walk = { path, file, page_bytes, pages: Math.floor(size / page_bytes) };
+  const { page_bytes, trees, transaction } = second.transaction > first.transaction ? second : first;
+  const walk: Walk = { path, file, page_bytes, pages: Math.floor(size / page_bytes), transaction };
   for (const tree of trees) await checkTree(walk, tree);
 }
 
@@ -88,14 +92,17 @@ async function checkTree(walk: Walk, tree: Tree): Promise<void> {
   // Level by level: the numbers of one level's pages are ascending where they can be, and so is the reading.
   let level: bigint[] = [tree.root];
   const subtrees: Tree[] = [];
+  const runs: Run[] = [];
   for (let depth = 1; depth <= deepest; depth++) {
     const next: bigint[] = [];
     const sort = depth === tree.depth ? flag.leaf : flag.branch;
-    for (const number of level) checkPage(walk, tree, await readPage(walk, tree, number), number, sort, next, subtrees);
+    for (const number of level)
+      checkPage(walk, tree, await readPage(walk, tree, number), number, sort, next, subtrees, runs);
     if (next.length > walk.pages) throw corrupt(walk.path, tree.name, 'has more pages than the file');
     level = next;
   }
   if (deepest < tree.depth) for (const number of level) offsetOf(walk, tree, number, 1n);
+  for (const run of runs) await checkRun(walk, tree, run);
   for (const subtree of subtrees) await checkTree(walk, subtree);
 }
 
@@ -107,11 +114,13 @@ function checkPage(
   sort: number,
   children: bigint[],
   subtrees: Tree[],
+  runs: Run[],
 ): void {
   const wrong = (what: string) => corrupt(walk.path, `page ${number} of ${tree.name}`, what);
   if (page.readBigUInt64LE(0) !== number) throw wrong('bears the number of another page');
   if ((page.readUInt16LE(18) & (flag.branch | flag.leaf | flag.overflow | flag.meta)) !== sort)
     throw wrong('is not of the sort that its place demands');
+  if (page.readBigUInt64LE(8) > walk.transaction) throw wrong('is of a transaction that was never committed');
   const lower = page.readUInt16LE(20);
   const upper = page.readUInt16LE(22);
   const room = walk.page_bytes - header_bytes;
@@ -136,13 +145,26 @@ function checkPage(
     if (data + in_page > walk.page_bytes) throw wrong(`has a value in entry ${index} that leaves the page`);
     if (flags & node_flag.overflow) {
       const pages = BigInt(Math.floor((header_bytes - 1 + low) / walk.page_bytes) + 1);
-      offsetOf(walk, tree, page.readBigUInt64LE(data), pages);
+      runs.push({ number: page.readBigUInt64LE(data), pages });
     } else if (flags & node_flag.tree) {
       if (low !== tree_bytes) throw wrong(`has a tree of ${low} bytes in entry ${index}`);
       const name = page.toString('utf8', node + 8, data).replaceAll('\0', '');
       subtrees.push(readTree(page, data, `the tree "${name}"`));
     }
   }
+}
+
+async function checkRun(walk: Walk, tree: Tree, { number, pages }: Run): Promise<void> {
+  const header = Buffer.allocUnsafe(header_bytes);
+  const { bytesRead } = await walk.file.read(header, 0, header_bytes, offsetOf(walk, tree, number, pages));
+  if (
+    bytesRead !== header_bytes ||
+    header.readBigUInt64LE(0) !== number ||
+    header.readBigUInt64LE(8) > walk.transaction ||
+    (header.readUInt16LE(18) & flag.overflow) === 0 ||
+    BigInt(header.readUInt32LE(20)) !== pages
+  )
+    throw corrupt(walk.path, `page ${number} of ${tree.name}`, `does not begin a value of ${pages} pages`);
 }
 
 /** Where a run of pages begins in the file. Throws when it does not end within the file. */

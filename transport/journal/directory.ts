@@ -4,7 +4,8 @@
 // cut short or a format of a later version must end in one clear sentence, not in a crash inside native code. A file
 // named `horae-journal` says whose directory it is, which format it has, and whether it was ever finished being made.
 
-import { mkdir, open, readdir, readFile, rename, stat } from 'node:fs/promises';
+import { statfsSync } from 'node:fs';
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { checkDataFile } from './data-file.ts';
 import { type InstanceLock, lockInstance } from './instance-lock.ts';
@@ -39,6 +40,7 @@ export async function claimDirectory(directory: string): Promise<Claim> {
     const fresh = found === undefined || found === creating;
     if (fresh) {
       await writeMarker(directory, creating);
+      await rm(data_file, { force: true }); // Left half made by a start that did not get to the end.
     } else {
       refuseNewer(directory, found);
       await checkDataFile(data_file);
@@ -147,13 +149,26 @@ async function syncDirectory(directory: string): Promise<void> {
 }
 
 const full_codes = new Set<unknown>(['ENOSPC', 'EDQUOT', 28, 122, -30792]);
-const corrupt_codes = new Set<unknown>([-30797, -30796, -30793, -30794, -30779]);
+/** What lmdb says when a write ended early, which is how a device tells that it has just become full. */
+const io_codes = new Set<unknown>(['EIO', 5]);
+const free_bytes_min = 2 ** 20;
+function isFull(directory: string): boolean {
+  try {
+    const { bavail, bsize } = statfsSync(directory);
+    return bavail * bsize < free_bytes_min;
+  } catch {
+    return false; // Gone with the device: then it was no lack of space.
+  }
+}
+/** PAGE_NOTFOUND, CORRUPTED, VERSION_MISMATCH, INVALID, PROBLEM, BAD_TXN, BAD_DBI: what lmdb says of a file in disorder. */
+const corrupt_codes = new Set<unknown>([-30797, -30796, -30794, -30793, -30779, -30782, -30780]);
 
 /** What a failure of the file system or of lmdb (its code is a number, or errno) means to whoever keeps a journal. */
 export function asJournalError(error: unknown, place: string): JournalError {
   if (error instanceof JournalError) return error;
   const { code, message } = error as { code?: unknown; message?: string };
-  const kind: JournalErrorCode = full_codes.has(code) ? 'full' : corrupt_codes.has(code) ? 'corrupt' : 'io';
+  const full = full_codes.has(code) || (io_codes.has(code) && isFull(place));
+  const kind: JournalErrorCode = full ? 'full' : corrupt_codes.has(code) ? 'corrupt' : 'io';
   const advice = {
     full: 'no space is left: make room and start again; nothing acknowledged is lost',
     corrupt: 'it cannot be read: restore it from a copy, or choose another --data-dir',

@@ -63,11 +63,14 @@ export function hostMaster(clock: Clock, options: Partial<MasterOptions> & { ids
   };
 
   const carryOut = (input: MasterInput, answer: ((answer: Answer) => void) | undefined) => {
+    let last: Answer | undefined;
     for (const output of transition(master, input, clock.now())) {
       if (!open) return;
       switch (output.type) {
         case 'answer':
-          answer?.(output);
+          // A subscription is answered before its events; any other call after everything that came of it.
+          if (input.type === 'subscribe') answer?.(output);
+          else last = output;
           break;
         case 'events':
           streams.get(output.stream)?.events(output.events);
@@ -85,6 +88,7 @@ export function hostMaster(clock: Clock, options: Partial<MasterOptions> & { ids
           break;
       }
     }
+    if (last !== undefined) answer?.(last);
   };
 
   return {

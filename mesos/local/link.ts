@@ -22,9 +22,11 @@ type Subscription = {
   framework_id: string | undefined;
   /** Events that have left the master and not arrived yet. */
   readonly under_way: Event[];
-  /** Answers not yet given. */
+  /** Calls that have not reached the master yet, in the order in which they were made. */
+  readonly unsent: (() => void)[];
+  /** Calls without an answer yet. */
   readonly calls: Set<(answer: CallAnswer) => void>;
-  /** Set once it is over for either side. */
+  /** Set once the listener has heard its end, or is not to hear anything any more. */
   over: boolean;
 };
 
@@ -36,12 +38,6 @@ export function localLink(host: MasterHost, defer: Defer, streamId: () => string
     if (subscription.over) return;
     subscription.over = true;
     if (present === subscription) present = undefined;
-    for (const answer of subscription.calls)
-      answer({
-        type: 'unknown',
-        message: `the subscription ended before an answer came: ${told?.message ?? 'closed'}`,
-      });
-    subscription.calls.clear();
     if (told !== undefined) subscription.listener.ended(told);
   };
 
@@ -74,6 +70,10 @@ export function localLink(host: MasterHost, defer: Defer, streamId: () => string
     const subscription = present;
     if (subscription === undefined) return;
     end(subscription, told);
+    subscription.unsent.length = 0;
+    for (const answer of subscription.calls)
+      answer({ type: 'unknown', message: `the connection ended before an answer came: ${told?.message ?? 'closed'}` });
+    subscription.calls.clear();
     defer(() => host.streamClosed(subscription.stream));
   };
 
@@ -85,6 +85,7 @@ export function localLink(host: MasterHost, defer: Defer, streamId: () => string
         stream: streamId(),
         framework_id: request.framework_id?.value,
         under_way: [],
+        unsent: [],
         calls: new Set(),
         over: false,
       };
@@ -99,8 +100,7 @@ export function localLink(host: MasterHost, defer: Defer, streamId: () => string
         return Promise.resolve({ type: 'unsent', message: `no subscription to send ${call.type} on` });
       return new Promise(resolve => {
         subscription.calls.add(resolve);
-        defer(() => {
-          if (subscription.over) return; // Cut on the way there: the caller has been told that nobody knows.
+        subscription.unsent.push(() =>
           host.call(subscription.stream, { ...call, framework_id: { value: framework_id } }, ({ status, text }) =>
             defer(() => {
               if (!subscription.calls.delete(resolve)) return;
@@ -108,8 +108,10 @@ export function localLink(host: MasterHost, defer: Defer, streamId: () => string
                 status === 202 || status === 200 ? { type: 'accepted' } : { type: 'refused', status, message: text },
               );
             }),
-          );
-        });
+          ),
+        );
+        // Whichever turn comes first takes the call that was made first; after a cut there is none left to take.
+        defer(() => subscription.unsent.shift()?.());
       });
     },
 

@@ -29,6 +29,8 @@ export type LocalMesosOptions = {
   readonly retention?: Partial<Retention>;
   /** `open`: no secret is asked for. Default: one made up at each start. */
   readonly credentials?: BasicCredentials | 'open';
+  /** Bytes that a subscriber may leave unread before it is cut off. */
+  readonly unread_bytes_max?: number;
   /** Further agents on which nothing runs, for trials and benchmarks over HTTP. Without `real: false` they come on top. */
   readonly agents?: {
     readonly real?: boolean;
@@ -89,7 +91,12 @@ export async function startLocalMesos(options: LocalMesosOptions): Promise<Local
       ...(life === undefined ? {} : { life }),
     });
     // Only now may anybody call: a framework that reconciles must find the agents there.
-    const server = serveMaster(door, { host, log, ...(credentials === undefined ? {} : { credentials }) });
+    const server = serveMaster(door, {
+      host,
+      log,
+      ...(credentials === undefined ? {} : { credentials }),
+      ...(options.unread_bytes_max === undefined ? {} : { unread_bytes_max: options.unread_bytes_max }),
+    });
     return {
       url: server.url,
       credentials,

@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
-import { cp, mkdir, mkdtemp, open, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -17,7 +17,7 @@ const scratch = await mkdtemp(join(tmpdir(), 'horae-faults-'));
 let places = 0;
 const place = () => join(scratch, `j${places++}`);
 test.after.always(async () => {
-  if (mounted) spawnSync('umount', [small]);
+  if (mounted) spawnSync('umount', ['-R', small]);
   await rm(scratch, { recursive: true, force: true });
 });
 
@@ -110,9 +110,11 @@ test('a file in the place of the directory is refused', async t => {
   await refused(t, journalAt(join(path, 'below')).open(), 'foreign', /not a directory/);
 });
 
-test('a directory of a newer format is refused', async t => {
+test('the files are for their owner alone, and a directory of a newer format is refused', async t => {
   const path = place();
   run('one', path);
+  for (const name of await readdir(path))
+    t.is((await stat(join(path, name))).mode & 0o077, 0, `${name} is for its owner`);
   await writeFile(join(path, 'horae-journal'), 'Horae journal, format 2\n');
   await refused(t, journalAt(path).open(), 'newer', /has format 2: .* up to 1/);
 });
@@ -279,6 +281,27 @@ function mount(): boolean {
     t.is(found.events[0]!.position, acknowledged);
     t.deepEqual(found.events[0]!.state, stateAfter(acknowledged / 3));
     t.is(found.events[0]!.outcomes, acknowledged / 3);
+  },
+);
+
+(mounted ? test : test.skip)(
+  'a device that fills while snapshots are made ends the process as clearly, and loses nothing (needs root for a tmpfs)',
+  t => {
+    const place = join(small, 'second');
+    mkdirSync(place);
+    t.is(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=700k', 'tmpfs', place]).status, 0);
+    const path = join(place, 'journal');
+    const { status, signal, events, stderr } = run('append', path);
+    t.is(signal, null, stderr);
+    t.is(status, 3, stderr);
+    const refusal = events.find(event => event.event === 'refused');
+    t.like(refusal, { event: 'refused', journal_error: true, code: 'full' });
+    const acknowledged = events.findLast(event => event.event === 'durable')!.position;
+    t.is(spawnSync('mount', ['-o', 'remount,size=8m', place]).status, 0);
+    const found = run('read', path).events[0]!;
+    t.true(found.position >= acknowledged);
+    t.deepEqual(found.state, stateAfter(found.position / 3));
+    t.is(found.outcomes, found.position / 3);
   },
 );
 

@@ -41,7 +41,7 @@ try {
       for (let n = first; ; n++) {
         say({ event: 'durable', position: await journal.append(batch(n, order === 'fill' ? 20_000 : 100)) });
         if (order === 'append' && n % 20 === 0)
-          journal.snapshot().catch(error => say({ event: 'snapshot failed', error }));
+          journal.snapshot().catch(error => say({ event: 'snapshot failed', code: (error as JournalError).code }));
       }
     case 'read':
       for (let before: string | undefined; ; ) {

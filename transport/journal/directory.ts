@@ -5,7 +5,7 @@
 // named `horae-journal` says whose directory it is, which format it has, and whether it was ever finished being made.
 
 import { statfsSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { checkDataFile } from './data-file.ts';
 import { type InstanceLock, lockInstance } from './instance-lock.ts';
@@ -41,6 +41,7 @@ export async function claimDirectory(directory: string): Promise<Claim> {
     if (fresh) {
       await writeMarker(directory, creating);
       await rm(data_file, { force: true }); // Left half made by a start that did not get to the end.
+      await writeFile(data_file, '', { mode: 0o600 }); // Records hold environments of jobs, and those hold secrets.
     } else {
       refuseNewer(directory, found);
       await checkDataFile(data_file);

@@ -153,10 +153,13 @@ export function lmdbJournal(options: LmdbOptions): Journal & History {
     let chunks = 0;
     let chunk: RecordEnvelope[] = [];
     const write = async () => {
+      alive(); // A journal that is closed or dead leaves its snapshot half made; the old one stands.
       const bytes = sealed({ first: 0, at: 0, records: chunk }, true);
       const key = chunkKey(upto, chunks++);
       chunk = [];
-      waiting.push(transact(here, () => here.snapshots.put(key, bytes)));
+      const written = transact(here, () => here.snapshots.put(key, bytes));
+      written.catch(() => {}); // It is awaited below; until then its failure must not count as unheard.
+      waiting.push(written);
       if (waiting.length >= chunks_waiting_max) await Promise.all(waiting.splice(0));
       await breath();
     };
@@ -273,7 +276,6 @@ function openRoot(claim: Claim, map_size: number): RootDatabase {
     mapSize: map_size,
     // A transaction is on the device before it counts: see the head of this file.
     overlappingSync: false,
-    noMemInit: true,
   });
 }
 

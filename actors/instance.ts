@@ -10,7 +10,7 @@ import { type Conclusion, conclude } from '../mesos/statuses.ts';
 import { call, count, type Effect, log, record, tell } from './effects.ts';
 import { launchPlan, type Overhead, requirements } from './launch.ts';
 import type { InstanceKey, JobKey, RunId, TaskId } from './model/ids.ts';
-import { parseTaskId, taskId } from './model/ids.ts';
+import { attemptOf, taskId } from './model/ids.ts';
 import type { Job } from './model/job.ts';
 import type { Cause, EndReason } from './model/reasons.ts';
 import {
@@ -190,9 +190,8 @@ function updated(
           }),
         ]
       : [];
-  const about = parseTaskId(status.task_id.value);
   const live = at !== undefined && at.status !== 'pending' && at.status !== 'over' ? at : undefined;
-  if (live === undefined || about?.attempt !== live.attempt) {
+  if (live === undefined || attemptOf(status.task_id.value) !== live.attempt) {
     // An attempt that is behind us. If Mesos says that it lives, it must not.
     const lives = concluded.kind === 'starting' || concluded.kind === 'running';
     const zombie: Effect[] = lives

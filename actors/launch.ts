@@ -43,14 +43,16 @@ const in_order = 'for line in "$@"; do /bin/sh -c "$line" || exit $?; done';
 export function launchPlan(state: InstanceState, attempt: number, executor: Overhead): LaunchPlan {
   const { job, key } = state;
   const scheduled_at = state.cause.type === 'target' ? state.cause.at : state.run_created_at;
-  const own: Record<string, string> = {
-    HORAE_JOB: state.job_key,
-    HORAE_RUN_ID: state.run,
-    HORAE_SCHEDULED_AT: new Date(scheduled_at).toISOString(),
-    HORAE_ATTEMPT: String(attempt),
-    HORAE_INSTANCE: String(state.index),
-  };
-  const variables = Object.entries({ ...job.env, ...own }).map(([name, value]) => ({ name, value }));
+  const own = [
+    { name: 'HORAE_JOB', value: state.job_key },
+    { name: 'HORAE_RUN_ID', value: state.run },
+    { name: 'HORAE_SCHEDULED_AT', value: new Date(scheduled_at).toISOString() },
+    { name: 'HORAE_ATTEMPT', value: String(attempt) },
+    { name: 'HORAE_INSTANCE', value: String(state.index) },
+  ];
+  // Ours come last and are not the job's to set: the task must be able to trust them.
+  const theirs = Object.keys(job.env).filter(name => !own.some(one => one.name === name));
+  const variables = theirs.length === 0 ? own : [...theirs.map(name => ({ name, value: job.env[name]! })), ...own];
   const command: CommandInfo =
     job.processes === undefined
       ? { shell: true, value: job.command ?? '', environment: { variables } }

@@ -179,7 +179,7 @@ export function plant(world: World): Tree {
   const leaving = (effect: Effect): Change | OutwardEffect | undefined => {
     switch (effect.type) {
       case 'record':
-        return { kind: effect.kind, key: effect.key, body: effect.body };
+        return effect;
       case 'call':
         return () => send(effect.call, effect.tag);
       case 'subscribe':
@@ -313,7 +313,7 @@ export function plant(world: World): Tree {
     const shard = shards[slot];
     shardOf.set(key, shard);
     let first: JobBirth | undefined = birth;
-    const address = start(shard, `job,${key}`, `job ${key}`, {
+    const address = start(shard, `job,${key.replaceAll('/', ',')}`, `job ${key}`, {
       initial: () => {
         const given = first ?? rebirth(key);
         first = undefined;
@@ -342,7 +342,7 @@ export function plant(world: World): Tree {
 
   const spawnTrigger = ({ key, record, trigger: kept, active }: Extract<Effect, { type: 'spawn-trigger' }>): void => {
     let first = true;
-    const address = start(shardOf.get(key), `trigger,${key}`, `trigger ${key}`, {
+    const address = start(shardOf.get(key), `trigger,${key.replaceAll('/', ',')}`, `trigger ${key}`, {
       initial: () => {
         if (first) {
           first = false;
@@ -386,7 +386,7 @@ export function plant(world: World): Tree {
     group.free -= 1;
     if (group.free === 0) roomy.pop();
     groupOf.set(key, slot);
-    const address = start<InstanceState, InstanceMessage>(group.address, `${key}`, `instance ${key}`, {
+    const address = start<InstanceState, InstanceMessage>(group.address, key.replaceAll('/', ','), `instance ${key}`, {
       initial: () => ({
         ...state,
         record: (outbox.latest('instance', key) as InstanceRecord | undefined) ?? state.record,

@@ -56,7 +56,14 @@ export const taskId = (instance: InstanceKey, attempt: number): TaskId => `${ins
 
 /** Reads a task id back; undefined when it is not one of ours. */
 export function parseTaskId(text: TaskId): { instance: InstanceKey; attempt: number } | undefined {
-  const parts = text.split(':');
-  if (parts.length !== 6 || !/^\d+$/.test(parts[4]!) || !/^[1-9]\d*$/.test(parts[5]!)) return undefined;
-  return { instance: parts.slice(0, 5).join('/'), attempt: Number(parts[5]) };
+  const cut = text.lastIndexOf(':');
+  const attempt = cut < 0 ? Number.NaN : Number(text.slice(cut + 1));
+  if (!Number.isSafeInteger(attempt) || attempt < 1) return undefined;
+  const instance = text.slice(0, cut).replaceAll(':', '/');
+  if (!is_instance_key.test(instance) || taskId(instance, attempt) !== text) return undefined;
+  return { instance, attempt };
 }
+const is_instance_key = /^(?:[^/]+\/){4}\d+$/;
+
+/** The attempt in a task id that is known to be one of ours. */
+export const attemptOf = (text: TaskId): number => Number(text.slice(text.lastIndexOf(':') + 1));

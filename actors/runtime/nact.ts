@@ -17,9 +17,10 @@ type Held = {
 
 /** Names allow letters, digits and `-$_.+!*'(),` only; everything else is written as `$hh`. */
 export const actorName = (text: string): string =>
-  text.replace(/[^A-Za-z0-9\-_.+!*'(),]/gu, character =>
-    [...new TextEncoder().encode(character)].map(byte => `$${byte.toString(16).padStart(2, '0')}`).join(''),
-  );
+  nameable.test(text) ? text : text.replace(/[^A-Za-z0-9\-_.+!*'(),]/gu, inHex);
+const nameable = /^[A-Za-z0-9\-_.+!*'(),]*$/;
+const inHex = (character: string): string =>
+  [...new TextEncoder().encode(character)].map(byte => `$${byte.toString(16).padStart(2, '0')}`).join('');
 
 export function nactRuntime(): Runtime {
   const system: Ref<unknown> = start();

@@ -74,7 +74,7 @@ export function countTargets(plan: CronPlan, zone: Zone, rules: WallRules, from:
   let count = 0;
   for (let at = from + 1; at <= to; ) {
     const segment = zone.segmentAt(at);
-    count += countInSegment(plan, segment, rules, Math.max(from, segment.start - 1), Math.min(to, segment.end - 1));
+    count += countInSegment(plan, segment, rules, at - 1, Math.min(to, segment.end - 1));
     at = segment.end;
   }
   return count;

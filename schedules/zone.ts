@@ -52,11 +52,7 @@ type Stretch = { readonly starts: Float64Array; readonly segments: readonly Segm
 export function intlZone(name: string): Zone {
   const offsetAt = intlOffsets(name);
   const stretches = new Map<number, Stretch>();
-  // The segment of the last answer, and the part of it in which it may answer again: the ends of a stretch's margin are
-  // no true transitions, so a segment speaks only for what lies within its own stretch.
-  let recent: Segment = fixedZone(name, 0).segmentAt(0);
-  let recent_start = Infinity;
-  let recent_end = -Infinity;
+  let recent: Segment = { start: Infinity, end: -Infinity, offset_ms: 0, before_ms: 0, after_ms: 0 };
 
   function find(at: Instant): Segment {
     const index = Math.floor(at / stretch_ms);
@@ -69,14 +65,12 @@ export function intlZone(name: string): Zone {
     let i = starts.length - 1;
     while (i > 0 && starts[i]! > at) i--;
     recent = segments[i]!;
-    recent_start = Math.max(recent.start, index * stretch_ms);
-    recent_end = Math.min(recent.end, (index + 1) * stretch_ms);
     return recent;
   }
   return {
     name,
     segmentAt(at) {
-      return at >= recent_start && at < recent_end ? recent : find(at);
+      return at >= recent.start && at < recent.end ? recent : find(at);
     },
   };
 }
@@ -107,14 +101,18 @@ function readStretch(offsetAt: (at: Instant) => number, from: Instant): Stretch 
     }
     known = probe;
   }
+  // A segment keeps its true ends where they lie in the margin, because the rules of a clock change reach across; an end
+  // that was not found is the stretch's own, so that walking from segment to segment sees every instant once.
+  const stretch_end = from + stretch_ms;
   const segments: Segment[] = [];
   for (let i = 0; i <= changes.length; i++) {
     const opening = changes[i - 1];
     const closing = changes[i];
+    if ((closing !== undefined && closing.at <= from) || (opening !== undefined && opening.at >= stretch_end)) continue;
     const offset_ms = opening?.after_ms ?? closing?.before_ms ?? known_offset;
     segments.push({
-      start: opening?.at ?? start,
-      end: closing?.at ?? end,
+      start: opening?.at ?? from,
+      end: closing?.at ?? stretch_end,
       offset_ms,
       before_ms: opening?.before_ms ?? offset_ms,
       after_ms: closing?.after_ms ?? offset_ms,

@@ -74,7 +74,14 @@ function checkWindow(zone: TzFile, at: number, throwDie: () => number, report: Z
   const minutes = wallWindow(at - 4 * day, at + 4 * day, 60_000);
   for (const line of minuteLines(zone, at, throwDie))
     compare(zone, line, minutes, at - day, at + day, throwDie, report);
-  const seconds = wallWindow(at + zone.offsetAt(at - 1) - 3 * hour, at + zone.offsetAt(at) + 3 * hour, 1000);
+  // Every wall time that may be shown, or should have been, within an hour of the change.
+  const [before_ms, after_ms] = [zone.offsetAt(at - 1), zone.offsetAt(at)];
+  const reach = 2 * hour;
+  const seconds = wallWindow(
+    at + Math.min(before_ms, after_ms) - reach,
+    at + Math.max(before_ms, after_ms) + reach,
+    1000,
+  );
   for (const line of secondLines(zone, at, throwDie))
     compare(zone, line, seconds, at - hour, at + hour, throwDie, report);
 }

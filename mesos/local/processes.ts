@@ -80,6 +80,9 @@ export function whyNoTasks(): string | undefined {
   });
   if (probe.error !== undefined) return `/usr/bin/setsid (package util-linux) is needed: ${probe.error.message}`;
   if (probe.status !== 9 || !probe.stderr.includes('did not exit normally'))
-    return `/usr/bin/setsid -fw does not report signals as that of util-linux does: it exited with ${probe.status} and said "${probe.stderr.trim()}"`;
+    return (
+      '/usr/bin/setsid -fw does not report signals as that of util-linux does: ' +
+      `it exited with ${probe.status} and said "${probe.stderr.trim()}"`
+    );
   return undefined;
 }

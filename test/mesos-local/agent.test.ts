@@ -1,6 +1,11 @@
+// agent.test.ts: what the real agent does with real processes.
+//
+// Commands that end in every way there is, groups that are killed, environments and files looked at from inside.
+
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
+import { until } from '../support/until.ts';
 import { command, type Json, scalar, subscribe } from './support/client.ts';
 import { machine } from './support/machine.ts';
 
@@ -22,9 +27,9 @@ const isThere = (pid: number) => {
     return false;
   }
 };
-const gone = async (pid: number) => {
-  while (isThere(pid)) await new Promise(resolve => setTimeout(resolve, 5));
-};
+const written = (path: string) =>
+  until(`something in ${path}`, () => existsSync(path) && readFileSync(path, 'utf8') !== '');
+const gone = (pid: number) => until(`process ${pid} to end`, () => !isThere(pid));
 
 const endings: readonly [command: string, state: string, message: string, data: object][] = [
   ['exit 0', 'TASK_FINISHED', 'Command exited with status 0', { exit_code: 0 }],
@@ -150,8 +155,7 @@ test('a kill: TASK_KILLING, SIGTERM to the whole group, TASK_KILLED; no descenda
     command('k', 'sleep 1000 & echo $! > child; (sleep 1000 & echo $! > grandchild; wait) & wait'),
   ]);
   await scheduler.reached('k', 'TASK_RUNNING');
-  while (!existsSync(join(mesos.sandbox('k'), 'grandchild')) || mesos.output('k', 'grandchild') === '')
-    await new Promise(resolve => setTimeout(resolve, 5));
+  await written(join(mesos.sandbox('k'), 'grandchild'));
   await scheduler.call({ type: 'KILL', kill: { task_id: { value: 'k' } } });
   const status = await scheduler.reached('k', ...terminal);
   t.like(status, { state: 'TASK_KILLED', message: 'Command terminated with signal Terminated' });
@@ -172,8 +176,7 @@ test('a task that ignores SIGTERM is killed after the grace period of the call, 
   ]);
   for (const task of ['by-call', 'by-policy']) {
     await scheduler.reached(task, 'TASK_RUNNING');
-    while (!existsSync(join(mesos.sandbox(task), 'stdout')) || mesos.output(task) === '')
-      await new Promise(resolve => setTimeout(resolve, 5));
+    await written(join(mesos.sandbox(task), 'stdout'));
   }
   const before = Date.now();
   await scheduler.call({ type: 'KILL', kill: { task_id: { value: 'by-call' }, kill_policy: short } });
@@ -194,8 +197,7 @@ test('a task that exits 0 after a kill was killed all the same, and may clean up
     }),
   ]);
   await scheduler.reached('polite', 'TASK_RUNNING');
-  while (!existsSync(join(mesos.sandbox('polite'), 'stdout')) || mesos.output('polite') === '')
-    await new Promise(resolve => setTimeout(resolve, 5));
+  await written(join(mesos.sandbox('polite'), 'stdout'));
   await scheduler.call({ type: 'KILL', kill: { task_id: { value: 'polite' } } });
   t.like(await scheduler.reached('polite', ...terminal), {
     state: 'TASK_KILLED',
@@ -244,8 +246,7 @@ test('when the wrapper itself is killed the result is unknown, and the command d
   const scheduler = await subscribe(mesos);
   await scheduler.launch([command('w', 'echo $$ > pid; sleep 1000')]);
   const { pid } = dataOf(await scheduler.reached('w', 'TASK_RUNNING'));
-  while (!existsSync(join(mesos.sandbox('w'), 'pid')) || mesos.output('w', 'pid') === '')
-    await new Promise(resolve => setTimeout(resolve, 5));
+  await written(join(mesos.sandbox('w'), 'pid'));
   process.kill(pid, 'SIGKILL');
   t.like(await scheduler.reached('w', ...terminal), {
     state: 'TASK_FAILED',

@@ -1,3 +1,7 @@
+// crash.test.ts: the one-machine Mesos, killed with -9 at the moments that matter.
+//
+// It runs as a child process; what it promises must hold in the next one: nothing lost, nothing twice, ends told truly.
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,6 +10,7 @@ import test, { type ExecutionContext } from 'ava';
 import { startLocalMesos } from '../../mesos/local/index.ts';
 import { bootId } from '../../mesos/local/processes.ts';
 import { systemClock } from '../../schedules/clock.ts';
+import { until } from '../support/until.ts';
 import { type Client, command, type Json, subscribe } from './support/client.ts';
 import { silent } from './support/machine.ts';
 
@@ -53,13 +58,9 @@ function place(t: ExecutionContext) {
   return { work_dir, start, kill, file };
 }
 
-const sees = async (path: string) => {
-  while (!existsSync(path) || readFileSync(path, 'utf8') === '') await new Promise(resolve => setTimeout(resolve, 5));
-  return readFileSync(path, 'utf8');
-};
-const exists = async (path: string) => {
-  while (!existsSync(path)) await new Promise(resolve => setTimeout(resolve, 5));
-};
+const sees = (path: string) =>
+  until(`something in ${path}`, () => existsSync(path) && (readFileSync(path, 'utf8') || undefined));
+const exists = (path: string) => until(path, () => existsSync(path));
 /** Looks as fast as it can: what is to be hit lasts a millisecond. */
 const noted = async (path: string, word: string) => {
   while (!readFileSync(path, 'utf8').includes(word)) await new Promise(resolve => setImmediate(resolve));

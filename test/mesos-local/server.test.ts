@@ -1,3 +1,7 @@
+// server.test.ts: the front door, asked the way a careless or a hostile client would.
+//
+// Statuses and words are those of a real master, which was asked the same.
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';

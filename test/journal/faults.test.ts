@@ -423,6 +423,13 @@ test('a segment that does not match its checksum is refused, wherever in it the 
   await next.close();
 });
 
+test('of a tree with very many leaves the branches are still read, and a leaf beyond the end is still found', async t => {
+  const data = join(await sample(), 'data.mdb');
+  await t.notThrowsAsync(checkDataFile(data, 1));
+  await truncate(data, 6 * page_bytes);
+  await refused(t, checkDataFile(data, 1), 'corrupt', /leads to page \d+, and the file ends after 6 pages/);
+});
+
 test('an empty data file is refused', async t => {
   const path = place();
   run('one', path);

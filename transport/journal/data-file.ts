@@ -20,13 +20,14 @@ const flag = { branch: 0x01, leaf: 0x02, overflow: 0x04, meta: 0x08 };
 const node_flag = { overflow: 0x01, tree: 0x02 };
 const tree_bytes = 48;
 const depth_max = 32;
-const leaves_max = 100_000;
+const leaves_max_default = 100_000;
 
 type Tree = { readonly name: string; readonly depth: number; readonly leaves: number; readonly root: bigint };
 /** A value too large for a leaf, on pages of its own, of which only the first has a header. */
 type Run = { readonly number: bigint; readonly pages: bigint };
 type Walk = {
   readonly path: string;
+  readonly leaves_max: number;
   readonly file: FileHandle;
   readonly page_bytes: number;
   /** Whole pages in the file. */
@@ -36,7 +37,7 @@ type Walk = {
 };
 
 /** Throws JournalError `corrupt` when `path` is not a file that lmdb can safely map. */
-export async function checkDataFile(path: string): Promise<void> {
+export async function checkDataFile(path: string, leaves_max = leaves_max_default): Promise<void> {
   let file: FileHandle;
   try {
     file = await open(path, 'r');
@@ -45,17 +46,17 @@ export async function checkDataFile(path: string): Promise<void> {
     throw new JournalError('corrupt', `${path} is missing: expected the journal's data; restore it from a copy`, error);
   }
   try {
-    await checkTrees(path, file, (await file.stat()).size);
+    await checkTrees(path, file, (await file.stat()).size, leaves_max);
   } finally {
     await file.close();
   }
 }
 
-async function checkTrees(path: string, file: FileHandle, size: number): Promise<void> {
+async function checkTrees(path: string, file: FileHandle, size: number, leaves_max: number): Promise<void> {
   const first = await readMeta(path, file, size, 0);
   const second = await readMeta(path, file, size, first.page_bytes);
   const { page_bytes, trees, transaction } = second.transaction > first.transaction ? second : first;
-  const walk: Walk = { path, file, page_bytes, pages: Math.floor(size / page_bytes), transaction };
+  const walk: Walk = { path, leaves_max, file, page_bytes, pages: Math.floor(size / page_bytes), transaction };
   for (const tree of trees) await checkTree(walk, tree);
 }
 
@@ -88,7 +89,7 @@ async function checkTree(walk: Walk, tree: Tree): Promise<void> {
   if (tree.root === no_page) return;
   if (tree.depth < 1 || tree.depth > depth_max)
     throw corrupt(walk.path, tree.name, `is said to be ${tree.depth} pages deep`);
-  const deepest = tree.leaves > leaves_max ? tree.depth - 1 : tree.depth;
+  const deepest = tree.leaves > walk.leaves_max ? tree.depth - 1 : tree.depth;
   // Level by level: the numbers of one level's pages are ascending where they can be, and so is the reading.
   let level: bigint[] = [tree.root];
   const subtrees: Tree[] = [];

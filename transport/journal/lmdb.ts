@@ -353,7 +353,7 @@ function readPosition(here: Opened, snapshot: Snapshot): { position: number; seg
     if (firstOf(key) > snapshot.position) segments_since++;
   }
   if (last === undefined || segments_since === 0) return { position: snapshot.position, segments_since };
-  const { first, records } = readSegment(here, last)!;
+  const { first, records } = segmentAt(here, last);
   return { position: first + records.length - 1, segments_since };
 }
 
@@ -400,6 +400,16 @@ function readSegment({ segments, claim }: Opened, key: Buffer): Segment | undefi
   return bytes && unsealed(bytes, `${claim.directory}: segment ${firstOf(key)}`);
 }
 
+/** A segment that must be there: its key has just been read. */
+function segmentAt(here: Opened, key: Buffer): Segment {
+  const segment = readSegment(here, key);
+  if (segment !== undefined) return segment;
+  throw new JournalError(
+    'corrupt',
+    `${here.claim.directory}: segment ${firstOf(key)} is listed and cannot be found: expected lmdb's keys in order`,
+  );
+}
+
 /** Segments with records after `position`, in order and without a gap. */
 function* segmentsAfter(here: Opened, position: number): Generator<Segment> {
   let expected: number | undefined;
@@ -426,7 +436,7 @@ async function deltaBetween(here: Opened, from: number, upto: number): Promise<D
     const first = firstOf(key);
     if (first > upto) break;
     if (first <= from) continue; // Left by a snapshot that was cut short while it dropped what it covered.
-    const segment = readSegment(here, key)!;
+    const segment = segmentAt(here, key);
     fold(delta, segment.records);
     records += segment.records.length;
     if (records >= records_per_chunk) {

@@ -11,7 +11,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { Clock, Wake } from '../../schedules/clock.ts';
 import type { TaskInfo, TaskState, TaskStatus } from '../protocol.ts';
-import { type Checkpoint, type Killing, openCheckpoint, type Remembered } from './checkpoint.ts';
+import { type Checkpoint, type Killing, type Note, openCheckpoint, type Remembered } from './checkpoint.ts';
 import { isAttended, neverBegan, signalCommand, signedAt, wrapperOf } from './claims.ts';
 import type { MasterHost } from './host.ts';
 import { type AgentInfo, type AgentOrder, type Launch, terminal_states } from './messages.ts';
@@ -97,10 +97,24 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
     ...status,
   });
 
+  /**
+   * False when the disk takes no more. The intent of a task must be noted or it does not start; of the rest nothing is
+   * lost, for after a restart it is found out again from the wrapper's word or sent again.
+   */
+  const note = (notes: readonly Note[]): boolean => {
+    try {
+      checkpoint.note(notes);
+      return true;
+    } catch (error) {
+      log.error({ error }, `the agent cannot write to ${work_dir}: free some space there`);
+      return false;
+    }
+  };
+
   const tell = (task: Task, statuses: readonly (Partial<TaskStatus> & { readonly state: TaskState })[]) => {
     const made = statuses.map(status => statusOf(task, status));
     task.pending.push(...made);
-    checkpoint.note(made.map(status => ({ type: 'update', task: task.id, status })));
+    note(made.map(status => ({ type: 'update', task: task.id, status })));
     host.updates(
       id,
       made.map(status => ({ framework_id: task.framework_id, status })),
@@ -151,7 +165,10 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
       tasks.set(task.id, task);
       admitted.push(task);
     }
-    checkpoint.note(admitted.map(task => ({ type: 'intent', framework_id, launch: task.launch, at, boot })));
+    if (!note(admitted.map(task => ({ type: 'intent', framework_id, launch: task.launch, at, boot })))) {
+      for (const task of admitted) refuse(task, new Error(`nothing can be written to ${work_dir}`));
+      return;
+    }
     checkpoint.sync(error => {
       if (!open) return;
       for (const task of admitted) {
@@ -326,7 +343,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
     // A second kill may hurry the first, never slow it.
     if (before !== undefined && before.at + before.grace_ms <= at + grace_ms) return;
     task.killing = { at, grace_ms, ...(reason === undefined ? {} : { reason }) };
-    checkpoint.note([{ type: 'killing', task: task.id, ...task.killing }]);
+    note([{ type: 'killing', task: task.id, ...task.killing }]);
     if (before === undefined && reason === undefined) tell(task, [{ state: 'TASK_KILLING' }]);
     carryOutKill(task);
   };
@@ -351,12 +368,12 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
     task.pending.shift();
     task.acknowledged = first.state;
     if (!terminal_states.has(first.state)) {
-      checkpoint.note([{ type: 'acknowledged', task: task.id, uuid }]);
+      note([{ type: 'acknowledged', task: task.id, uuid }]);
       return;
     }
     tasks.delete(task.id);
-    checkpoint.note([{ type: 'forgotten', task: task.id }]);
-    forget(task.paths);
+    // What is not struck from the notebook must still be there to be read when it is asked about again.
+    if (note([{ type: 'forgotten', task: task.id }])) forget(task.paths);
   };
 
   const obey = (order: AgentOrder) => {
@@ -442,11 +459,10 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
   }
   for (const folder of ['meta', 'ended'])
     for (const name of readdirSync(join(work_dir, folder))) if (!tasks.has(name)) forget(pathsOf(work_dir, id, name));
-  const watcher: FSWatcher = watch(join(work_dir, 'ended'), (_, name) => {
-    const task = name === null ? undefined : tasks.get(name);
+  const watcher = watchEnded(join(work_dir, 'ended'), log, name => {
+    const task = tasks.get(name);
     if (open && task !== undefined) look(task);
   });
-  watcher.unref();
   const info: AgentInfo = {
     id,
     hostname: options.hostname,
@@ -473,7 +489,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
     open = false;
     poll?.cancel();
     sweep?.cancel();
-    watcher.close();
+    watcher?.close();
     for (const task of tasks.values()) for (const alarm of task.alarms) alarm.cancel();
     host.agentGone(id);
     checkpoint.close();
@@ -492,6 +508,21 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
 
 /** Asked anew after calls that may have ended it. */
 const isRunning = (task: Task): boolean => task.phase === 'running';
+
+/** Word of endings as they come. Where the machine has no watch left to give, the poll must do. */
+function watchEnded(folder: string, log: Log, came: (name: string) => void): FSWatcher | undefined {
+  try {
+    const watcher = watch(folder, (_, name) => {
+      if (name !== null) came(name);
+    });
+    watcher.on('error', error => log.warn({ error }, `${folder} is not watched any more`));
+    watcher.unref();
+    return watcher;
+  } catch (error) {
+    log.warn({ error }, `${folder} cannot be watched: the ends of adopted tasks are noticed every ${poll_ms} ms`);
+    return undefined;
+  }
+}
 
 /** What this agent does not do is said, not left out. */
 function whyNot(task: TaskInfo): string | undefined {

@@ -4,7 +4,7 @@
 // power. Reading the notebook from the top gives back every task that is not forgotten. It is rewritten, shorter, when most
 // of it speaks of the forgotten.
 
-import { closeSync, fdatasync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fdatasync, fsyncSync, ftruncateSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Instant } from '../../schedules/clock.ts';
 import type { TaskState, TaskStatus } from '../protocol.ts';
@@ -45,7 +45,7 @@ export type Note =
 export interface Checkpoint {
   /** What was known when it was opened, by task id, in the order of the intents. */
   readonly remembered: ReadonlyMap<string, Remembered>;
-  /** Notes survive the end of this process from now on. */
+  /** Notes survive the end of this process from now on. Throws when they could not be written: then none of them was. */
   note(notes: readonly Note[]): void;
   /** Calls back when everything noted so far survives a power cut. Many wishes share one trip to the disk. */
   sync(done: (error: Error | undefined) => void): void;
@@ -65,7 +65,13 @@ export function openCheckpoint(path: string, live: () => Iterable<Remembered>): 
 
   const append = (notes: readonly Note[]) => {
     const text = notes.map(note => `${JSON.stringify(note)}\n`).join('');
-    bytes += writeAll(fd, text);
+    try {
+      bytes += writeAll(fd, text, bytes);
+    } catch (error) {
+      // Half a line must not stay: the next would be written behind it.
+      ftruncateSync(fd, bytes);
+      throw error;
+    }
   };
   const flush = () => {
     if (syncing || wishes.length === 0 || !open) return;
@@ -165,7 +171,7 @@ function rewrite(path: string, tasks: Iterable<Remembered>): { fd: number; bytes
   let text = '';
   for (const task of tasks) for (const note of notesOf(task)) text += `${JSON.stringify(note)}\n`;
   const fd = openSync(fresh, 'w', 0o600);
-  const bytes = writeAll(fd, text);
+  const bytes = writeAll(fd, text, 0);
   fsyncSync(fd);
   renameSync(fresh, path);
   const folder = openSync(dirname(path), 'r');
@@ -174,9 +180,10 @@ function rewrite(path: string, tasks: Iterable<Remembered>): { fd: number; bytes
   return { fd, bytes };
 }
 
-function writeAll(fd: number, text: string): number {
+function writeAll(fd: number, text: string, position: number): number {
   const buffer = Buffer.from(text);
   let written = 0;
-  while (written < buffer.length) written += writeSync(fd, buffer, written);
+  while (written < buffer.length)
+    written += writeSync(fd, buffer, written, buffer.length - written, position + written);
   return written;
 }

@@ -1,0 +1,160 @@
+// work-dir.test.ts: what an agent keeps on disk: its notebook, and sandboxes that are read, swept and never escaped.
+
+import { execFileSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { openCheckpoint, type Remembered } from '../../mesos/local/checkpoint.ts';
+import { sandboxFile } from '../../mesos/local/index.ts';
+import { sweepSandboxes } from '../../mesos/local/sandbox.ts';
+import type { TaskStatus } from '../../mesos/protocol.ts';
+import { command, subscribe } from './support/client.ts';
+import { machine } from './support/machine.ts';
+
+const folder = (t: ExecutionContext) => {
+  const path = mkdtempSync(join(tmpdir(), 'horae-work-'));
+  t.teardown(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+};
+
+test('a log is read from its sandbox, and nothing is read that lies outside of it', async t => {
+  const work_dir = folder(t);
+  const sandbox = join(work_dir, 'sandboxes', 'a-S0', 'task');
+  mkdirSync(join(sandbox, 'deep'), { recursive: true });
+  mkdirSync(join(work_dir, 'sandboxes', 'a-S0', 'task-2'));
+  writeFileSync(join(sandbox, 'stdout'), 'hello');
+  writeFileSync(join(sandbox, 'deep', 'file'), 'deep');
+  writeFileSync(join(work_dir, 'sandboxes', 'a-S0', 'task-2', 'stdout'), "another task's");
+  writeFileSync(join(work_dir, 'agent-id'), 'secret');
+  symlinkSync('stdout', join(sandbox, 'inside'));
+  symlinkSync('../../../agent-id', join(sandbox, 'outside'));
+  symlinkSync('/etc/passwd', join(sandbox, 'absolute'));
+  symlinkSync('../task-2', join(sandbox, 'neighbour'));
+  symlinkSync('/dev/zero', join(sandbox, 'device'));
+  symlinkSync('loop', join(sandbox, 'loop'));
+  execFileSync('mkfifo', [join(sandbox, 'pipe')]);
+  const read = async (name: string, task = 'task', agent = 'a-S0') => {
+    const file = await sandboxFile(work_dir, agent, task, name);
+    if (file === undefined) return undefined;
+    const text = await file.readFile('utf8');
+    await file.close();
+    return text;
+  };
+  t.is(await read('stdout'), 'hello');
+  t.is(await read('deep/file'), 'deep');
+  t.is(await read('inside'), 'hello');
+  for (const name of ['outside', 'absolute', 'neighbour/stdout', 'device', 'loop', 'pipe', 'deep', 'nothing'])
+    t.is(await read(name), undefined, name);
+  for (const name of ['../task-2/stdout', '../../../agent-id', '/etc/passwd', '', '.', '..', 'deep/../stdout', 'a\0b'])
+    t.is(await read(name), undefined, name);
+  t.is(await read('stdout', '../a-S0/task'), undefined);
+  t.is(await read('stdout', '..'), undefined);
+  t.is(await read('stdout', 'task', '..'), undefined);
+});
+
+test('old and surplus sandboxes are swept, the newest stay, and no live one is touched', async t => {
+  const work_dir = folder(t);
+  const now = Date.now();
+  for (let age = 0; age < 10; age++) {
+    const path = join(work_dir, 'sandboxes', 'a', `t-${age}`);
+    mkdirSync(path, { recursive: true });
+    writeFileSync(join(path, 'stdout'), 'x');
+    utimesSync(path, new Date(now - age * 1000), new Date(now - age * 1000));
+  }
+  const sweep = (sandboxes_max: number, age_ms_max: number) =>
+    sweepSandboxes(work_dir, 'a', { sandboxes_max, age_ms_max }, now, name => name === 't-9');
+  const left = () =>
+    Array.from({ length: 10 }, (_, age) => age).filter(age => existsSync(join(work_dir, 'sandboxes', 'a', `t-${age}`)));
+  t.is(await sweep(100, 6_500), 2);
+  t.deepEqual(left(), [0, 1, 2, 3, 4, 5, 6, 9]);
+  t.is(await sweep(3, 6_500), 4);
+  t.deepEqual(left(), [0, 1, 2, 9]);
+});
+
+const remember = (id: string): Remembered => ({
+  framework_id: 'fw',
+  launch: {
+    task: {
+      name: id,
+      task_id: { value: id },
+      agent_id: { value: 'a' },
+      resources: [],
+      command: { value: 'x'.repeat(1000) },
+    },
+    executor_id: id,
+  },
+  at: 1,
+  boot: 'b',
+  acknowledged: 'TASK_STAGING',
+  pending: [],
+  killing: undefined,
+});
+const intent = ({ framework_id, launch, at, boot }: Remembered) =>
+  ({ type: 'intent', framework_id, launch, at, boot }) as const;
+const status = (id: string, state: TaskStatus['state'], uuid: string): TaskStatus => ({
+  task_id: { value: id },
+  state,
+  uuid,
+});
+
+test('the notebook gives back what was noted: intents, kills, what is pending and what was acknowledged', t => {
+  const path = join(folder(t), 'log');
+  const first = openCheckpoint(path, () => []);
+  first.note([intent(remember('a')), intent(remember('b')), intent(remember('c'))]);
+  first.note([
+    { type: 'update', task: 'a', status: status('a', 'TASK_STARTING', '1') },
+    { type: 'update', task: 'a', status: status('a', 'TASK_RUNNING', '2') },
+    { type: 'acknowledged', task: 'a', uuid: '1' },
+    { type: 'killing', task: 'a', at: 5, grace_ms: 3000 },
+    { type: 'forgotten', task: 'b' },
+  ]);
+  first.close();
+  // Opened twice: once as it was written, once as it was rewritten by the first opening.
+  for (let round = 0; round < 2; round++) {
+    const again = openCheckpoint(path, () => []);
+    t.deepEqual([...again.remembered.keys()], ['a', 'c']);
+    t.like(again.remembered.get('a'), { acknowledged: 'TASK_STARTING', killing: { at: 5, grace_ms: 3000 } });
+    t.deepEqual(again.remembered.get('a')?.pending, [status('a', 'TASK_RUNNING', '2')]);
+    again.close();
+  }
+});
+
+test('the notebook is rewritten when it speaks mostly of the forgotten, and keeps the others', async t => {
+  const path = join(folder(t), 'log');
+  const kept = remember('kept');
+  const live = new Map([['kept', kept]]);
+  const book = openCheckpoint(path, () => live.values());
+  book.note([intent(kept)]);
+  for (let index = 0; index < 10_000; index++)
+    book.note([intent(remember(`t-${index}`)), { type: 'forgotten', task: `t-${index}` }]);
+  await new Promise<void>((resolve, reject) => book.sync(error => (error === undefined ? resolve() : reject(error))));
+  book.close();
+  t.true(statSync(path).size < 5 << 20, `${statSync(path).size} bytes of 12 MB`);
+  t.deepEqual([...openCheckpoint(path, () => []).remembered.keys()].slice(0, 1), ['kept']);
+});
+
+test('what the notebook keeps of finished tasks is nothing', async t => {
+  const mesos = await machine(t);
+  const scheduler = await subscribe(mesos);
+  await scheduler.launch(Array.from({ length: 5 }, (_, index) => command(`t-${index}`, 'true')));
+  for (let index = 0; index < 5; index++) await scheduler.reached(`t-${index}`, 'TASK_FINISHED');
+  await scheduler.call({ type: 'RECONCILE', reconcile: { tasks: [] } });
+  while (mesos.host.master.agents.get(mesos.agent.id)!.tasks.size > 0) await scheduler.call({ type: 'REVIVE' });
+  for (let index = 0; index < 5; index++) {
+    t.false(existsSync(join(mesos.work_dir, 'meta', `t-${index}`)));
+    t.false(existsSync(join(mesos.work_dir, 'ended', `t-${index}`)));
+  }
+  const log = readFileSync(join(mesos.work_dir, 'checkpoint.log'), 'utf8');
+  t.is(log.split('"type":"forgotten"').length - 1, 5);
+});

@@ -94,7 +94,7 @@ export function touchedBy(schedule: Schedule, from: Instant, to: Instant): reado
     segment = schedule.zone_data.segmentAt(segment.end)
   ) {
     const { end, offset_ms, after_ms } = segment;
-    if (offset_ms === after_ms || end < schedule.not_before || end > schedule.not_after) continue;
+    if (offset_ms === after_ms || end < schedule.bounds.from || end > schedule.bounds.to) continue;
     const low = end + Math.min(offset_ms, after_ms);
     const high = end + Math.max(offset_ms, after_ms);
     const walls = wallsIn(schedule, low, high);

@@ -9,7 +9,8 @@
 import { type Calendar, type CalendarSpec, type Calendars, compileCalendar } from './calendar.ts';
 import { day_ms } from './civil.ts';
 import type { Instant } from './clock.ts';
-import { parseCron } from './cron.ts';
+import { type CronFields, parseCron } from './cron.ts';
+import { printCron } from './cron-print.ts';
 import { type CronPlan, cronPlan, nextWall } from './cron-walk.ts';
 import { approximateMs, isZero } from './duration.ts';
 import { stableHash } from './hash.ts';
@@ -70,10 +71,11 @@ export type Schedule = {
   readonly rules: WallRules;
   readonly calendar: Calendar | undefined;
   /** Spans in which nothing is due, as instants: from, until before. */
-  readonly closed: readonly { readonly from: Instant; readonly to: Instant }[];
-  readonly not_before: Instant;
-  readonly not_after: Instant;
+  readonly closed: readonly Bounds[];
+  readonly bounds: Bounds;
 };
+/** No target before `from` and none after `to`. */
+export type Bounds = { readonly from: Instant; readonly to: Instant };
 export type Timing =
   | { readonly kind: 'cron'; readonly plan: CronPlan }
   | { readonly kind: 'repeat'; readonly plan: RepeatPlan }
@@ -81,6 +83,18 @@ export type Timing =
   | { readonly kind: 'reboot' };
 
 export const jitter_ms_max = day_ms;
+
+// A scheduler holds a million of these: what most of them have in common they share.
+const unbounded: Bounds = { from: -Infinity, to: Infinity };
+const never_closed: readonly Bounds[] = [];
+const gap_rules: readonly GapRule[] = ['skip', 'next_valid', 'shift'];
+const fold_rules: readonly FoldRule[] = ['first', 'second', 'both'];
+const all_rules: readonly WallRules[] = gap_rules.flatMap(gap =>
+  fold_rules.flatMap(fold => [false, true].map(elapsed => ({ gap, fold, elapsed }))),
+);
+/** Lines read lately, by what they mean: many jobs run at the same times. */
+const plans = new Map<string, CronPlan>();
+const plans_max = 4096;
 
 /** Reads a schedule: the schedule, or everything that is wrong with it. */
 export function compile(spec: ScheduleSpec, context: CompileContext): Result<Schedule> {
@@ -121,7 +135,7 @@ class SpecReader {
       return this.#finish(zone, { kind: 'reboot' }, this.#rules(false), undefined, undefined);
     const { fields } = read.value;
     const calendar = this.#calendar();
-    const plan = cronPlan(fields, calendar);
+    const plan = planOf(fields, calendar);
     // From any day of the calendar's 400 years: what is not found there is never found.
     if (this.#problems.length === 0 && nextWall(plan, this.#context.now) === Infinity) {
       const reason = calendar === undefined ? 'no month has such a day' : 'its calendar leaves no day';
@@ -213,7 +227,14 @@ class SpecReader {
   }
 
   #rules(elapsed: boolean): WallRules {
-    return { gap: this.#spec.dst?.gap ?? 'next_valid', fold: this.#spec.dst?.fold ?? 'first', elapsed };
+    const gap = gap_rules.indexOf(this.#spec.dst?.gap ?? 'next_valid');
+    const fold = fold_rules.indexOf(this.#spec.dst?.fold ?? 'first');
+    const rules = all_rules[(gap * fold_rules.length + fold) * 2 + (elapsed ? 1 : 0)];
+    if (gap >= 0 && fold >= 0 && rules !== undefined) return rules;
+    const expected = `"gap" one of ${gap_rules.join(', ')} and "fold" one of ${fold_rules.join(', ')}`;
+    const message = `clock change rules ${JSON.stringify(this.#spec.dst)}: expected ${expected}`;
+    this.#problems.push({ place: `${this.#place}/dst`, value: this.#spec.dst, message, expected });
+    return all_rules[0]!;
   }
 
   #calendar(): Calendar | undefined {
@@ -273,20 +294,32 @@ class SpecReader {
       zone_data: zone,
       rules,
       calendar,
-      closed: calendar === undefined ? [] : calendar.closed.map(span => ({ from: at(span.from), to: at(span.to) })),
-      not_before,
-      not_after,
+      closed:
+        calendar === undefined ? never_closed : calendar.closed.map(span => ({ from: at(span.from), to: at(span.to) })),
+      bounds: not_before === -Infinity && not_after === Infinity ? unbounded : { from: not_before, to: not_after },
     });
   }
 }
 
+/** The plan of a line; one and the same for all that mean the same. */
+function planOf(fields: CronFields, calendar: Calendar | undefined): CronPlan {
+  if (calendar !== undefined) return cronPlan(fields, calendar);
+  const text = `${printCron(fields)} ${fields.combine}`;
+  const known = plans.get(text);
+  if (known !== undefined) return known;
+  const plan = cronPlan(fields);
+  if (plans.size >= plans_max) plans.clear();
+  plans.set(text, plan);
+  return plan;
+}
+
 /** The first target strictly after `after`; undefined when there is none. A finite R<n> has n targets, start included. */
 export function next(schedule: Schedule, after: Instant): Instant | undefined {
-  let from = after < schedule.not_before ? schedule.not_before - 1 : after;
+  let from = after < schedule.bounds.from ? schedule.bounds.from - 1 : after;
   // Each round leaves one excluded span or run of days behind; nobody closes for longer than this.
   for (let rounds = 0; rounds < excluded_runs_max; rounds++) {
     const at = nextOpen(schedule, from);
-    if (at === undefined || at > schedule.not_after) return undefined;
+    if (at === undefined || at > schedule.bounds.to) return undefined;
     const span =
       schedule.closed.length === 0 ? undefined : schedule.closed.find(span => at >= span.from && at < span.to);
     if (span === undefined) return at;
@@ -360,8 +393,8 @@ export function countBetween(
   to: Instant,
   limit: number,
 ): { readonly count: number; readonly complete: boolean } {
-  const low = Math.max(from, schedule.not_before - 1);
-  const high = Math.min(to, schedule.not_after, instant_max);
+  const low = Math.max(from, schedule.bounds.from - 1);
+  const high = Math.min(to, schedule.bounds.to, instant_max);
   if (high <= low || schedule.timing.kind === 'reboot') return { count: 0, complete: true };
   const computed = countOpen(schedule, low, high);
   if (computed !== undefined) {
@@ -439,7 +472,7 @@ export function lastBetween(schedule: Schedule, from: Instant, to: Instant): Ins
 export function matches(schedule: Schedule, at: Instant): boolean {
   const { timing } = schedule;
   if (timing.kind !== 'cron') return next(schedule, at - 1) === at;
-  if (at < schedule.not_before || at > schedule.not_after) return false;
+  if (at < schedule.bounds.from || at > schedule.bounds.to) return false;
   if (schedule.closed.some(span => at >= span.from && at < span.to)) return false;
   return isTarget(timing.plan, schedule.zone_data, schedule.rules, at);
 }

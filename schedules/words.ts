@@ -21,9 +21,9 @@ export function describe(schedule: Schedule): string {
     extras.push(
       schedule.calendar.moves ? 'moved to the next day that its calendar allows' : 'except where its calendar forbids',
     );
-  if (schedule.not_before > -Infinity)
-    extras.push(`not before ${printInstant(schedule.not_before, schedule.zone_data)}`);
-  if (schedule.not_after < Infinity) extras.push(`not after ${printInstant(schedule.not_after, schedule.zone_data)}`);
+  if (schedule.bounds.from > -Infinity)
+    extras.push(`not before ${printInstant(schedule.bounds.from, schedule.zone_data)}`);
+  if (schedule.bounds.to < Infinity) extras.push(`not after ${printInstant(schedule.bounds.to, schedule.zone_data)}`);
   if (schedule.jitter_ms > 0)
     extras.push(`up to ${describeDuration({ months: 0, days: 0, ms: schedule.jitter_ms })} later`);
   if (timing.kind === 'cron') return [describeCron(timing.plan.fields), ...extras].join(', ');

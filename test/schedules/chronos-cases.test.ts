@@ -232,7 +232,7 @@ test('case 36 (generation 2): a single run one day late is missed and the schedu
   t.is(missed(decision), 1);
   t.true(decision.exhausted);
 });
-test('case 37 (generation 2): R10 each minute, epsilon 20 s, now 00:01:01, horizon 5 min: 00:00 missed, six tasks, next 00:07', t => {
+test('case 37 (generation 2): R10 each minute, epsilon 20 s, now 00:01:01, horizon 5 min: one missed, six tasks', t => {
   const { decision } = pass('R10/2026-01-01T00:00:00Z/PT1M', midnight + 61 * second, 20 * second, 5 * minute);
   t.is(missed(decision), 1);
   t.deepEqual(

@@ -1,0 +1,294 @@
+// chronos.ts: Chronos's job documents, translated. Pure: a document in, a job or problems out, and back.
+//
+// People come to Horae with files full of Chronos jobs and programs that post them. So their dialect is read as leniently
+// as Chronos read it (numbers in quotes, fields it never knew), and what was posted is kept and given back as it was,
+// with today's counters in it. What Chronos accepted and then did wrong is refused instead: a null, an unknown time zone.
+//
+// Chronos's names are flat and richer in letters than a job key: they live under chronos/default/, other characters
+// percent-encoded.
+
+import type { JobKey } from '../../actors/model/ids.ts';
+import { identifier, jobKey } from '../../actors/model/ids.ts';
+import type { Job } from '../../actors/model/job.ts';
+import type { JobView } from '../../actors/model/views.ts';
+import { bad, good, type Problem, type Result } from '../../schedules/problem.ts';
+
+export const chronos_role = 'chronos';
+export const chronos_environment = 'default';
+/** Name, environment and role of a job key may have 180 bytes together. */
+const name_bytes_max = 120;
+const name_allowed = /^[\w.\-\s#]+$/;
+const default_retry_delay_ms = 60_000;
+
+export type ChronosDocument = Readonly<Record<string, unknown>>;
+
+/** The job key that a Chronos name has; undefined for a name that no job can have. */
+export function chronosKey(name: string): JobKey | undefined {
+  const encoded = encodeName(name);
+  const usable = identifier.test(encoded) && Buffer.byteLength(encoded) <= name_bytes_max;
+  return usable ? jobKey(chronos_role, chronos_environment, encoded) : undefined;
+}
+
+/** A key must begin with a letter, a digit or "_": `_` before what does not, and for a "_" that could be taken for that. */
+function encodeName(name: string): string {
+  return [...name]
+    .map((char, index) => (/[A-Za-z0-9_]/.test(char) || (index > 0 && /[.-]/.test(char)) ? char : percent(char)))
+    .join('')
+    .replace(/^_%/, '_%5F%')
+    .replace(/^%/, '_%');
+}
+const percent = (char: string) =>
+  [...Buffer.from(char)].map(byte => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('');
+
+// --- in -----------------------------------------------------------------------------------------------------------------
+
+/** A document posted to `iso8601`, as a job of ours and as what will be given back. */
+export function readChronos(input: unknown): Result<{ readonly job: Job; readonly document: ChronosDocument }> {
+  if (input === null || typeof input !== 'object' || Array.isArray(input))
+    return bad({ place: '', message: 'the body is not a job', expected: 'a JSON object' });
+  const document = input as ChronosDocument;
+  const problems: Problem[] = [];
+  const wrong = (place: string, value: unknown, message: string, expected: string) =>
+    problems.push({ place, value: brief(value), message, expected });
+  const read = reader(document, wrong);
+
+  for (const [name, value] of Object.entries(document))
+    if (value === null)
+      wrong(
+        `/${name}`,
+        null,
+        `"${name}" is null`,
+        'a value, or the field left out: Chronos took null for a text or a 0',
+      );
+
+  const name = read.text('name', '');
+  const key = chronosKey(name);
+  if (name === '') wrong('/name', document.name, "the job's name is missing", 'a name');
+  else if (!name_allowed.test(name) || key === undefined)
+    wrong(
+      '/name',
+      name,
+      "the job's name is invalid",
+      `letters, digits, "_", ".", "-", "#" and spaces, at most ${name_bytes_max} bytes when encoded`,
+    );
+  const schedule = read.text('schedule', '');
+  if (schedule === '')
+    wrong('/schedule', document.schedule, 'the schedule is missing', 'R<count>/<start>/<period>, e.g. R//PT1H');
+  const parents = document.parents;
+  if (parents !== undefined && parents !== null && !(Array.isArray(parents) && parents.length === 0))
+    wrong('/parents', parents, 'this route takes jobs with a schedule', 'no parents');
+  const command = commandOf(document, read, wrong);
+  const retries = Math.floor(read.number('retries', 2));
+  if (retries < 0 || retries > 10_000) wrong('/retries', retries, `retries ${retries}`, 'from 0 to 10000');
+  const zone = read.text('scheduleTimeZone', '');
+  const constraints = constraintsOf(document.constraints, wrong);
+  const env = environmentOf(document.environmentVariables, wrong);
+  const resource = (field: string, fallback: number, max: number) => {
+    const given = read.number(field, 0);
+    if (given < 0 || given > max) wrong(`/${field}`, given, `${field} is ${given}`, `from 0 (the default) to ${max}`);
+    // Chronos took 0 for "whatever you think right".
+    return given === 0 ? fallback : given;
+  };
+  const cpus = resource('cpus', 0.1, 100_000);
+  const mem = resource('mem', 128, 1_000_000_000);
+  const disk = resource('disk', 256, 1_000_000_000);
+  const description = read.text('description', '');
+  const owner = read.text('owner', '');
+  const concurrent = read.flag('concurrent', false);
+  const disabled = read.flag('disabled', false);
+  const high = read.flag('highPriority', false);
+  // Read for their types alone: what they mean is not for this route to do, but rubbish in them is rubbish.
+  for (const field of ['softError', 'dataProcessingJobType', 'shell', 'async']) read.flag(field, false);
+  if (problems.length > 0) return bad(...problems);
+
+  const job: Job = {
+    role: chronos_role,
+    environment: chronos_environment,
+    name: key!.slice(key!.lastIndexOf('/') + 1),
+    ...(description === '' ? {} : { description }),
+    ...(owner === '' ? {} : { owner }),
+    command,
+    service: false,
+    instances: 1,
+    cpus,
+    mem,
+    disk,
+    ports: [],
+    env,
+    schedules: [{ id: 's0', iso8601: schedule, ...(zone === '' ? {} : { zone }) }],
+    enabled: !disabled,
+    max_task_failures: retries + 1,
+    retry_delay_ms: default_retry_delay_ms,
+    // A run that is due while another is active starts when that one ends, once.
+    overlap: { policy: concurrent ? 'allow' : 'buffer-one' },
+    // Generation 3: a start in the past runs once at once, misses collapse into one late run, a count counts launches.
+    catch_up: { policy: 'last', from: 'start' },
+    count: 'launches',
+    priority: high ? 1 : 0,
+    constraints,
+    kill_grace_ms: 3_000,
+    labels: {},
+  };
+  return good({ job, document });
+}
+
+type Wrong = (place: string, value: unknown, message: string, expected: string) => void;
+type Reader = ReturnType<typeof reader>;
+
+/** Fields as Chronos's JSON library took them: numbers and flags may stand in quotes, an absent one has its default. */
+function reader(document: ChronosDocument, wrong: Wrong) {
+  const given = (field: string) => (document[field] === null ? undefined : document[field]);
+  return {
+    text(field: string, fallback: string): string {
+      const value = given(field);
+      if (value === undefined) return fallback;
+      if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return String(value);
+      wrong(`/${field}`, value, `"${field}" is not a text`, 'a string');
+      return fallback;
+    },
+    number(field: string, fallback: number): number {
+      const value = given(field);
+      if (value === undefined) return fallback;
+      const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+      if (typeof number === 'number' && Number.isFinite(number)) return number;
+      wrong(`/${field}`, value, `"${field}" is ${JSON.stringify(brief(value))}`, 'a number');
+      return fallback;
+    },
+    flag(field: string, fallback: boolean): boolean {
+      const value = given(field);
+      if (value === undefined) return fallback;
+      if (value === true || value === 'true') return true;
+      if (value === false || value === 'false') return false;
+      wrong(`/${field}`, value, `"${field}" is ${JSON.stringify(brief(value))}`, 'true or false');
+      return fallback;
+    },
+  };
+}
+
+function commandOf(document: ChronosDocument, read: Reader, wrong: Wrong): string {
+  const command = read.text('command', '');
+  if (command.length > 65_536) wrong('/command', command, 'the command is too long', 'at most 65536 characters');
+  if (read.text('executor', '') !== '')
+    wrong('/executor', document.executor, 'custom executors are not supported', 'no executor');
+  const { container } = document;
+  if (container !== undefined && container !== null && typeof container === 'object' && 'image' in container)
+    wrong('/container', container, 'containers are not supported yet', 'no container');
+  const args = document.arguments;
+  const words = Array.isArray(args) ? args.map(String) : [];
+  if (args !== undefined && args !== null && !Array.isArray(args))
+    wrong('/arguments', args, '"arguments" is not a list', 'a list of strings');
+  if (command === '') wrong('/command', document.command, 'there is nothing to run', 'a command');
+  // Chronos spliced arguments into the shell line as they were; quoted, they are what they say and nothing more.
+  return words.length === 0 ? command : `${command} ${words.map(quoted).join(' ')}`;
+}
+const quoted = (word: string) => (/^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
+
+function environmentOf(value: unknown, wrong: Wrong): Record<string, string> {
+  if (value === undefined || value === null) return {};
+  const place = '/environmentVariables';
+  if (!Array.isArray(value)) {
+    wrong(place, value, 'environmentVariables is not a list', 'a list of {name, value}');
+    return {};
+  }
+  const env: [string, string][] = [];
+  for (const [index, each] of value.entries()) {
+    const { name, value: text } = (each ?? {}) as Record<string, unknown>;
+    if (typeof name !== 'string' || !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || name === '__proto__')
+      wrong(`${place}/${index}/name`, name, 'not the name of a variable', 'letters, digits and "_"');
+    else env.push([name, text === undefined || text === null ? '' : String(text)]);
+  }
+  return Object.fromEntries(env);
+}
+
+const operators = ['EQUALS', 'LIKE', 'UNLIKE'] as const;
+
+function constraintsOf(value: unknown, wrong: Wrong): Job['constraints'] {
+  if (value === undefined || value === null) return [];
+  if (!Array.isArray(value)) {
+    wrong('/constraints', value, 'constraints is not a list', 'a list of [attribute, operator, value]');
+    return [];
+  }
+  return value.flatMap((each, index): (readonly [string, (typeof operators)[number], string])[] => {
+    const place = `/constraints/${index}`;
+    const [attribute, operator, wanted] = Array.isArray(each) ? each.map(String) : [];
+    // Chronos dropped an operator that it did not know, and with it the constraint: the job then ran anywhere.
+    const known = operators.find(one => one === operator?.toUpperCase());
+    if (attribute === undefined || wanted === undefined || known === undefined) {
+      wrong(
+        place,
+        each,
+        `constraint ${JSON.stringify(brief(each))} will not do`,
+        `[attribute, ${operators.join('|')}, value]`,
+      );
+      return [];
+    }
+    if (known !== 'EQUALS' && !isPattern(wanted)) wrong(`${place}/2`, wanted, 'not a regular expression', 'a pattern');
+    return [[attribute, known, wanted]];
+  });
+}
+
+function isPattern(text: string): boolean {
+  try {
+    new RegExp(text);
+    return true;
+  } catch (error) {
+    if (error instanceof SyntaxError) return false;
+    throw error;
+  }
+}
+
+function brief(value: unknown): unknown {
+  const text = JSON.stringify(value) ?? '';
+  return text.length > 200 ? `${text.slice(0, 200)}...` : value;
+}
+
+// --- out ----------------------------------------------------------------------------------------------------------------
+
+/** A job as Chronos's clients know it: what was posted, every field that Chronos would add, today's counters. */
+export function writeChronos(view: JobView): Record<string, unknown> {
+  const { record, tally } = view;
+  const { job } = record;
+  const posted = { ...(record.origin?.document as ChronosDocument | undefined) };
+  const at = (instant: number | undefined) => (instant === undefined ? '' : new Date(instant).toISOString());
+  const [schedule] = job.schedules;
+  const known = {
+    name: text(posted.name, job.name),
+    command: text(posted.command, job.command ?? ''),
+    shell: truth(posted.shell, true),
+    executor: text(posted.executor, ''),
+    executorFlags: text(posted.executorFlags, ''),
+    taskInfoData: text(posted.taskInfoData, ''),
+    retries: job.max_task_failures - 1,
+    owner: job.owner ?? '',
+    ownerName: text(posted.ownerName, ''),
+    description: job.description ?? '',
+    successCount: tally?.successes ?? 0,
+    errorCount: tally?.failures ?? 0,
+    lastSuccess: at(tally?.last_success_at),
+    lastError: at(tally?.last_failure_at),
+    cpus: job.cpus,
+    disk: job.disk,
+    mem: job.mem,
+    disabled: !job.enabled,
+    softError: truth(posted.softError, false),
+    dataProcessingJobType: truth(posted.dataProcessingJobType, false),
+    errorsSinceLastSuccess: tally?.failures_since_success ?? 0,
+    fetch: Array.isArray(posted.fetch) ? posted.fetch : [],
+    uris: Array.isArray(posted.uris) ? posted.uris : [],
+    environmentVariables: Object.entries(job.env).map(([name, value]) => ({ name, value })),
+    arguments: Array.isArray(posted.arguments) ? posted.arguments : [],
+    highPriority: job.priority > 0,
+    runAsUser: text(posted.runAsUser, 'root'),
+    concurrent: job.overlap.policy === 'allow',
+    maxCompletionTime: Number(posted.maxCompletionTime ?? 0) || 0,
+    constraints: job.constraints,
+    schedule: schedule?.iso8601 ?? '',
+    scheduleTimeZone: text(posted.scheduleTimeZone, schedule?.zone ?? ''),
+  };
+  // What Chronos never knew of, its clients still find again.
+  return { ...known, ...Object.fromEntries(Object.entries(posted).filter(([field]) => !(field in known))) };
+}
+
+const text = (value: unknown, fallback: string) => (value === undefined || value === null ? fallback : String(value));
+const truth = (value: unknown, fallback: boolean) =>
+  value === undefined ? fallback : value === true || value === 'true';

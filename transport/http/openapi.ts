@@ -1,0 +1,128 @@
+// openapi.ts: the API's own description, printed from the routes and the schemas that check.
+//
+// Nothing is described twice: a path, its parameters and its answers come from the route that is served, the shapes from
+// the zod schemas that read what comes in and that the tests hold against what goes out.
+
+import { z } from 'zod';
+import { json_types, yaml_types } from './body.ts';
+import { problem_type } from './problems.ts';
+import type { Answered, Route } from './route.ts';
+import { components } from './schemas.ts';
+
+type Json = Record<string, unknown>;
+
+export function openapiDocument(routes: readonly Route[], version: string): Json {
+  const paths: Record<string, Json> = {};
+  for (const route of routes) {
+    const path = route.path.replace(/:(\w+)/g, '{$1}');
+    paths[path] ??= {};
+    paths[path][route.method.toLowerCase()] = operation(route);
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Horae',
+      version,
+      summary: 'One scheduler for services, recurring jobs, dependent jobs and jobs that run once',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    servers: [{ url: '/' }],
+    tags: [
+      { name: 'jobs', description: 'What is to be done' },
+      { name: 'runs', description: 'What is being done and has been done' },
+      { name: 'system', description: 'The scheduler itself' },
+      { name: 'chronos', description: "Chronos's API, as its clients know it" },
+    ],
+    paths,
+    components: {
+      schemas: schemas(),
+      securitySchemes: {
+        basic: { type: 'http', scheme: 'basic' },
+        bearer: { type: 'http', scheme: 'bearer' },
+      },
+    },
+  };
+}
+
+function operation(route: Route): Json {
+  const parameters = [
+    ...[...route.path.matchAll(/:(\w+)/g)].map(([, name]) => ({
+      name,
+      in: 'path',
+      required: true,
+      schema: { type: 'string' },
+    })),
+    ...queryParameters(route),
+    ...Object.entries(route.headers ?? {}).map(([name, description]) => ({
+      name,
+      in: 'header',
+      description,
+      required: description.endsWith('Required.'),
+      schema: { type: 'string' },
+    })),
+  ];
+  const answers: Record<string, Answered> = {
+    ...route.answers,
+    ...(route.permission === 'nothing'
+      ? {}
+      : {
+          401: { description: 'Nobody is known by these credentials.', schema: 'Problem' },
+          403: { description: 'A permission is missing, or the page or the host is foreign.', schema: 'Problem' },
+        }),
+    default: { description: 'Any other refusal.', schema: 'Problem' },
+  };
+  return {
+    operationId: route.id,
+    tags: [route.tag],
+    summary: route.summary,
+    ...(route.description === undefined ? {} : { description: route.description }),
+    ...(parameters.length === 0 ? {} : { parameters }),
+    ...(route.body === undefined
+      ? {}
+      : {
+          requestBody: {
+            required: true,
+            content: Object.fromEntries(
+              route.body.types
+                .filter(type => [json_types[0], yaml_types[0]].some(each => each === type))
+                .map(type => [type, { schema: reference(route.body!.schema) }]),
+            ),
+          },
+        }),
+    responses: Object.fromEntries(Object.entries(answers).map(([status, answer]) => [status, response(answer)])),
+    security: route.permission === 'nothing' ? [] : [{ basic: [] }, { bearer: [] }, {}],
+    'x-horae-permission': route.permission,
+  };
+}
+
+function queryParameters(route: Route): Json[] {
+  if (route.query === undefined) return [];
+  const schema = z.toJSONSchema(route.query, { io: 'input' }) as {
+    properties?: Record<string, Json>;
+    required?: readonly string[];
+  };
+  return Object.entries(schema.properties ?? {}).map(([name, { description, ...rest }]) => ({
+    name,
+    in: 'query',
+    required: schema.required?.includes(name) ?? false,
+    ...(description === undefined ? {} : { description }),
+    schema: rest,
+  }));
+}
+
+function response({ description, schema, type }: Answered): Json {
+  if (schema === undefined && type === undefined) return { description };
+  const media = type ?? (schema === 'Problem' ? problem_type : 'application/json');
+  return { description, content: { [media]: schema === undefined ? {} : { schema: reference(schema) } } };
+}
+
+const reference = (name: string) => ({ $ref: `#/components/schemas/${name}` });
+
+function schemas(): Json {
+  return Object.fromEntries(
+    Object.entries(components).map(([name, schema]) => {
+      const { $schema: _, id: __, ...rest } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Json;
+      return [name, rest];
+    }),
+  );
+}

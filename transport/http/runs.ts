@@ -1,0 +1,220 @@
+// runs.ts: the native API's routes for runs: start, list, read, kill; and what became of a job's targets.
+
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import type { JobKey } from '../../actors/model/ids.ts';
+import type { JobView, PendingReason } from '../../actors/model/views.ts';
+import { Refused, refusedBy } from './problems.ts';
+import { finishedRun, jobPath, liveRun, outcomeResource, runPath, waitingRun } from './resources.ts';
+import {
+  command,
+  type Exchange,
+  keyOfPath,
+  limit_query,
+  limitOf,
+  noBody,
+  noSuchJob,
+  noSuchRun,
+  type Reply,
+  type Route,
+  unexpected,
+} from './route.ts';
+import type { RunResource } from './schemas.ts';
+
+const job_path = '/api/v1/jobs/:role/:environment/:name';
+const not_found = { 404: { description: 'There is no such job or run.', schema: 'Problem' } };
+const page_query = z.strictObject({
+  limit: limit_query.describe('Rows in this page; 100 when left out.'),
+  before: z.string().max(1_000).optional().describe('From the `next` of the page before.'),
+});
+
+export const run_routes: readonly Route[] = [
+  {
+    method: 'POST',
+    path: `${job_path}/runs`,
+    id: 'startRun',
+    tag: 'runs',
+    summary: 'Start a run now',
+    description: "Under the job's overlap policy. With an Idempotency-Key the same key always names the same run.",
+    permission: 'operate',
+    headers: { 'Idempotency-Key': 'Any text up to 255 characters that names this wish.' },
+    answers: {
+      202: { description: 'Recorded; Location names the run.', schema: 'RunStarted' },
+      409: { description: 'The overlap policy wants no second run, or the job has been put aside.', schema: 'Problem' },
+      ...not_found,
+    },
+    handle: start,
+  },
+  {
+    method: 'GET',
+    path: `${job_path}/runs`,
+    id: 'listRuns',
+    tag: 'runs',
+    summary: 'List runs: those that live, then those that are over, newest first',
+    permission: 'read',
+    query: page_query,
+    answers: { 200: { description: 'A page of runs.', schema: 'RunPage' }, ...not_found },
+    handle: list,
+  },
+  {
+    method: 'GET',
+    path: `${job_path}/runs/:run`,
+    id: 'getRun',
+    tag: 'runs',
+    summary: 'Read a run',
+    permission: 'read',
+    answers: { 200: { description: 'The run.', schema: 'Run' }, ...not_found },
+    handle: read,
+  },
+  {
+    method: 'DELETE',
+    path: `${job_path}/runs/:run`,
+    id: 'killRun',
+    tag: 'runs',
+    summary: 'Kill a run',
+    permission: 'operate',
+    answers: { 202: { description: 'The kill is recorded and under way.', schema: 'Killing' }, ...not_found },
+    handle: exchange => kill(exchange, exchange.params.run),
+  },
+  {
+    method: 'POST',
+    path: `${job_path}/kill`,
+    id: 'killAllRuns',
+    tag: 'runs',
+    summary: 'Kill every active run of a job',
+    permission: 'operate',
+    answers: { 202: { description: 'The kills are recorded and under way.', schema: 'Killing' }, ...not_found },
+    handle: exchange => kill(exchange, undefined),
+  },
+  {
+    method: 'GET',
+    path: `${job_path}/outcomes`,
+    id: 'listOutcomes',
+    tag: 'runs',
+    summary: "What became of the job's targets, newest first",
+    permission: 'read',
+    query: page_query,
+    answers: { 200: { description: 'A page of outcomes.', schema: 'OutcomePage' }, ...not_found },
+    handle: outcomes,
+  },
+];
+
+async function start(exchange: Exchange): Promise<Reply> {
+  await noBody(exchange);
+  const key = keyOfPath(exchange);
+  const answer = await command(exchange, { type: 'start-run', key, request: requestOf(exchange) });
+  if (answer.type === 'refused') throw refusedBy(answer);
+  if (answer.type !== 'started' && answer.type !== 'waiting' && answer.type !== 'existing') throw unexpected(answer);
+  const self = runPath(key, answer.run);
+  return {
+    status: 202,
+    headers: { location: self },
+    body: { job: key, run: answer.run, result: answer.type, links: { self, job: jobPath(key) } },
+  };
+}
+
+/** Part of the run id, so its length and letters are bounded whatever the client sends. */
+function requestOf({ request, request_id }: Exchange): string {
+  const given = request.headers['idempotency-key'];
+  const wish = typeof given === 'string' ? given.trim() : undefined;
+  if (wish !== undefined && (wish === '' || wish.length > 255))
+    throw new Refused('malformed', `Idempotency-Key has ${wish.length} characters: expected 1 to 255`);
+  // Two namespaces in one: a key that a client chose can never name a run that was started without one.
+  const text = wish === undefined ? `request ${request_id}` : `key ${wish}`;
+  return createHash('sha256').update(text).digest('base64url').slice(0, 22);
+}
+
+async function kill(exchange: Exchange, run: string | undefined): Promise<Reply> {
+  await noBody(exchange);
+  const key = keyOfPath(exchange);
+  const what = run === undefined ? ({ type: 'kill-all', key } as const) : ({ type: 'kill-run', key, run } as const);
+  const answer = await command(exchange, what);
+  if (answer.type === 'refused') throw refusedBy(answer);
+  if (answer.type !== 'killing') throw unexpected(answer);
+  return { status: 202, body: { job: key, killing: answer.count } };
+}
+
+function read(exchange: Exchange): Reply {
+  const key = keyOfPath(exchange);
+  const run = exchange.params.run ?? '';
+  const { views } = exchange.services;
+  const job = views.job(key);
+  const live = views.run(key, run);
+  if (live !== undefined) return { status: 200, body: liveRun(key, live, waitsOf(views.pending(key))) };
+  const start = job?.trigger?.waiting.find(each => each.run === run);
+  if (start !== undefined) return { status: 200, body: waitingRun(key, start, job!.record.job.instances) };
+  const over = views.finished_run(key, run);
+  if (over === undefined) throw noSuchRun(key, run);
+  return { status: 200, body: finishedRun(key, over) };
+}
+
+/**
+ * Live runs first, then history. The cursor of the first part is the run where the page before ended (`l`), that of the
+ * second the history's own (`h`). A run that ends between two pages may be met again in the second part, never missed.
+ */
+function list(exchange: Exchange): Reply {
+  const key = keyOfPath(exchange);
+  const { views } = exchange.services;
+  const limit = limitOf(exchange);
+  const job = views.job(key);
+  const cursor = readCursor(exchange.query.before, key);
+  const runs: RunResource[] = [];
+  if (cursor.part === 'l') {
+    const live = job === undefined ? [] : liveRuns(job, views.pending(key));
+    const from = live.findIndex(run => cursor.after !== undefined && run.run === cursor.after) + 1;
+    runs.push(...live.slice(from, from + limit));
+    if (from + limit < live.length) return page(exchange, limit, runs, `l${runs.at(-1)!.run}`);
+  }
+  const before = cursor.part === 'h' ? cursor.after : undefined;
+  // Even a full page asks for one row, to know whether there is anything to go on with.
+  const rest = views.finished_runs(key, Math.max(1, limit - runs.length), before);
+  if (job === undefined && runs.length === 0 && rest.rows.length === 0) throw noSuchJob(key);
+  if (runs.length === limit)
+    return page(exchange, limit, runs, rest.rows.length > 0 ? `l${runs.at(-1)!.run}` : undefined);
+  runs.push(...rest.rows.map(row => finishedRun(key, row)));
+  return page(exchange, limit, runs, rest.next === undefined ? undefined : `h${rest.next}`);
+}
+
+export function liveRuns(job: JobView, pending: readonly PendingReason[]): RunResource[] {
+  const waits = waitsOf(pending);
+  const live = [
+    ...(job.trigger?.waiting.map(start => waitingRun(job.key, start, job.record.job.instances)) ?? []),
+    ...job.runs.map(run => liveRun(job.key, run, waits)),
+  ];
+  return live.sort((a, b) => (a.created_at < b.created_at ? 1 : a.created_at > b.created_at ? -1 : 0));
+}
+
+const waitsOf = (pending: readonly PendingReason[]) => {
+  const words = new Map(pending.map(reason => [reason.instance, reason.summary]));
+  return (instance: string) => words.get(instance);
+};
+
+function outcomes(exchange: Exchange): Reply {
+  const key = keyOfPath(exchange);
+  const { views } = exchange.services;
+  const limit = limitOf(exchange);
+  const { after } = readCursor(exchange.query.before, key);
+  const { rows, next } = views.outcomes(key, limit, after);
+  if (rows.length === 0 && views.job(key) === undefined) throw noSuchJob(key);
+  const path = `${jobPath(key)}/outcomes`;
+  const link = next === undefined ? {} : { next: `${path}?limit=${limit}&before=${writeCursor(`h${next}`)}` };
+  return { status: 200, body: { outcomes: rows.map(outcomeResource), ...link } };
+}
+
+function page(exchange: Exchange, limit: number, runs: readonly RunResource[], next: string | undefined): Reply {
+  const path = `${jobPath(keyOfPath(exchange) as JobKey)}/runs`;
+  const link = next === undefined ? {} : { next: `${path}?limit=${limit}&before=${writeCursor(next)}` };
+  return { status: 200, body: { runs, ...link } };
+}
+
+const writeCursor = (text: string) => Buffer.from(text).toString('base64url');
+/** A cursor comes back from strangers: one that points into another job's rows is refused. */
+function readCursor(given: string | undefined, key: JobKey): { part: 'l' | 'h'; after?: string } {
+  if (given === undefined) return { part: 'l' };
+  const text = Buffer.from(given, 'base64url').toString('utf8');
+  const part = text[0];
+  const after = text.slice(1);
+  if (part !== 'l' && !(part === 'h' && after.startsWith(`${key}/`)))
+    throw new Refused('malformed', `the cursor "${given.slice(0, 40)}" is none of ours: follow "next" as it was given`);
+  return { part, after };
+}

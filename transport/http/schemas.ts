@@ -1,0 +1,179 @@
+// schemas.ts: the shapes that leave the server, as schemas: what the OpenAPI document publishes and tests check.
+//
+// Instants leave as ISO 8601 in UTC, for people and for every language's parser. Inside they are milliseconds.
+
+import { z } from 'zod';
+import { job_submission } from '../../actors/model/job.ts';
+
+const instant = z.iso.datetime().describe('ISO 8601 in UTC.');
+const count = z.int().min(0);
+const links = z.record(z.string(), z.string()).describe('Paths of what belongs to it.');
+
+const cause = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('target'), schedule: z.string(), at: instant, caught_up: z.boolean().optional() }),
+  z.object({ type: z.literal('manual'), by: z.string(), request: z.string() }),
+  z.object({ type: z.literal('once') }),
+  z.object({ type: z.literal('service') }),
+]);
+const end_reason = z.object({
+  code: z.enum(['exited', 'signalled', 'killed', 'launch-failed', 'unhealthy', 'lost', 'invalid', 'result-unknown']),
+  exit_code: z.int().optional(),
+  signal: z.string().optional(),
+  by: z.string().optional(),
+  message: z.string().optional(),
+});
+
+export const problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  problems: z
+    .array(z.object({ place: z.string(), value: z.unknown().optional(), message: z.string(), expected: z.string() }))
+    .describe('Everything that is wrong, at once.'),
+});
+
+export const job_states = ['idle', 'running', 'waiting', 'disabled', 'deleting', 'quarantined'] as const;
+export const job_resource = z.object({
+  key: z.string().describe('role/environment/name'),
+  version: z.int().min(1),
+  etag: z.string().describe('What If-Match wants.'),
+  created_at: instant,
+  updated_at: instant,
+  kind: z.enum(['service', 'recurring', 'once']),
+  state: z.enum(job_states),
+  next_at: instant.optional().describe('The next target.'),
+  active_runs: count,
+  waiting_starts: count.describe('Starts that wait for an active run to end.'),
+  tally: z.object({
+    successes: count,
+    failures: count,
+    failures_since_success: count,
+    last_success_at: instant.optional(),
+    last_failure_at: instant.optional(),
+  }),
+  quarantined: z.string().optional().describe('Why the job was put aside.'),
+  origin: z.string().optional().describe('The dialect in which it was submitted.'),
+  job: z.looseObject({}).describe('The canonical document; it can be sent back as it is.'),
+  links,
+});
+export const job_page = z.object({
+  jobs: z.array(job_resource),
+  total: count.describe('Jobs there are, seen or not.'),
+  next: z.string().optional().describe('Path of the next page; absent at the end.'),
+});
+
+export const run_states = ['waiting', 'pending', 'running', 'killing', 'succeeded', 'failed', 'killed'] as const;
+const instance = z.object({
+  index: count,
+  state: z.enum([
+    'pending',
+    'assigned',
+    'starting',
+    'running',
+    'unreachable',
+    'killing',
+    'succeeded',
+    'failed',
+    'killed',
+  ]),
+  attempt: count,
+  failures: count,
+  since: instant.optional(),
+  not_before: instant.optional(),
+  started_at: instant.optional(),
+  task_id: z.string().optional(),
+  agent_id: z.string().optional(),
+  hostname: z.string().optional(),
+  ports: z.record(z.string(), z.int()).optional(),
+  reason: end_reason.optional(),
+  pending_reason: z.string().optional().describe('Why it waits, in words.'),
+  links,
+});
+export const run_resource = z.object({
+  run: z.string(),
+  job: z.string(),
+  state: z.enum(run_states),
+  cause,
+  created_at: instant,
+  started_at: instant.optional(),
+  ended_at: instant.optional(),
+  killed_by: z.string().optional(),
+  instance_count: count,
+  instances: z.array(instance).describe('At most the first hundred, of a run that is over.'),
+  links,
+});
+export const run_page = z.object({ runs: z.array(run_resource), next: z.string().optional() });
+export const run_started = z.object({
+  job: z.string(),
+  run: z.string(),
+  result: z
+    .enum(['started', 'waiting', 'existing'])
+    .describe('`waiting`: it starts when the active run ends. `existing`: this Idempotency-Key was answered before.'),
+  links,
+});
+export const killing = z.object({ job: z.string(), killing: count.describe('Runs that are being killed.') });
+
+export const outcome = z.object({
+  schedule: z.string(),
+  from: instant,
+  to: instant,
+  count: z.int().min(1).describe('Targets in a row that had this outcome.'),
+  outcome: z.enum(['ran', 'caught-up', 'missed', 'superseded', 'skipped']),
+  why: z.string().optional(),
+  run: z.string().optional(),
+  decided_at: instant,
+  late_ms: z.number().optional(),
+});
+export const outcome_page = z.object({ outcomes: z.array(outcome), next: z.string().optional() });
+export const pending_page = z.object({
+  pending: z.array(
+    z.object({
+      instance: z.string(),
+      since: instant,
+      summary: z.string(),
+      why: z.unknown().describe('A code with its data: what each host lacks.'),
+    }),
+  ),
+  total: count,
+});
+export const audit_page = z.object({
+  audit: z.array(
+    z.object({
+      at: instant,
+      principal: z.string(),
+      command: z.string(),
+      target: z.string(),
+      request_id: z.string(),
+      result: z.string(),
+    }),
+  ),
+  next: z.string().optional(),
+});
+export const health = z.object({
+  status: z.literal('ok'),
+  version: z.string(),
+  position: count.describe('Of the last committed record.'),
+  jobs: count,
+});
+
+/** Everything that is published under `#/components/schemas/`. */
+export const components = {
+  JobSubmission: job_submission,
+  Job: job_resource,
+  JobPage: job_page,
+  Run: run_resource,
+  RunPage: run_page,
+  RunStarted: run_started,
+  Killing: killing,
+  OutcomePage: outcome_page,
+  PendingPage: pending_page,
+  AuditPage: audit_page,
+  Health: health,
+  Problem: problem,
+} as const;
+export type Component = keyof typeof components;
+
+export type JobResource = z.infer<typeof job_resource>;
+export type RunResource = z.infer<typeof run_resource>;
+export type OutcomeResource = z.infer<typeof outcome>;

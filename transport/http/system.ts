@@ -1,0 +1,105 @@
+// system.ts: the routes about the scheduler itself: health, metrics, what waits, who did what, and the API's description.
+
+import { z } from 'zod';
+import type { AuditRow } from '../../actors/model/records.ts';
+import { permits } from '../credentials.ts';
+import { exposition_type } from '../metrics.ts';
+import { Refused } from './problems.ts';
+import { iso } from './resources.ts';
+import { type Exchange, limit_query, limitOf, type Reply, type Route } from './route.ts';
+
+/** `openapi`: the document, made once from all the routes there are, these among them. */
+export function systemRoutes(openapi: () => unknown): readonly Route[] {
+  return [
+    {
+      method: 'GET',
+      path: '/api/v1/health',
+      id: 'health',
+      tag: 'system',
+      summary: 'Whether the scheduler answers, and how far its journal has come',
+      permission: 'nothing',
+      answers: { 200: { description: 'It answers.', schema: 'Health' } },
+      handle: ({ services: { views, version } }) => ({
+        status: 200,
+        body: { status: 'ok', version, position: views.position(), jobs: views.job_count() },
+      }),
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/openapi.json',
+      id: 'openapi',
+      tag: 'system',
+      summary: 'This description',
+      permission: 'nothing',
+      answers: { 200: { description: 'OpenAPI 3.1.', type: 'application/json' } },
+      handle: () => ({ status: 200, body: openapi() }),
+    },
+    ...['/metrics', '/api/v1/metrics'].map(
+      (path): Route => ({
+        method: 'GET',
+        path,
+        id: path === '/metrics' ? 'metrics' : 'metricsOfApi',
+        tag: 'system',
+        summary: 'Metrics for Prometheus',
+        permission: 'read',
+        answers: { 200: { description: 'Text exposition 0.0.4.', type: 'text/plain' } },
+        handle: ({ services: { metrics } }) => ({
+          status: 200,
+          text: { type: exposition_type, text: metrics.text() },
+        }),
+      }),
+    ),
+    {
+      method: 'GET',
+      path: '/api/v1/pending',
+      id: 'listPending',
+      tag: 'system',
+      summary: 'Instances that wait for an offer, and why',
+      permission: 'read',
+      query: z.strictObject({ limit: limit_query.describe('Rows at most; 100 when left out.') }),
+      answers: { 200: { description: 'Who waits.', schema: 'PendingPage' } },
+      handle: pending,
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/audit',
+      id: 'listAudit',
+      tag: 'system',
+      summary: 'Who did what, newest first',
+      permission: 'admin',
+      scope: '*',
+      query: z.strictObject({
+        limit: limit_query.describe('Rows in this page; 100 when left out.'),
+        before: z.string().max(1_000).optional().describe('From the `next` of the page before.'),
+      }),
+      answers: { 200: { description: 'A page of the audit.', schema: 'AuditPage' } },
+      handle: audit,
+    },
+  ];
+}
+
+function pending(exchange: Exchange): Reply {
+  const seen = exchange.services.views
+    .pending()
+    .filter(({ instance }) => permits(exchange.who, 'read', instance.slice(0, instance.indexOf('/'))));
+  const rows = seen.slice(0, limitOf(exchange)).map(row => ({ ...row, since: iso(row.since) }));
+  return { status: 200, body: { pending: rows, total: seen.length } };
+}
+
+function audit(exchange: Exchange): Reply {
+  const limit = limitOf(exchange);
+  const cursor = exchange.query.before;
+  const before = cursor === undefined ? undefined : Buffer.from(cursor, 'base64url').toString('utf8');
+  if (before !== undefined && !/^[0-9a-z]{11}\//.test(before))
+    throw new Refused('malformed', 'the cursor is none of ours: follow "next" as it was given');
+  const { rows, next } = exchange.services.history.page('audit', '', limit, before);
+  const link =
+    next === undefined
+      ? {}
+      : { next: `/api/v1/audit?limit=${limit}&before=${Buffer.from(next).toString('base64url')}` };
+  const shown = rows.map(row => {
+    const { at, ...rest } = row.body as AuditRow;
+    return { at: iso(at), ...rest };
+  });
+  return { status: 200, body: { audit: shown, ...link } };
+}

@@ -1,0 +1,105 @@
+// yaml.ts: YAML from strangers: the part of it that says what JSON can say.
+//
+// YAML is for people who write jobs by hand, so its comforts stay (comments, block text, a few anchors) and its traps are
+// refused: keys given twice, several documents in one, tags that make other types, aliases that unfold without end.
+
+import { isScalar, LineCounter, parseAllDocuments, visit } from 'yaml';
+import { bad, good, type Problem, type Result } from '../../schedules/problem.ts';
+import { depth_max } from './json.ts';
+
+/** More than a job can need; the parser takes about a second for a hostile megabyte. */
+export const yaml_bytes_max = 262_144;
+/** How often aliases may stand for what they name, all together. */
+export const aliases_max = 100;
+
+const whole = (message: string, expected: string): Problem => ({ place: '', message, expected });
+
+export function readYaml(text: string): Result<unknown> {
+  const deep = bad(whole(`nested more than ${depth_max} levels deep`, `at most ${depth_max} levels`));
+  if (Buffer.byteLength(text) > yaml_bytes_max)
+    return bad(
+      whole(`the document has ${Buffer.byteLength(text)} bytes`, `at most ${yaml_bytes_max} in YAML, or JSON`),
+    );
+  if (flowDepth(text) > depth_max || indicators.test(text)) return deep;
+  const lines = new LineCounter();
+  try {
+    const documents = parseAllDocuments(text, {
+      version: '1.2',
+      schema: 'core',
+      // Its own check compares every key with every other: 60,000 keys take it minutes. Ours is below.
+      uniqueKeys: false,
+      stringKeys: true,
+      merge: false,
+      prettyErrors: false,
+      logLevel: 'silent',
+      lineCounter: lines,
+    });
+    if (!Array.isArray(documents) || documents.length === 0)
+      return bad(whole('the document is empty', 'a document with one job'));
+    if (documents.length > 1)
+      return bad(whole(`there are ${documents.length} documents in one`, 'one document; send each job on its own'));
+    const [document] = documents;
+    const placeOf = (offset: number) => {
+      const { line, col } = lines.linePos(offset);
+      return `line ${line}, column ${col}`;
+    };
+    const problems: Problem[] = [...document!.errors, ...document!.warnings].slice(0, 20).map(finding => {
+      const place = placeOf(finding.pos[0]);
+      return { place, message: `malformed YAML at ${place}: ${finding.message}`, expected: 'YAML 1.2' };
+    });
+    if (problems.length > 0) return bad(...problems);
+    visit(document!, {
+      Map(_key, map) {
+        const keys = new Set<unknown>();
+        for (const { key } of map.items) {
+          if (!isScalar(key)) continue;
+          const refused = keys.has(key.value) ? 'is given twice' : key.value === '__proto__' ? 'is not accepted' : '';
+          keys.add(key.value);
+          if (refused === '') continue;
+          const place = placeOf(key.range?.[0] ?? 0);
+          const message = `malformed YAML at ${place}: the key ${JSON.stringify(key.value)} ${refused}`;
+          problems.push({ place, value: key.value, message, expected: 'each key once' });
+          if (problems.length === 20) return visit.BREAK;
+        }
+        return undefined;
+      },
+    });
+    if (problems.length > 0) return bad(...problems);
+    const value: unknown = document!.toJS({ maxAliasCount: aliases_max });
+    return depthBelow(value, depth_max) ? good(plain(value)) : deep;
+  } catch (error) {
+    // The library recurses: what is too deep for the stack ends here, as does an alias bomb, which it refuses itself.
+    if (error instanceof RangeError) return deep;
+    const message = error instanceof Error ? error.message : String(error);
+    return bad(whole(`malformed YAML: ${message}`, `YAML 1.2 with at most ${aliases_max} uses of aliases`));
+  }
+}
+
+/** A line that opens more lists, keys or anchors than any document has levels. */
+const indicators = /^[ \t]*(?:(?:[-?:]|[&!]\S*)[ \t]+){65}/m;
+
+/** How deep flow brackets stand open at most: seen before the parser, which would walk into all of them. */
+function flowDepth(text: string): number {
+  let open = 0;
+  let deepest = 0;
+  for (let at = 0; at < text.length; at++) {
+    const char = text.charCodeAt(at);
+    if (char === 0x5b || char === 0x7b) deepest = Math.max(deepest, ++open);
+    else if (char === 0x5d || char === 0x7d) open = Math.max(0, open - 1);
+    // Brackets inside a line of shell script open and close at will; a flow collection as deep as that is on few lines.
+    else if (char === 0x0a && open <= depth_max && deepest <= depth_max) open = Math.max(0, open - 1);
+  }
+  return deepest;
+}
+
+function depthBelow(value: unknown, left: number): boolean {
+  if (value === null || typeof value !== 'object') return true;
+  return left > 0 && Object.values(value).every(each => depthBelow(each, left - 1));
+}
+
+/** A tree of its own: aliases make one object stand in several places. */
+function plain(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(plain);
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, plain(each)]));
+}

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import { treeSettings } from './actors/limits.ts';
 import type { Job } from './actors/model/job.ts';
 import { createOutbox } from './actors/outbox.ts';
@@ -27,7 +27,7 @@ import {
   unknownVariables,
 } from './settings.ts';
 import { parseArguments, usage } from './transport/cli/arguments.ts';
-import { readCredentials } from './transport/credentials.ts';
+import { type Credentials, openCredentials } from './transport/credentials.ts';
 import { startHttp } from './transport/http/server.ts';
 import { JournalError } from './transport/journal/journal.ts';
 import { lmdbJournal } from './transport/journal/lmdb.ts';
@@ -70,7 +70,7 @@ async function dev(argv: readonly string[]): Promise<void> {
     segments_per_snapshot: settings.segments_per_snapshot,
     log,
   });
-  await journal.open(clock.now());
+  await journal.open();
   const restored = await journal.restore();
   for (const poison of restored.poison) log.error(poison, 'a record cannot be read: put aside');
   const records = [...restored.records];
@@ -187,7 +187,7 @@ async function dev(argv: readonly string[]): Promise<void> {
         };
       },
     },
-    credentials: settings.credentials === undefined ? undefined : readCredentials(settings.credentials),
+    credentials: await credentialsOf(settings, log, clock.now),
     insecure: settings.insecure,
     allow_origins: settings.allow_origin,
     allow_hosts: settings.allow_host,
@@ -198,6 +198,7 @@ async function dev(argv: readonly string[]): Promise<void> {
     history: journal,
     compile: job => checkSchedules(job, settings, clock.now()),
     ids: () => randomUUID(),
+    version,
   }).catch(error => {
     throw new Refused(`cannot listen on ${settings.http.host}:${settings.http.port}: ${sayListen(error)}`);
   });
@@ -312,6 +313,13 @@ function sayListen(error: unknown): string {
     return 'the port is in use; choose another with --http HOST:PORT, or port 0 for any free one';
   if (code === 'EACCES') return 'not permitted; choose a port above 1023';
   return error instanceof Error ? error.message : String(error);
+}
+
+async function credentialsOf(settings: Settings, log: Logger, now: () => number): Promise<Credentials | undefined> {
+  if (settings.credentials === undefined) return undefined;
+  const opened = await openCredentials(settings.credentials, { log, now });
+  if (!opened.ok) fail(opened.problems);
+  return opened.value;
 }
 
 /** What a person sees first. */

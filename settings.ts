@@ -103,8 +103,8 @@ export const settings = {
 
   due_batch_max: whole({ group: timetable, unit: 'targets', default: 1_000, min: 1, max: 100_000, help: 'Due targets handed out in one turn; more follow in the next.' }),
   verdict_batch_max: whole({ group: timetable, unit: 'targets', default: 1_000, min: 1, max: 100_000, help: 'Targets of one schedule decided in one turn after an absence; more follow in the next.' }),
-  late_grace_ms: whole({ group: timetable, unit: 'ms', default: 1_000, min: 0, max: 3_600_000, help: 'A target this little late is on time; a later one is for the catch-up policy.' }),
-  timer_sleep_ms_max: whole({ group: timetable, unit: 'ms', default: 60_000, min: 10, max: 86_400_000, help: 'The timer looks at the clock at least this often, so that a clock that was set is noticed.' }),
+  late_grace_ms: whole({ group: timetable, unit: 'ms', default: 5_000, min: 0, max: 3_600_000, help: 'A target this little late is on time; a later one is for the catch-up policy.' }),
+  timer_sleep_ms_max: whole({ group: timetable, unit: 'ms', default: 1_000, min: 10, max: 86_400_000, help: 'The timer looks at the clock at least this often, so that a clock that was set is noticed.' }),
   jobs_max: whole({ group: timetable, unit: 'jobs', default: 100_000, min: 1, max: 10_000_000, help: 'Jobs there may be; a further one is refused.' }),
   submissions_held_max: whole({ group: timetable, unit: 'submissions', default: 16, min: 1, max: 10_000, help: 'Submissions of one key held while its old job is being deleted; further ones are refused.' }),
   runs_active_max: whole({ group: timetable, unit: 'runs', default: 100, min: 1, max: 10_000, help: 'Runs of a job side by side where overlap is allowed and the job does not say; a further target is skipped.' }),

@@ -17,8 +17,14 @@ export type TimetableMessage =
   | { readonly type: 'woke' };
 
 export type TimetableState = {
-  readonly queue: DueQueue /** When the timer will fire, as far as we asked. */;
+  readonly queue: DueQueue;
+  /** When the timer will fire, as far as we asked. */
   readonly waking_at: number | undefined;
+  /**
+   * When the timer found what is still being handed out. Whoever is told late because thousands are due at once is not
+   * late: the scheduler was there, and saw the instant pass.
+   */
+  readonly noticed_at: number | undefined;
 };
 export type TimetableLimits = {
   /** Told per turn; what is left comes the next turn. */
@@ -27,7 +33,11 @@ export type TimetableLimits = {
   readonly sleep_ms_max: number;
 };
 
-export const newTimetable = (): TimetableState => ({ queue: new DueQueue(), waking_at: undefined });
+export const newTimetable = (): TimetableState => ({
+  queue: new DueQueue(),
+  waking_at: undefined,
+  noticed_at: undefined,
+});
 
 const initials = { trigger: 't', instance: 'i', framework: 'f', offers: 'o' } as const;
 const names = { t: 'trigger', i: 'instance', f: 'framework', o: 'offers' } as const;
@@ -45,17 +55,19 @@ export const timetable =
         for (const one of message.disarmed) queue.cancel(nameOf(one));
         return step(state);
       case 'woke': {
-        const due = queue.popDue(now, limits.due_batch_max);
-        const told = due.map(({ key }) => tellDue(names[key[0] as keyof typeof names], key.slice(1)));
-        return rest({ ...state, waking_at: undefined }, now, told, limits);
+        const noticed_at = state.noticed_at ?? now;
+        const due = queue.popDue(noticed_at, limits.due_batch_max);
+        const told = due.map(({ key }) => tellDue(names[key[0] as keyof typeof names], key.slice(1), noticed_at));
+        const left = (queue.earliest() ?? Number.POSITIVE_INFINITY) <= noticed_at;
+        return rest({ ...state, waking_at: undefined, noticed_at: left ? noticed_at : undefined }, now, told, limits);
       }
     }
   };
 
-function tellDue(to: Resting['to'], key: string): Effect {
+function tellDue(to: Resting['to'], key: string, noticed_at: number): Effect {
   switch (to) {
     case 'trigger':
-      return tell({ to, key, message: { type: 'due' } });
+      return tell({ to, key, message: { type: 'due', noticed_at } });
     case 'instance':
       return tell({ to, key, message: { type: 'due' } });
     case 'framework':

@@ -57,7 +57,8 @@ export type TriggerState = {
 };
 export type TriggerMessage =
   | { readonly type: 'begin' }
-  | { readonly type: 'due' }
+  /** Targets have come due; `noticed_at` is when the timetable saw it, which may be a while ago when many were. */
+  | { readonly type: 'due'; readonly noticed_at: number }
   /** A start by hand. Answered here, where it is decided. */
   | {
       readonly type: 'start';
@@ -134,7 +135,7 @@ export const trigger =
         return stepWith(next, [...moved, ...effects, ...rest(next, looksOf(next))]);
       }
       case 'due':
-        return due(state, now, settings);
+        return due(state, message.noticed_at, now, settings);
       case 'start':
         return start(state, message.envelope, now, settings);
       case 'run-ended': {
@@ -160,7 +161,12 @@ export const trigger =
   };
 
 /** Decides every target that has come due, in one step: outcomes, runs and cursors leave together. */
-function due(state: TriggerState, now: number, settings: TriggerSettings): Step<TriggerState, Effect> {
+function due(
+  state: TriggerState,
+  noticed_at: number,
+  now: number,
+  settings: TriggerSettings,
+): Step<TriggerState, Effect> {
   const { job } = state.jobs;
   if (state.closed || !job.enabled) return step(state);
   let next = state;
@@ -170,7 +176,7 @@ function due(state: TriggerState, now: number, settings: TriggerSettings): Step<
   let moved = false;
   for (const armed of state.schedules) {
     const { text, since, ...cursor } = next.record.cursors[armed.id]!;
-    const decided = decide(armed.schedule, cursor, policyOf(job, settings), now, settings.verdicts_max);
+    const decided = decide(armed.schedule, cursor, policyOf(job, settings), noticed_at, settings.verdicts_max);
     looks.push(decided.next);
     more ||= decided.more;
     moved ||= decided.verdicts.length > 0 || decided.cursor.decided !== cursor.decided;

@@ -213,7 +213,7 @@ const clampToPorts = ({ begin, end }: Range): Range =>
     : { begin: 1, end: 0 };
 
 /** 1.1 * 1000 is 1100.0000000000002: what lies within a millionth of a whole number is that number. */
-const roundUp = (value: number): Thousandths => Math.ceil(value * 1000 - 1e-6);
+const roundUp = (value: number): Thousandths => Math.max(0, Math.ceil(value * 1000 - 1e-6));
 
 const isScalarName = (name: string): name is ScalarName => (scalar_names as readonly string[]).includes(name);
 

@@ -123,13 +123,12 @@ export function conclude(status: TaskStatus): Conclusion {
   const verdict = verdictOf(status);
   const { final = false, never_started = false, result_known = false } = verdict;
   const exit = exitOf(status.message);
-  const known = result_known || (final && exit !== undefined && verdict.cause !== 'invalid');
   return {
     kind: verdict.kind,
     cause: verdict.cause,
     final,
     never_started,
-    result_known: known,
+    result_known,
     ...(final && exit?.exit_code !== undefined ? { exit_code: exit.exit_code } : {}),
     ...(final && exit?.signal !== undefined ? { signal: exit.signal } : {}),
     ...(status.healthy === undefined ? {} : { healthy: status.healthy }),
@@ -177,9 +176,10 @@ function verdictOf(status: TaskStatus): Verdict {
 
 function failed({ reason = '', healthy, message }: TaskStatus): Verdict {
   const by_reason = failed_by_reason[reason];
-  if (by_reason !== undefined) return by_reason;
-  if (healthy === false) return { kind: 'failed', cause: 'unhealthy', final: true, result_known: true };
   const exit = exitOf(message);
+  // The words of an exit are knowledge, whatever became of the executor that said them.
+  if (by_reason !== undefined && (by_reason !== result_unknown || exit === undefined)) return by_reason;
+  if (healthy === false) return { kind: 'failed', cause: 'unhealthy', final: true, result_known: true };
   if (exit?.exit_code !== undefined) return { kind: 'failed', cause: 'exited', final: true, result_known: true };
   if (exit?.signal !== undefined) return { kind: 'failed', cause: 'signalled', final: true, result_known: true };
   // An executor says that the task failed, in words of its own: that is a result, although it has no number.

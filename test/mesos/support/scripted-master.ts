@@ -41,6 +41,12 @@ export const subscribed = {
   subscribed: { framework_id: { value: 'framework-1' }, heartbeat_interval_seconds: 15 },
 };
 
+/** Breaks a connection with a reset; just closes one that is being ended, since a reset then leaves Node spinning at its exit. */
+export function reset(socket: Socket): void {
+  if (socket.writableEnded || socket.destroyed) socket.destroy();
+  else socket.resetAndDestroy();
+}
+
 export async function scriptedMaster(
   t: { readonly teardown: (clean: () => void | Promise<void>) => void },
   script: Script,

@@ -354,7 +354,7 @@ test('the stream: headers, SUBSCRIBED with the master in it, HEARTBEAT, OFFERS, 
   );
 });
 
-test('a socket that closes: 403 for the old stream, tasks go on, and what was missed comes with the new subscription', async t => {
+test('a socket that closes: 403 for the old stream, tasks go on, what was missed comes with the new subscription', async t => {
   const { mesos, clock, passUntil } = await front(t);
   const first = await subscribe(mesos);
   await first.launch([command('f-1', 'sleep 1000'), command('f-2', 'sleep 5; exit 1')], 3600);

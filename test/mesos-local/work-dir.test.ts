@@ -1,6 +1,6 @@
 // work-dir.test.ts: what an agent keeps on disk: its notebook, and sandboxes that are read, swept and never escaped.
 
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -16,11 +16,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { openCheckpoint, type Remembered } from '../../mesos/local/checkpoint.ts';
-import { sandboxFile } from '../../mesos/local/index.ts';
+import { resourcesFor, sandboxFile, startLocalMesos } from '../../mesos/local/index.ts';
 import { sweepSandboxes } from '../../mesos/local/sandbox.ts';
 import type { TaskStatus } from '../../mesos/protocol.ts';
+import { systemClock } from '../../schedules/clock.ts';
+import { may_mount, testWith } from '../support/needs.ts';
+import { until } from '../support/until.ts';
 import { command, subscribe } from './support/client.ts';
-import { machine } from './support/machine.ts';
+import { machine, silent } from './support/machine.ts';
 
 const folder = (t: ExecutionContext) => {
   const path = mkdtempSync(join(tmpdir(), 'horae-work-'));
@@ -158,3 +161,41 @@ test('what the notebook keeps of finished tasks is nothing', async t => {
   const log = readFileSync(join(mesos.work_dir, 'checkpoint.log'), 'utf8');
   t.is(log.split('"type":"forgotten"').length - 1, 5);
 });
+
+testWith(may_mount)(
+  'on a full disk what runs ends truly, and what comes is refused rather than half started',
+  async t => {
+    const small = folder(t);
+    t.is(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', small]).status, 0);
+    try {
+      const work_dir = join(small, 'work');
+      const resources = resourcesFor({ cpus: 10, mem: 10_000 });
+      const start = () => startLocalMesos({ work_dir, clock: systemClock(), log: silent, resources });
+      const mesos = await start();
+      const scheduler = await subscribe(mesos);
+      const sandbox = join(work_dir, 'sandboxes', mesos.agent!.id);
+      await scheduler.launch([command('before', 'echo up; while [ ! -e go ]; do sleep 0.02; done; exit 3')]);
+      await until(
+        'the task to run',
+        () => existsSync(join(sandbox, 'before', 'stdout')) && statSync(join(sandbox, 'before', 'stdout')).size > 0,
+      );
+      const ballast = join(small, 'ballast');
+      t.throws(() => writeFileSync(ballast, Buffer.alloc(4 << 20)), { code: 'ENOSPC' });
+      await scheduler.launch([command('into', 'echo x >> ../ran')]);
+      t.like(await scheduler.reached('into', 'TASK_FAILED', 'TASK_FINISHED'), {
+        state: 'TASK_FAILED',
+        reason: 'REASON_CONTAINER_LAUNCH_FAILED',
+      });
+      rmSync(ballast);
+      t.false(existsSync(join(sandbox, 'ran')));
+      writeFileSync(join(sandbox, 'before', 'go'), '');
+      t.is((await scheduler.reached('before', 'TASK_FAILED')).message, 'Command exited with status 3');
+      await mesos.close();
+      const again = await start();
+      t.is(again.agent!.running(), 0);
+      await again.close();
+    } finally {
+      spawnSync('umount', ['--lazy', small]);
+    }
+  },
+);

@@ -80,8 +80,13 @@ export const instance =
 
       case 'granted': {
         const { granted } = message;
-        // Stale when this instance was killed, or asked again, while placement was choosing.
-        if (at?.status !== 'pending' || granted.task_id !== taskId(state.key, at.attempt))
+        // Stale when this instance was killed, or asked for something else, while placement was choosing.
+        const stale =
+          at?.status !== 'pending' ||
+          granted.task_id !== taskId(state.key, at.attempt) ||
+          granted.requirements !== needs(state, times).plan.group ||
+          (at.not_before ?? now) > now;
+        if (stale)
           return step(
             state,
             tell({
@@ -117,7 +122,8 @@ export const instance =
       case 'dropped':
         if (at === undefined || message.task_id !== taskId(state.key, at.attempt)) return step(state);
         // Nothing of this attempt can have started, so nothing is counted; its id is spent all the same.
-        if (at.status === 'assigned') return again(state, at, at.failures, now, now, times);
+        if (at.status === 'assigned')
+          return again(state, at, at.failures, now, now + lostDelay(at.attempt, times), times);
         if (at.status === 'killing')
           return ended(state, at, { code: 'killed', by: at.by }, 'killed', undefined, now, times);
         return step(state);
@@ -131,13 +137,10 @@ export const instance =
           if (message.replace) return step(state);
           return over(state, at.attempt, at.failures, 'killed', { code: 'killed', by: message.by }, now, [
             withdrawn(state),
+            ...(at.not_before === undefined ? [] : [disarm(state)]),
           ]);
         }
-        if (at.status === 'killing') {
-          if (message.replace || !at.replace) return step(state);
-          const firmer: InstanceRecord = { ...at, by: message.by, replace: false };
-          return step({ ...state, record: firmer }, record('instance', state.key, firmer));
-        }
+        if (at.status === 'killing') return firmer(state, at, message, now, times);
         {
           const next: Killing = {
             ...attempted(at),
@@ -145,11 +148,14 @@ export const instance =
             since: now,
             by: message.by,
             replace: message.replace,
+            ...(message.grace ? {} : { at_once: true }),
           };
           return step(
             { ...state, record: next },
             record('instance', state.key, next),
-            kill(state, next),
+            // The ACCEPT of an assigned task may not have left, and a KILL must not overtake it: the offers actor, which
+            // knows, either keeps the task back or says `due`, and then the KILL follows.
+            at.status === 'assigned' ? revoked(state, at) : kill(state, next),
             arm(state, now + times.kill_retry_ms),
             log('info', { ...who(state), task: taskId(state.key, at.attempt), by: message.by }, 'task is being killed'),
           );
@@ -168,6 +174,26 @@ export const instance =
         return step(state);
     }
   };
+
+/** Killed again: a kill without replacement outweighs one with, and one without grace hurries the one before. */
+function firmer(
+  state: InstanceState,
+  at: Killing,
+  message: Extract<InstanceMessage, { type: 'kill' }>,
+  now: number,
+  times: InstanceSettings,
+): Step<InstanceState, Effect> {
+  const final = at.replace && !message.replace;
+  const hurried = !message.grace && at.at_once !== true;
+  if (!final && !hurried) return step(state);
+  const next: Killing = {
+    ...at,
+    ...(final ? { by: message.by, replace: false } : {}),
+    ...(hurried ? { at_once: true } : {}),
+  };
+  const again = hurried ? [kill(state, next), arm(state, now + times.kill_retry_ms)] : [];
+  return step({ ...state, record: next }, record('instance', state.key, next), ...again);
+}
 
 type Killing = Extract<InstanceRecord, { status: 'killing' }>;
 type Live = Exclude<InstanceRecord, { status: 'pending' } | { status: 'over' }>;
@@ -238,7 +264,7 @@ function follow(
           ]
         : [];
       const lag =
-        first && at.attempt === 1 && state.cause.type === 'target'
+        first && at.attempt === 1 && state.cause.type === 'target' && state.cause.caught_up !== true
           ? [count('horae_start_lag_seconds', undefined, (started_at - state.cause.at) / 1000)]
           : [];
       return became(state, running, [
@@ -271,10 +297,13 @@ function follow(
       // Somebody else killed it (an operator, a drain). It is not the task's failure, and it must run.
       return ended(state, at, { code: 'killed', by: 'mesos' }, 'lost', status, now, times);
     case 'invalid':
+      if (at.status === 'killing') return ended(state, at, { code: 'killed', by: at.by }, 'killed', status, now, times);
       return ended(state, at, { code: 'invalid', message: concluded.detail }, 'failed', status, now, times);
     case 'lost':
       if (at.status === 'killing') return ended(state, at, { code: 'killed', by: at.by }, 'killed', status, now, times);
-      return again(state, at, at.failures, now, now + lostDelay(at.attempt, times), times);
+      if (at.status === 'assigned')
+        return again(state, at, at.failures, now, now + lostDelay(at.attempt, times), times);
+      return ended(state, at, { code: 'lost', message: concluded.detail }, 'lost', status, now, times);
     case 'unknown':
       // Only Mesos's own TASK_UNKNOWN says that nobody has it; a state that we have never heard of says nothing.
       if (status.state !== 'TASK_UNKNOWN') return step(state);
@@ -347,11 +376,11 @@ function ended(
     if (at.status === 'killing' && at.replace) return prepend(said, again(state, at, at.failures, now, now, times));
     return over(state, at.attempt, at.failures, 'killed', reason, now, said, at.agent_id);
   }
+  const well = at.started_at !== undefined && now - at.started_at >= times.well_after_ms;
   if (outcome === 'lost')
-    return prepend(said, again(state, at, at.failures, now, now + lostDelay(at.attempt, times), times));
+    return prepend(said, again(state, at, at.failures, now, well ? now : now + lostDelay(at.attempt, times), times));
   if (service) {
-    const ran_ms = at.started_at === undefined ? 0 : now - at.started_at;
-    const failures = ran_ms >= times.well_after_ms ? 0 : at.failures + 1;
+    const failures = well ? 0 : at.failures + 1;
     return prepend(
       said,
       again(state, at, failures, now, failures === 0 ? now : now + retryDelay(state.job, failures, times), times),
@@ -396,7 +425,7 @@ function ask(
     key: state.key,
     task_id: taskId(state.key, at.attempt),
     since: at.since,
-    requirements: requirements(state.job_key, state.version, state.job, times.executor),
+    requirements: needs(state, times),
   };
   return stepWith(next, [...kept, tell({ to: 'placement', message: { type: 'wanted', wanted: [wanted] } })]);
 }
@@ -473,6 +502,10 @@ const kill = (state: InstanceState, at: Killing): Effect =>
       kill_policy: { grace_period: { nanoseconds: at.at_once === true ? 0 : state.job.kill_grace_ms * 1e6 } },
     },
   });
+const needs = (state: InstanceState, times: InstanceSettings) =>
+  requirements(state.job_key, state.version, state.job, times.executor);
+const revoked = (state: InstanceState, at: Live): Effect =>
+  tell({ to: 'offers', message: { type: 'revoked', revoked: [taskId(state.key, at.attempt)] } });
 const arm = (state: InstanceState, at: number): Effect =>
   tell({ to: 'timetable', message: { type: 'armed', armed: [{ to: 'instance', key: state.key, at }] } });
 const disarm = (state: InstanceState): Effect =>

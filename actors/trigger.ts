@@ -151,7 +151,7 @@ export const trigger =
       case 'changed':
         return changed(state, message.record, now, settings);
       case 'close': {
-        const dropped = state.record.waiting.map(one => outcomeOf(state.key, one, 'skipped', 'deleted', now));
+        const dropped = state.record.waiting.flatMap(one => outcomeOf(state.key, one, 'skipped', 'deleted', now));
         return stepWith({ ...state, closed: true, record: { ...state.record, waiting: [] } }, [
           ...dropped,
           disarm(state),
@@ -188,7 +188,7 @@ function due(
     for (const verdict of decided.verdicts) {
       if (verdict.outcome !== 'run') {
         effects.push(
-          outcome(state.key, armed.id, {
+          ...outcome(state.key, armed.id, {
             schedule: armed.id,
             from: verdict.from,
             to: verdict.to,
@@ -241,12 +241,12 @@ function admit(
     ...state,
     record: { ...state.record, waiting },
   });
-  const superseded = () => state.record.waiting.map(one => outcomeOf(state.key, one, 'superseded', 'overlap', now));
+  const superseded = () => state.record.waiting.flatMap(one => outcomeOf(state.key, one, 'superseded', 'overlap', now));
   switch (arrival.action) {
     case 'start':
       return { ...launch(state, wanting, now), fate: 'started' };
     case 'skip':
-      return { state, effects: [outcomeOf(state.key, wanting, 'skipped', arrival.why, now)], fate: 'skipped' };
+      return { state, effects: outcomeOf(state.key, wanting, 'skipped', arrival.why, now), fate: 'skipped' };
     case 'buffer':
       return { state: waitingOnly([...state.record.waiting, wanting]), effects: [], fate: 'waiting' };
     case 'replace_buffered':
@@ -322,7 +322,7 @@ function launch(
       decided_at: now,
       late_ms: Math.max(0, now - cause.at),
     };
-    effects.push(outcome(state.key, cause.schedule, row));
+    effects.push(...outcome(state.key, cause.schedule, row));
   }
   return { state: { ...state, active: [...state.active, run] }, effects };
 }
@@ -381,7 +381,7 @@ function changed(
       const first = next(armed.schedule, cursor.decided);
       if (passed.count === 0 || first === undefined) continue;
       effects.push(
-        outcome(state.key, armed.id, {
+        ...outcome(state.key, armed.id, {
           schedule: armed.id,
           from: first,
           to: now,
@@ -428,8 +428,11 @@ const looksOf = (state: TriggerState): readonly (number | undefined)[] =>
 const disarm = (state: TriggerState): Effect =>
   tell({ to: 'timetable', message: { type: 'disarmed', disarmed: [{ to: 'trigger', key: state.key }] } });
 
-function outcome(key: JobKey, schedule: string, row: OutcomeRow): Effect {
-  return record('outcome', `${key}/${sortable(row.to)}/${schedule}`, row);
+function outcome(key: JobKey, schedule: string, row: OutcomeRow): readonly Effect[] {
+  return [
+    record('outcome', `${key}/${sortable(row.to)}/${schedule}`, row),
+    count('horae_targets_total', { outcome: row.outcome }, row.count),
+  ];
 }
 
 /** The outcome of a start that will not be; a start that was no target has none. */
@@ -439,8 +442,8 @@ function outcomeOf(
   what: 'skipped' | 'superseded',
   why: string,
   now: number,
-): Effect {
-  if (cause.type !== 'target') return count('horae_starts_dropped_total', { why });
+): readonly Effect[] {
+  if (cause.type !== 'target') return [count('horae_starts_dropped_total', { why })];
   return outcome(key, cause.schedule, {
     schedule: cause.schedule,
     from: cause.at,

@@ -8,7 +8,7 @@ import type { LaunchPlan, Placement } from '../mesos/match.ts';
 import type { CallAnswer, Offer } from '../mesos/protocol.ts';
 import { acceptCall } from '../mesos/task-info.ts';
 import { call, count, type Effect, log, tell } from './effects.ts';
-import { parseTaskId, type TaskId } from './model/ids.ts';
+import { type InstanceKey, parseTaskId, type TaskId } from './model/ids.ts';
 import { type Step, step, stepWith } from './step.ts';
 
 export type OffersMessage =
@@ -29,6 +29,8 @@ export type OffersMessage =
         readonly plan: LaunchPlan | undefined;
       }[];
     }
+  /** Instances that said yes and are being killed: kept back if their ACCEPT has not left. */
+  | { readonly type: 'revoked'; readonly revoked: readonly TaskId[] }
   /** How the ACCEPT of a group went. */
   | { readonly type: 'sent'; readonly sent: readonly { readonly tag: string; readonly answer: CallAnswer }[] }
   | { readonly type: 'needed'; readonly needed: boolean }
@@ -39,6 +41,7 @@ type Group = {
   readonly offer_ids: readonly string[];
   readonly agreed: Placement[];
   missing: number;
+  readonly since: number;
   /** Set when an offer of the group was rescinded: nothing of it can be launched. */
   void: boolean;
 };
@@ -124,10 +127,12 @@ export const offers =
             offer_ids,
             agreed: [],
             missing: placements.length,
+            since: now,
             void: gone,
           });
         }
-        return step(state);
+        const { armed, arming } = rest(state, now, limits);
+        return stepWith({ ...state, armed }, arming);
       }
 
       case 'answered': {
@@ -135,8 +140,11 @@ export const offers =
         for (const { group: name, task_id, plan } of message.answered) {
           const group = state.groups.get(name);
           const chosen = group?.placements.get(task_id);
-          if (group === undefined || chosen === undefined)
-            throw new Error(`invalid answer of ${task_id} to group ${name}: expected a group that waits for it`);
+          // The group waited too long for this answer and was closed without it.
+          if (group === undefined || chosen === undefined) {
+            if (plan !== undefined) effects.push(drop(task_id, 'its answer came too late'));
+            continue;
+          }
           group.placements.delete(task_id);
           group.missing -= 1;
           if (plan !== undefined) group.agreed.push({ ...chosen, plan });
@@ -148,12 +156,33 @@ export const offers =
         return stepWith(state, effects);
       }
 
+      case 'revoked': {
+        const effects: Effect[] = [];
+        for (const task_id of message.revoked) {
+          const group = [...state.groups.values()].find(one => one.agreed.some(({ plan }) => plan.task_id === task_id));
+          if (group === undefined) {
+            // Its ACCEPT is on its way: the KILL may follow.
+            effects.push(tell({ to: 'instance', key: instanceOf(task_id), message: { type: 'due' } }));
+            continue;
+          }
+          group.agreed.splice(
+            group.agreed.findIndex(({ plan }) => plan.task_id === task_id),
+            1,
+          );
+          effects.push(drop(task_id, 'it was killed before it was launched'));
+        }
+        return stepWith(state, effects);
+      }
+
       case 'sent': {
         const effects: Effect[] = [];
         for (const { tag, answer } of message.sent) {
           const launched = state.sent.get(tag) ?? [];
           state.sent.delete(tag);
           if (answer.type === 'accepted') continue;
+          // Still ours by Mesos's books, perhaps. And what is declined cannot be accepted any more by a call that is late.
+          const [first] = launched;
+          if (first !== undefined && answer.type !== 'unsent') effects.push(decline(first.offer_ids, limits));
           if (answer.type === 'unknown')
             effects.push(
               tell({
@@ -173,7 +202,7 @@ export const offers =
             for (const one of launched)
               effects.push(
                 drop(
-                  one,
+                  one.plan.task_id,
                   answer.type === 'refused'
                     ? `refused with ${answer.status}: ${answer.message}`
                     : `not sent: ${answer.message}`,
@@ -193,6 +222,12 @@ export const offers =
         const old = [...state.open].filter(([, since]) => now - since >= limits.hold_ms).map(([id]) => id);
         for (const id of old) state.open.delete(id);
         const effects: Effect[] = [];
+        // Whoever has not answered by now is gone (killed, put aside): the others need not wait for it.
+        for (const [name, group] of state.groups) {
+          if (now - group.since < limits.hold_ms) continue;
+          state.groups.delete(name);
+          effects.push(...close(state, name, group, limits));
+        }
         if (old.length > 0)
           effects.push(decline(old, limits), tell({ to: 'placement', message: { type: 'rescinded', rescinded: old } }));
         // Idle for a whole holding time: let others have what we do not need.
@@ -208,7 +243,10 @@ export const offers =
 function close(state: OffersState, name: string, group: Group, limits: OffersLimits): readonly Effect[] {
   // Declining an offer that is gone does no harm, and the others of the group must not stay with us unused.
   if (group.void || state.framework_id === undefined)
-    return [decline(group.offer_ids, limits), ...group.agreed.map(one => drop(one, 'its offer was taken back'))];
+    return [
+      decline(group.offer_ids, limits),
+      ...group.agreed.map(one => drop(one.plan.task_id, 'its offer was taken back')),
+    ];
   const [first, ...others] = group.agreed;
   if (first === undefined) return [decline(group.offer_ids, { ...limits, refuse_seconds: 0 })];
   state.sent.set(name, group.agreed);
@@ -220,10 +258,13 @@ function close(state: OffersState, name: string, group: Group, limits: OffersLim
   ];
 }
 
-function drop(one: Placement, why: string): Effect {
-  const key = parseTaskId(one.plan.task_id)?.instance;
-  if (key === undefined) throw new Error(`dropped ${one.plan.task_id}: expected a task id of ours`);
-  return tell({ to: 'instance', key, message: { type: 'dropped', task_id: one.plan.task_id, why } });
+const drop = (task_id: TaskId, why: string): Effect =>
+  tell({ to: 'instance', key: instanceOf(task_id), message: { type: 'dropped', task_id, why } });
+
+function instanceOf(task_id: TaskId): InstanceKey {
+  const key = parseTaskId(task_id)?.instance;
+  if (key === undefined) throw new Error(`a placement of ${task_id}: expected a task id of ours`);
+  return key;
 }
 
 const decline = (ids: readonly string[], limits: OffersLimits): Effect =>
@@ -232,10 +273,12 @@ const decline = (ids: readonly string[], limits: OffersLimits): Effect =>
     decline: { offer_ids: ids.map(value => ({ value })), filters: { refuse_seconds: limits.refuse_seconds } },
   });
 
-/** Arms the timer for the offer that has been held longest. Offers are added in order of time, so it is the first. */
+/** Arms the timer for whatever has been held longest. Offers and groups are added in order of time: the first of each. */
 function rest(state: OffersState, now: number, limits: OffersLimits): { armed: boolean; arming: readonly Effect[] } {
-  const [oldest] = state.open.values();
-  if (state.armed || oldest === undefined) return { armed: state.armed, arming: [] };
+  const [offer] = state.open.values();
+  const [group] = state.groups.values();
+  const oldest = Math.min(offer ?? Infinity, group?.since ?? Infinity);
+  if (state.armed || oldest === Infinity) return { armed: state.armed, arming: [] };
   return {
     armed: true,
     arming: [

@@ -29,6 +29,8 @@ export type Granted = {
   readonly agent_id: string;
   readonly hostname: string;
   readonly ports: Readonly<Record<string, number>>;
+  /** The group of the plan that was matched: its resources are what the place has room for. */
+  readonly requirements: string;
 };
 export type PlacementMessage =
   | { readonly type: 'wanted'; readonly wanted: readonly Wanted[] }
@@ -122,7 +124,10 @@ function grant(state: PlacementState, group: string, chosen: Placement): Effect 
   return tell({
     to: 'instance',
     key,
-    message: { type: 'granted', granted: { group, task_id: chosen.plan.task_id, agent_id, hostname, ports } },
+    message: {
+      type: 'granted',
+      granted: { group, task_id: chosen.plan.task_id, agent_id, hostname, ports, requirements: chosen.plan.group },
+    },
   });
 }
 

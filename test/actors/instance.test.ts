@@ -1,0 +1,384 @@
+// instance.test.ts: the whole matrix of one instance, every status by every message, and what the table cannot say.
+//
+// The expected column was written by hand from what Mesos does and what a scheduler owes its users, not from the code.
+
+import test from 'ava';
+import fc from 'fast-check';
+import type { Effect } from '../../actors/effects.ts';
+import { type InstanceMessage, type InstanceState, instance } from '../../actors/instance.ts';
+import { requirements } from '../../actors/launch.ts';
+import { taskId } from '../../actors/model/ids.ts';
+import { readJob } from '../../actors/model/job.ts';
+import type { FinishedAttempt, InstanceRecord } from '../../actors/model/records.ts';
+import { type TaskState, type TaskStatus, task_states } from '../../mesos/protocol.ts';
+import { brief } from './support/shorthand.ts';
+
+const now = Date.UTC(2026, 0, 1);
+const key = 'www/prod/hello/1.cron.abc/0';
+const times = {
+  retry_delay_ms: 1_000,
+  retry_delay_ms_max: 60_000,
+  kill_retry_ms: 5_000,
+  well_after_ms: 300_000,
+  executor: { cpus: 0.01, mem: 32, disk: 1 },
+};
+const move = instance(times);
+
+function jobOf(more: object = {}) {
+  const read = readJob({ role: 'www', environment: 'prod', name: 'hello', command: 'true', retries: 2, ...more });
+  if (!read.ok) throw new Error(read.problems[0]!.message);
+  return read.value;
+}
+const job = jobOf();
+const at = (record: InstanceRecord | undefined, the = job): InstanceState => ({
+  key,
+  job_key: 'www/prod/hello',
+  run: '1.cron.abc',
+  index: 0,
+  cause: { type: 'target', schedule: 'cron', at: now - 60_000 },
+  job: the,
+  version: 1,
+  run_created_at: now - 60_000,
+  record,
+});
+
+const base = { attempt: 2, failures: 0, since: now - 1_000 };
+const placed = { ...base, agent_id: 'S0', hostname: 'h0', version: 1 };
+const ran = { ...placed, started_at: now - 500 };
+/** Every status there is, at attempt 2. */
+const statuses = {
+  none: undefined,
+  pending: { status: 'pending', ...base },
+  delayed: { status: 'pending', ...base, not_before: now + 1_000 },
+  assigned: { status: 'assigned', ...placed },
+  starting: { status: 'starting', ...placed },
+  running: { status: 'running', ...ran },
+  unreachable: { status: 'unreachable', ...ran },
+  killing: { status: 'killing', ...ran, by: 'ann', replace: false },
+  replacing: { status: 'killing', ...ran, by: 'ann', replace: true },
+  over: { status: 'over', ...base, outcome: 'succeeded', reason: { code: 'exited', exit_code: 0 } },
+} as const satisfies Record<string, InstanceRecord | undefined>;
+type Status = keyof typeof statuses;
+
+const granted = (attempt: number, wanted = requirements('www/prod/hello', 1, job, times.executor).plan.group) =>
+  ({
+    type: 'granted',
+    granted: {
+      group: 'g0',
+      task_id: taskId(key, attempt),
+      agent_id: 'S1',
+      hostname: 'h1',
+      ports: {},
+      requirements: wanted,
+    },
+  }) as const;
+const update = (state: string, more: Partial<TaskStatus> = {}, attempt = 2): InstanceMessage => ({
+  type: 'updated',
+  status: {
+    task_id: { value: taskId(key, attempt) },
+    state: state as TaskState,
+    agent_id: { value: 'S0' },
+    uuid: 'dXVpZA==',
+    timestamp: now / 1000,
+    ...more,
+  },
+});
+const kill = (more: { replace?: boolean; grace?: boolean } = {}) =>
+  ({ type: 'kill', by: 'bob', replace: false, grace: true, ...more }) as const;
+
+const messages = {
+  begin: { type: 'begin' },
+  granted: granted(2),
+  'granted, stale': granted(1),
+  'granted, for an older version': granted(2, 'www/prod/hello@0'),
+  dropped: { type: 'dropped', task_id: taskId(key, 2), why: 'test' },
+  'dropped, stale': { type: 'dropped', task_id: taskId(key, 1), why: 'test' },
+  STAGING: update('TASK_STAGING'),
+  STARTING: update('TASK_STARTING'),
+  RUNNING: update('TASK_RUNNING'),
+  KILLING: update('TASK_KILLING'),
+  FINISHED: update('TASK_FINISHED'),
+  FAILED: update('TASK_FAILED', { message: 'Command exited with status 3' }),
+  'FAILED, result lost': update('TASK_FAILED', { reason: 'REASON_EXECUTOR_TERMINATED' }),
+  KILLED: update('TASK_KILLED'),
+  'KILLED, unhealthy': update('TASK_KILLED', { healthy: false }),
+  'KILLED, drained': update('TASK_KILLED', { reason: 'REASON_AGENT_DRAINING' }),
+  ERROR: update('TASK_ERROR', { reason: 'REASON_TASK_INVALID' }),
+  LOST: update('TASK_LOST', { reason: 'REASON_AGENT_DISCONNECTED' }),
+  'LOST, offer gone': update('TASK_LOST', { reason: 'REASON_INVALID_OFFERS' }),
+  'LOST, reconciled': update('TASK_LOST', { reason: 'REASON_RECONCILIATION' }),
+  DROPPED: update('TASK_DROPPED'),
+  UNREACHABLE: update('TASK_UNREACHABLE'),
+  GONE: update('TASK_GONE'),
+  GONE_BY_OPERATOR: update('TASK_GONE_BY_OPERATOR'),
+  UNKNOWN: update('TASK_UNKNOWN'),
+  'a state of tomorrow': update('TASK_HIBERNATING'),
+  'RUNNING, earlier attempt': update('TASK_RUNNING', {}, 1),
+  'FINISHED, earlier attempt': update('TASK_FINISHED', {}, 1),
+  kill: kill(),
+  'kill at once': kill({ grace: false }),
+  'kill and replace': kill({ replace: true }),
+  reconfigured: { type: 'reconfigured', job: jobOf({ cpus: 2 }), version: 2 },
+  due: { type: 'due' },
+} as const satisfies Record<string, InstanceMessage>;
+
+/** The status that follows (= the same) and what is done, in order; see support/shorthand.ts. `.` = nothing at all. */
+const table: Record<keyof typeof messages, Record<Status, string>> = rows(`
+message                       | none         | pending             | delayed              | assigned               | starting                    | running                     | unreachable                 | killing                    | replacing                   | over
+begin                         | pending: R W | =: W                | =: T                 | .                      | .                           | .                           | .                           | =: K T                     | =: K T                      | .
+granted                       | =: N         | assigned: R Y       | =: N                 | =: N                   | =: N                        | =: N                        | =: N                        | =: N                       | =: N                        | =: N
+granted, stale                | =: N         | =: N                | =: N                 | =: N                   | =: N                        | =: N                        | =: N                        | =: N                       | =: N                        | =: N
+granted, for an older version | =: N         | =: N                | =: N                 | =: N                   | =: N                        | =: N                        | =: N                        | =: N                       | =: N                        | =: N
+dropped                       | .            | .                   | .                    | pending: R W           | .                           | .                           | .                           | over: F:killed t R J-      | pending: F:killed t R W     | .
+dropped, stale                | .            | .                   | .                    | .                      | .                           | .                           | .                           | .                          | .                           | .
+STAGING                       | =: A K       | =: A K              | =: A K               | starting: R A          | =: A                        | =: A                        | starting: R A               | =: A                       | =: A                        | =: A K
+STARTING                      | =: A K       | =: A K              | =: A K               | starting: R A          | =: A                        | =: A                        | starting: R A               | =: A                       | =: A                        | =: A K
+RUNNING                       | =: A K       | =: A K              | =: A K               | running: R J+ A        | running: R J+ A             | =: A                        | running: R A                | =: K A                     | =: K A                      | =: A K
+KILLING                       | =: A         | =: A                | =: A                 | =: A                   | =: A                        | =: A                        | =: A                        | =: A                       | =: A                        | =: A
+FINISHED                      | =: A         | =: A                | =: A                 | over: F:finished R J- A| over: F:finished R J- A     | over: F:finished R J- A     | over: F:finished R J- A     | over: F:killed t R J- A    | pending: F:killed t R W A   | =: A
+FAILED                        | =: A         | =: A                | =: A                 | delayed: F:failed R T A| delayed: F:failed R T A     | delayed: F:failed R T A     | delayed: F:failed R T A     | over: F:killed t R J- A    | pending: F:killed t R W A   | =: A
+FAILED, result lost           | =: A         | =: A                | =: A                 | delayed: F:failed R T A| delayed: F:failed R T A     | delayed: F:failed R T A     | delayed: F:failed R T A     | over: F:killed t R J- A    | pending: F:killed t R W A   | =: A
+KILLED                        | =: A         | =: A                | =: A                 | pending: F:lost R W A  | pending: F:lost R W A       | pending: F:lost R W A       | pending: F:lost R W A       | over: F:killed t R J- A    | pending: F:killed t R W A   | =: A
+KILLED, unhealthy             | =: A         | =: A                | =: A                 | delayed: F:failed R T A| delayed: F:failed R T A     | delayed: F:failed R T A     | delayed: F:failed R T A     | over: F:killed t R J- A    | pending: F:killed t R W A   | =: A
+KILLED, drained               | =: A         | =: A                | =: A                 | pending: F:lost R W A  | pending: F:lost R W A       | pending: F:lost R W A       | pending: F:lost R W A       | over: F:killed t R J- A    | pending: F:killed t R W A   | =: A
+ERROR                         | =: A         | =: A                | =: A                 | over: F:failed R J- A  | over: F:failed R J- A       | over: F:failed R J- A       | over: F:failed R J- A       | over: F:killed t R J- A    | pending: F:killed t R W A   | =: A
+LOST                          | =: A         | =: A                | =: A                 | unreachable: R A       | unreachable: R A            | unreachable: R A            | =: A                        | =: A                       | =: A                        | =: A
+LOST, offer gone              | =: A         | =: A                | =: A                 | pending: R W A         | pending: F:lost R W A       | pending: F:lost R W A       | pending: F:lost R W A       | over: F:killed t R J- A    | pending: F:killed t R W A   | =: A
+LOST, reconciled              | =: A         | =: A                | =: A                 | =: A                   | =: A                        | =: A                        | =: A                        | =: A                       | =: A                        | =: A
+DROPPED                       | =: A         | =: A                | =: A                 | pending: R W A         | pending: F:lost R W A       | pending: F:lost R W A       | pending: F:lost R W A       | over: F:killed t R J- A    | pending: F:killed t R W A   | =: A
+UNREACHABLE                   | =: A         | =: A                | =: A                 | unreachable: R A       | unreachable: R A            | unreachable: R A            | =: A                        | =: A                       | =: A                        | =: A
+GONE                          | =: A         | =: A                | =: A                 | pending: R W A         | delayed: F:failed R T A     | delayed: F:failed R T A     | delayed: F:failed R T A     | over: F:killed t R J- A    | pending: F:killed t R W A   | =: A
+GONE_BY_OPERATOR              | =: A         | =: A                | =: A                 | pending: R W A         | delayed: F:failed R T A     | delayed: F:failed R T A     | delayed: F:failed R T A     | over: F:killed t R J- A    | pending: F:killed t R W A   | =: A
+UNKNOWN                       | =: A         | =: A                | =: A                 | pending: R W A         | delayed: F:failed R T A     | delayed: F:failed R T A     | delayed: F:failed R T A     | over: F:killed t R J- A    | pending: F:killed t R W A   | =: A
+a state of tomorrow           | =: A         | =: A                | =: A                 | =: A                   | =: A                        | =: A                        | =: A                        | =: A                       | =: A                        | =: A
+RUNNING, earlier attempt      | =: A K       | =: A K              | =: A K               | =: A K                 | =: A K                      | =: A K                      | =: A K                      | =: A K                     | =: A K                      | =: A K
+FINISHED, earlier attempt     | =: A         | =: A                | =: A                 | =: A                   | =: A                        | =: A                        | =: A                        | =: A                       | =: A                        | =: A
+kill                          | .            | over: w R J-        | over: w t R J-       | killing: R V T         | killing: R K T              | killing: R K T              | killing: R K T              | .                          | killing: R                  | .
+kill at once                  | .            | over: w R J-        | over: w t R J-       | killing: R V T         | killing: R K0 T             | killing: R K0 T             | killing: R K0 T             | killing: R K0 T            | killing: R K0 T             | .
+kill and replace              | .            | .                   | .                    | replacing: R V T       | replacing: R K T            | replacing: R K T            | replacing: R K T            | .                          | .                           | .
+reconfigured                  | .            | =: w W              | =: w T               | .                      | .                           | .                           | .                           | .                          | .                           | .
+due                           | .            | =: W                | =: T                 | .                      | .                           | .                           | .                           | =: K T                     | =: K T                      | .
+`);
+
+function rows(text: string) {
+  const [head, ...lines] = text
+    .trim()
+    .split('\n')
+    .map(line => line.split('|').map(cell => cell.trim()));
+  return Object.fromEntries(
+    lines.map(([name, ...cells]) => [name, Object.fromEntries(cells.map((cell, n) => [head![n + 1], cell]))]),
+  );
+}
+
+const nameOf = (record: InstanceRecord | undefined): Status => {
+  if (record === undefined) return 'none';
+  if (record.status === 'pending')
+    return record.not_before !== undefined && record.not_before > now ? 'delayed' : 'pending';
+  if (record.status === 'killing') return record.replace ? 'replacing' : 'killing';
+  return record.status;
+};
+const lastRecord = (effects: readonly Effect[]) =>
+  effects.findLast(one => one.type === 'record' && one.kind === 'instance');
+
+for (const [name, message] of Object.entries(messages) as [keyof typeof messages, InstanceMessage][])
+  test(`${name}, in every status`, t => {
+    for (const [status, record] of Object.entries(statuses) as [Status, InstanceRecord | undefined][]) {
+      const before = at(record);
+      const after = move(before, message, now);
+      const same = after.state.record === record;
+      const said = brief(after.effects);
+      const told = same && said === '' ? '.' : `${same ? '=' : nameOf(after.state.record)}: ${said}`;
+      t.is(told, table[name][status], status);
+      // What is kept in memory is what is kept in the journal, and nothing is written that did not change.
+      const written = lastRecord(after.effects);
+      if (same) t.is(written, undefined, `${status}: no record without a change`);
+      else t.like(written, { key, body: after.state.record }, status);
+      // Mesos forgets an update once it is acknowledged: so that comes last, once, and only when it was asked for.
+      const kinds = after.effects.map(one => (one.type === 'call' ? one.call.type : one.type));
+      const wants = message.type === 'updated';
+      t.is(kinds.filter(kind => kind === 'ACKNOWLEDGE').length, wants ? 1 : 0, status);
+      if (wants) t.true(kinds.indexOf('ACKNOWLEDGE') > kinds.lastIndexOf('record'), status);
+      if (message.type === 'updated') {
+        const { uuid: _, ...status_without } = message.status;
+        const bare = move(before, { type: 'updated', status: status_without }, now);
+        t.is(
+          brief(bare.effects),
+          said.replace(/ ?\bA\b/, '').trim(),
+          `${status}: the same without a uuid, unacknowledged`,
+        );
+        t.deepEqual(bare.state, after.state);
+      }
+    }
+  });
+
+test('the table has every state of Mesos', t => {
+  for (const state of task_states) t.true(state.replace('TASK_', '') in table, state);
+});
+
+test('a new attempt has a new number, and carries the failures', t => {
+  const failed = move(at(statuses.running), messages.FAILED, now).state.record;
+  t.like(failed, { status: 'pending', attempt: 3, failures: 1, not_before: now + 1_000 });
+  const lost = move(at(statuses.running), messages.KILLED, now).state.record;
+  t.like(lost, { status: 'pending', attempt: 3, failures: 0 });
+});
+
+test('max_task_failures ends the instance, counted in failures and not in attempts', t => {
+  const failing = (failures: number, the = job) =>
+    move(at({ ...statuses.running, attempt: 2, failures }, the), messages.FAILED, now).state.record;
+  t.like(failing(1), { status: 'pending', failures: 2 });
+  t.like(failing(2), { status: 'over', outcome: 'failed', failures: 3, reason: { code: 'exited', exit_code: 3 } });
+  t.like(failing(500, jobOf({ retries: undefined, max_task_failures: -1 })), { status: 'pending', failures: 501 });
+});
+
+test('a result that nobody saw counts as a failure, and says so', t => {
+  const once = jobOf({ retries: 0 });
+  for (const message of [messages['FAILED, result lost'], messages.GONE, messages.UNKNOWN]) {
+    const { state } = move(at(statuses.running, once), message, now);
+    t.like(state.record, { status: 'over', outcome: 'failed', failures: 1 });
+    t.regex(state.record?.status === 'over' ? state.record.reason.code : '', /^(result-unknown|lost)$/);
+  }
+});
+
+test('a service is restarted however it ends, for ever', t => {
+  const service = jobOf({ service: true, retries: undefined });
+  for (const message of [messages.FINISHED, messages.FAILED, messages.KILLED, messages.ERROR, messages.GONE]) {
+    const { state } = move(at({ ...statuses.running, failures: 10_000 }, service), message, now);
+    t.like(state.record, { status: 'pending', attempt: 3 });
+  }
+});
+
+test('a service that is being killed is not restarted, whatever Mesos says of it', t => {
+  const service = jobOf({ service: true, retries: undefined });
+  for (const name of [
+    'FINISHED',
+    'FAILED',
+    'KILLED',
+    'ERROR',
+    'DROPPED',
+    'GONE',
+    'UNKNOWN',
+    'KILLED, unhealthy',
+  ] as const)
+    t.like(
+      move(at(statuses.killing, service), messages[name], now).state.record,
+      { status: 'over', outcome: 'killed' },
+      name,
+    );
+});
+
+test('retries wait longer each time, up to a limit; a service that was well starts anew', t => {
+  const delay = (failures: number, the = job, started_at = now - 500) => {
+    const { state } = move(at({ ...statuses.running, failures, started_at }, the), messages.FAILED, now);
+    return state.record?.status === 'pending' ? (state.record.not_before ?? now) - now : undefined;
+  };
+  const patient = jobOf({ retries: undefined, max_task_failures: -1 });
+  t.deepEqual(
+    [0, 1, 2, 5, 6, 100].map(n => delay(n, patient)),
+    [1_000, 2_000, 4_000, 32_000, 60_000, 60_000],
+  );
+  t.is(delay(0, jobOf({ retry_delay_ms: 7 })), 7);
+  const service = jobOf({ service: true, retries: undefined });
+  t.is(delay(9, service), 60_000);
+  t.is(delay(9, service, now - times.well_after_ms), 0);
+});
+
+test('a place that vanishes again and again is looked for more slowly, but not after a task that was well', t => {
+  const delay = (attempt: number, started_at: number) => {
+    const message = update('TASK_KILLED', {}, attempt);
+    const { state } = move(at({ ...statuses.running, attempt, started_at }), message, now);
+    return state.record?.status === 'pending' ? (state.record.not_before ?? now) - now : undefined;
+  };
+  t.deepEqual(
+    [1, 2, 3, 4, 40].map(n => delay(n, now - 500)),
+    [0, 0, 1_000, 2_000, 60_000],
+  );
+  t.is(delay(40, now - times.well_after_ms), 0);
+});
+
+test('a delay that is over leads to asking', t => {
+  const after = move(at(statuses.delayed), { type: 'due' }, now + 1_000);
+  t.is(brief(after.effects), 'W');
+});
+
+test('a kill is repeated until it is answered, always with its own haste', t => {
+  const first = move(at(statuses.running), kill({ grace: false }), now);
+  t.is(brief(first.effects), 'R K0 T');
+  t.is(brief(move(first.state, { type: 'due' }, now + 5_000).effects), 'K0 T');
+  t.is(brief(move(at(first.state.record), { type: 'begin' }, now).effects), 'K0 T', 'after a restart as well');
+  t.is(brief(move(at(statuses.killing), { type: 'due' }, now).effects), 'K T');
+});
+
+test('how an attempt ended is told with where and since when it ran', t => {
+  const { effects } = move(
+    at(statuses.running),
+    update('TASK_FAILED', { message: 'Command terminated with signal Killed' }),
+    now,
+  );
+  const row = effects.find(one => one.type === 'record' && one.kind === 'finished-attempt');
+  t.like(row, {
+    body: {
+      task_id: taskId(key, 2),
+      attempt: 2,
+      agent_id: 'S0',
+      hostname: 'h0',
+      started_at: now - 500,
+      ended_at: now,
+      outcome: 'failed',
+      reason: { code: 'signalled', signal: 'Killed' },
+    } satisfies Partial<FinishedAttempt>,
+  });
+});
+
+test('the start is counted once per attempt, however often Mesos tells of it', t => {
+  const first = move(at(statuses.assigned), messages.RUNNING, now);
+  const away = move(first.state, messages.UNREACHABLE, now);
+  const back = move(away.state, messages.RUNNING, now);
+  t.is([first, away, back].flatMap(one => brief(one.effects).split(' ')).filter(one => one === 'J+').length, 1);
+  t.deepEqual(back.state.record, { ...first.state.record, since: now });
+});
+
+test('after any afternoon: attempts only grow, no attempt is launched twice, the end is the end', t => {
+  const any_message = fc.oneof(
+    fc.constantFrom(...Object.values(messages).filter(one => one.type !== 'updated' && one.type !== 'granted')),
+    fc.record({ state: fc.constantFrom(...task_states), behind: fc.nat(2) }),
+    fc.constant('grant' as const),
+    fc.nat(4_000).map(wait_ms => ({ wait_ms })),
+  );
+  fc.assert(
+    fc.property(fc.array(any_message, { maxLength: 60 }), fc.boolean(), (afternoon, service) => {
+      let time = now;
+      let state = at(undefined, service ? jobOf({ service, retries: undefined }) : job);
+      const launched = new Set<string>();
+      for (const one of [{ type: 'begin' } as const, ...afternoon]) {
+        if (typeof one === 'object' && 'wait_ms' in one) {
+          time += one.wait_ms;
+          continue;
+        }
+        const attempt = state.record?.attempt ?? 1;
+        const message: InstanceMessage =
+          one === 'grant'
+            ? granted(attempt, `www/prod/hello@${state.version}`)
+            : 'behind' in one
+              ? update(one.state, {}, Math.max(1, attempt - one.behind))
+              : one;
+        const before = state;
+        const after = move(state, message, time);
+        state = after.state;
+        if ((state.record?.attempt ?? 1) < attempt) return false;
+        if (before.record?.status === 'over' && state.record !== before.record) return false;
+        const written = after.effects.filter(effect => effect.type === 'record' && effect.kind === 'instance');
+        if (written.length !== (state.record === before.record ? 0 : 1)) return false;
+        for (const effect of after.effects)
+          if (effect.type === 'tell' && effect.to === 'offers' && effect.message.type === 'answered')
+            for (const { plan } of effect.message.answered) {
+              if (plan === undefined) continue;
+              if (launched.has(plan.task_id)) return false;
+              launched.add(plan.task_id);
+            }
+      }
+      return true;
+    }),
+    { numRuns: 500, seed: 11 },
+  );
+  t.pass();
+});

@@ -445,6 +445,17 @@ test('calls written behind an answer that closes the connection are unknown: the
   t.is(master.calls.length, 4);
 });
 
+test('calls that still wait when an answer closes the connection go over a new one', async t => {
+  const { link, master } = await conversation(
+    t,
+    ({ socket }) => void socket.end(answer('202 Accepted', '', ['Connection: close'])),
+    { calls_in_flight_max: 1 },
+  );
+  const fates = await Promise.all([0, 1, 2].map(n => link.call(acknowledge(n))));
+  t.deepEqual(fates, [{ type: 'accepted' }, { type: 'accepted' }, { type: 'accepted' }]);
+  t.is(new Set(master.calls.map(call => call.socket)).size, 3);
+});
+
 test('a call that is never answered is unknown when its time is up', async t => {
   const simulated = simulatedClock(0);
   const { link, master } = await conversation(t, () => undefined, { clock: simulated, call_timeout_ms: 30_000 });

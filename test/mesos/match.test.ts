@@ -318,3 +318,14 @@ test('ten thousand plans over a thousand hosts: all that fits is placed, and the
   t.is(placements.length, 4000);
   t.is(why.get('g')?.code, 'no-fit');
 });
+
+for (const strategy of ['pack', 'spread'] as const)
+  test(`${strategy}: what one of a group has searched for in vain, the others do not search for again`, t => {
+    const offers = Array.from({ length: 1000 }, (_, n) => offer({ agent: `S${n}`, rack: 'a' }));
+    const waiting = Array.from({ length: 10_000 }, (_, n) =>
+      plan(`t${n}`, { group: 'g', constraints: [['rack', 'LIKE', 'b.*']] }),
+    );
+    const { reached, why } = match(hostsOf(offers), waiting, { strategy, visits_max: 50_000 });
+    t.is(reached, 10_000);
+    t.like(why.get('g'), { code: 'no-fit', constraints: [{ hosts_excluded: 1000, values: ['a'] }] });
+  });

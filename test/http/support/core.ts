@@ -1,0 +1,147 @@
+// core.ts: a stand-in for the scheduler behind the server: commands in, records out, no actors.
+//
+// It keeps the promises of `Submit` that the HTTP layer relies on (versions, conflicts, idempotent starts, audit) and
+// commits its records to the production projection, so that what the routes read is read as in production. Nothing runs:
+// a test moves runs along by committing the records that the actors would have written.
+
+import { isDeepStrictEqual } from 'node:util';
+import type { Answer, CommandEnvelope, Submit } from '../../../actors/model/commands.ts';
+import { keyOf } from '../../../actors/model/job.ts';
+import { refusal } from '../../../actors/model/reasons.ts';
+import { type AuditRow, type JobRecord, type RunRecord, sortable } from '../../../actors/model/records.ts';
+import type { FeedChange, PendingReason } from '../../../actors/model/views.ts';
+import type { History, HistoryKind } from '../../../transport/journal/journal.ts';
+import { createProjection, type Projection } from '../../../transport/projection.ts';
+
+export type Core = {
+  readonly submit: Submit;
+  readonly views: Projection;
+  readonly history: History;
+  /** Everything that was asked, in order. */
+  readonly asked: CommandEnvelope[];
+  /** Shown by the views as what placement says. */
+  readonly pending: PendingReason[];
+  /** When each job is due next. */
+  readonly next_at: Map<string, number>;
+  readonly commit: (...changes: FeedChange[]) => void;
+  /** While set, commands wait: as they do for a journal that takes its time. */
+  hold: Promise<void> | undefined;
+};
+
+export function createCore(now: () => number = () => 1_700_000_000_000): Core {
+  const rows = new Map<HistoryKind, { key: string; body: unknown }[]>();
+  const history: History = {
+    page(kind, prefix, limit, before) {
+      const found = (rows.get(kind) ?? [])
+        .filter(row => row.key.startsWith(prefix) && (before === undefined || row.key < before))
+        .sort((a, b) => (a.key < b.key ? 1 : -1));
+      const page = found.slice(0, limit);
+      return found.length > limit ? { rows: page, next: page.at(-1)!.key } : { rows: page };
+    },
+    get: (kind, key) => rows.get(kind)?.find(row => row.key === key)?.body,
+    count: (kind, prefix) => (rows.get(kind) ?? []).filter(row => row.key.startsWith(prefix)).length,
+  };
+  const pending: PendingReason[] = [];
+  const next_at = new Map<string, number>();
+  const views = createProjection({ history, pending: () => pending, nextAt: key => next_at.get(key) });
+  const asked: CommandEnvelope[] = [];
+  let position = 0;
+  let incarnation = 0;
+
+  const commit = (...changes: FeedChange[]) => {
+    for (const { kind, key, body } of changes)
+      if (['finished-run', 'finished-attempt', 'outcome', 'audit'].includes(kind)) {
+        const table = rows.get(kind as HistoryKind) ?? [];
+        rows.set(kind as HistoryKind, [...table, { key, body }]);
+      }
+    position += changes.length;
+    views.commit(changes, position);
+  };
+  const put = (key: string, record: JobRecord) => commit({ kind: 'job', key, body: record });
+
+  const decide = ({ command, principal }: CommandEnvelope): Answer => {
+    const key = command.type === 'submit' ? keyOf(command.job) : command.key;
+    const known = views.job(key)?.record;
+    if (command.type === 'submit') {
+      if (known !== undefined && command.mode === 'create') return refusal('exists', `job ${key} exists already`);
+      if (known === undefined && command.mode === 'replace') return refusal('not-found', `there is no job ${key}`);
+      if (command.if_version !== undefined && command.if_version !== known?.version)
+        return refusal('version-mismatch', `job ${key} is at version ${known?.version}`);
+      if (isDeepStrictEqual(known?.job, command.job)) return { type: 'unchanged', key, version: known!.version };
+      const version = (known?.version ?? 0) + 1;
+      const { job, origin } = command;
+      const record: JobRecord = {
+        job,
+        version,
+        incarnation: known?.incarnation ?? ++incarnation,
+        created_at: known?.created_at ?? now(),
+        updated_at: now(),
+        ...(origin === undefined ? {} : { origin }),
+      };
+      put(key, record);
+      return { type: known === undefined ? 'created' : 'replaced', key, version };
+    }
+    if (known === undefined) return refusal('not-found', `there is no job ${key}`);
+    switch (command.type) {
+      case 'delete':
+        commit({ kind: 'job', key, body: undefined });
+        return { type: 'deleted', key };
+      case 'set-enabled': {
+        if (known.job.enabled === command.enabled) return { type: 'unchanged', key, version: known.version };
+        put(key, { ...known, version: known.version + 1, job: { ...known.job, enabled: command.enabled } });
+        return { type: 'changed', key, version: known.version + 1 };
+      }
+      case 'start-run': {
+        const run = `${known.incarnation}.m.${command.request}`;
+        if (views.run(key, run) !== undefined) return { type: 'existing', key, run };
+        const cause = { type: 'manual', by: principal.name, request: command.request } as const;
+        const record: RunRecord = { run, cause, instances: known.job.instances, created_at: now() };
+        const instance = { status: 'pending', attempt: 1, failures: 0, since: now() } as const;
+        commit(
+          { kind: 'run', key: `${key}/${run}`, body: record },
+          { kind: 'instance', key: `${key}/${run}/0`, body: instance },
+        );
+        return { type: 'started', key, run };
+      }
+      case 'kill-run':
+      case 'kill-all': {
+        const runs = views
+          .job(key)!
+          .runs.filter(each => command.type === 'kill-all' || each.record.run === command.run);
+        if (runs.length === 0 && command.type === 'kill-run')
+          return refusal('not-found', `job ${key} has no active run ${command.run}`);
+        for (const { record } of runs) {
+          const killing = { by: principal.name, at: now() };
+          commit({ kind: 'run', key: `${key}/${record.run}`, body: { ...record, killing } });
+        }
+        return { type: 'killing', key, count: runs.length };
+      }
+    }
+  };
+
+  const core: Core = {
+    views,
+    history,
+    asked,
+    pending,
+    next_at,
+    commit,
+    hold: undefined,
+    async submit(envelope) {
+      asked.push(envelope);
+      await core.hold;
+      const answer = decide(envelope);
+      const audit: AuditRow = {
+        at: now(),
+        principal: envelope.principal.name,
+        command: envelope.command.type,
+        target: 'key' in envelope.command ? envelope.command.key : keyOf(envelope.command.job),
+        request_id: envelope.request_id,
+        result: answer.type,
+      };
+      commit({ kind: 'audit', key: `${sortable(now())}/${envelope.request_id}`, body: audit });
+      return answer;
+    },
+  };
+  return core;
+}

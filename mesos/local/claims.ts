@@ -35,7 +35,8 @@ export function neverBegan(paths: Paths): boolean {
     return true;
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return true; // No folder: the agent was killed before it could start the wrapper.
-    if (!hasCode(error, 'EEXIST')) throw error;
+    // Somebody was here before, or the disk is full: then the file is ours, though nothing could be written into it.
+    if (!hasCode(error, 'EEXIST') && !hasCode(error, 'ENOSPC')) throw error;
   }
   if (readIfThere(paths.claim) === agents_claim) return true;
   if (wrapperOf(paths) !== undefined) return false;
@@ -51,11 +52,13 @@ export function isAttended(paths: Paths, boot: string): boolean {
 
 /** Signals a command with its whole group, and sees to it that one which has not begun yet does not outlive the signal. */
 export function signalCommand(paths: Paths, boot: string, signal: 'SIGTERM' | 'SIGKILL'): void {
+  let unwritten: unknown;
   try {
     writeFileSync(paths.kill, '');
   } catch (error) {
-    if (!hasCode(error, 'ENOENT')) throw error; // No folder, no wrapper.
+    if (!hasCode(error, 'ENOENT')) unwritten = error; // No folder, no wrapper.
   }
   const leader = parseIdentity(readIfThere(paths.pid));
   if (leader !== undefined) signalGroup(leader, boot, signal);
+  else if (unwritten !== undefined) throw unwritten;
 }

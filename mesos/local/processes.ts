@@ -28,22 +28,34 @@ export const hasCode = (error: unknown, code: string): boolean =>
 /** Whether exactly this process runs. One that has ended and waits to be buried does not. */
 export function isAlive(identity: Identity, boot: string): boolean {
   if (identity.boot !== boot) return false;
-  const stat = readIfThere(`/proc/${identity.pid}/stat`);
-  if (stat === undefined) return false;
+  const found = lookUp(identity.pid);
+  return found !== undefined && found.start === identity.start && found.state !== 'Z' && found.state !== 'X';
+}
+
+function lookUp(pid: number): { state: string | undefined; start: string | undefined } | undefined {
+  const stat = readIfThere(`/proc/${pid}/stat`);
+  if (stat === undefined) return undefined;
   // pid (comm) state ppid ...: comm may hold spaces and parentheses, so count from the last parenthesis.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return fields[0] !== 'Z' && fields[0] !== 'X' && fields[19] === identity.start;
+  return { state: fields[0], start: fields[19] };
 }
 
 /** This very process. */
 export function ownIdentity(boot: string): Identity {
-  const stat = readFileSync('/proc/self/stat', 'utf8');
-  return { pid: process.pid, start: stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]!, boot };
+  const { pid } = process;
+  const start = lookUp(pid)?.start;
+  if (start === undefined) throw new Error(`/proc/${pid}/stat cannot be read: expected /proc to be mounted`);
+  return { pid, start, boot };
 }
 
-/** Signals the whole process group that this process leads; false when it is not there any more. */
+/**
+ * Signals the whole process group that this process leads, or led: members may outlive their leader, and as long as there
+ * is one the kernel gives the number to nobody else. False when nobody is left.
+ */
 export function signalGroup(leader: Identity, boot: string, signal: 'SIGTERM' | 'SIGKILL'): boolean {
-  if (!isAlive(leader, boot)) return false;
+  if (leader.boot !== boot) return false;
+  const found = lookUp(leader.pid);
+  if (found !== undefined && found.start !== leader.start) return false;
   try {
     process.kill(-leader.pid, signal);
     return true;

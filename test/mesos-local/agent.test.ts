@@ -256,6 +256,18 @@ test('when the wrapper itself is killed the result is unknown, and the command d
   await gone(Number(mesos.output('w', 'pid')));
 });
 
+test('when wrapper and command are killed together, what the command had started does not run on', async t => {
+  const mesos = await machine(t);
+  const scheduler = await subscribe(mesos);
+  await scheduler.launch([command('w', 'echo $$ > pid; sleep 1000 & echo $! > child; wait')]);
+  const { pid } = dataOf(await scheduler.reached('w', 'TASK_RUNNING'));
+  await written(join(mesos.sandbox('w'), 'child'));
+  process.kill(pid, 'SIGKILL');
+  process.kill(Number(mesos.output('w', 'pid')), 'SIGKILL');
+  t.is((await scheduler.reached('w', ...terminal)).reason, 'REASON_EXECUTOR_TERMINATED');
+  await gone(Number(mesos.output('w', 'child')));
+});
+
 test('what the agent does not do is refused, not left out', async t => {
   const mesos = await machine(t);
   const scheduler = await subscribe(mesos);

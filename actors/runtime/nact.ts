@@ -3,17 +3,36 @@
 // Three habits of nact shape this file. A parent's children map is copied for every message that it handles, so parents of
 // many receive none. A stopped actor swallows mail silently, so liveness is asked here. And a failure that escalates wedges
 // or kills, so a crash is answered with `reset` or `stop` and nothing else.
+//
+// There may be a million actors, so each costs as little as it can: the three functions that nact wants are the same for
+// all, and find the actor that they are called for by a mark on its reference.
 
 import { dispatch, type Ref, spawn, start, stop } from 'nact';
 import type { Address, Behaviour, Runtime } from '../actor.ts';
 
-type Held = {
-  readonly path: string;
-  readonly ref: Ref<unknown>;
-  children: Set<Held> | undefined;
+class Held {
+  readonly name: string;
   readonly parent: Held | undefined;
-  alive: boolean;
-};
+  readonly behaviour: Behaviour<unknown, unknown>;
+  readonly siblings: Set<Held>;
+  ref: Marked | undefined;
+  /** Most actors have none. */
+  children: Set<Held> | undefined;
+  alive = true;
+
+  constructor(name: string, parent: Held | undefined, behaviour: Behaviour<unknown, unknown>, siblings: Set<Held>) {
+    this.name = name;
+    this.parent = parent;
+    this.behaviour = behaviour;
+    this.siblings = siblings;
+  }
+
+  get path(): string {
+    return this.parent === undefined ? this.name : `${this.parent.path}/${this.name}`;
+  }
+}
+type Marked = Ref<unknown> & { held?: Held };
+type Context = { readonly self: Marked; readonly reset: unknown; readonly stop: unknown; readonly stopChild: unknown };
 
 /** Names allow letters, digits and `-$_.+!*'(),` only; everything else is written as `$hh`. */
 export const actorName = (text: string): string =>
@@ -23,11 +42,18 @@ const inHex = (character: string): string =>
   [...new TextEncoder().encode(character)].map(byte => `$${byte.toString(16).padStart(2, '0')}`).join('');
 
 export function nactRuntime(): Runtime {
-  const system: Ref<unknown> = start();
+  const system = start();
   const top = new Set<Held>();
+  /** Who is being born: nact asks for the first state before we have the reference to mark. */
+  let newborn: Held | undefined;
   let living = 0;
   let closed = false;
 
+  const heldOf = ({ self }: Context): Held => {
+    const held = self.held ?? newborn;
+    if (held === undefined) throw new Error('invalid call of nact: expected an actor that this runtime has spawned');
+    return held;
+  };
   const buried = (held: Held): void => {
     if (!held.alive) return;
     held.alive = false;
@@ -35,44 +61,50 @@ export function nactRuntime(): Runtime {
     for (const child of held.children ?? []) buried(child);
     held.children = undefined;
   };
+  // nact stops the children of a stopped actor in name only: what is in their mailboxes would still be handled.
+  const receive = (state: unknown, message: unknown, context: Context) => {
+    const held = heldOf(context);
+    return held.alive ? held.behaviour.receive(state, message) : state;
+  };
+  const properties = {
+    initialStateFunc: (context: Context) => heldOf(context).behaviour.initial(),
+    onCrash(message: unknown, error: unknown, context: Context, child: unknown) {
+      if (child !== undefined) return context.stopChild;
+      const held = heldOf(context);
+      if (held.behaviour.crashed(error, message) === 'reset') {
+        for (const below of held.children ?? []) buried(below);
+        held.children = undefined;
+        return context.reset;
+      }
+      buried(held);
+      held.siblings.delete(held);
+      return context.stop;
+    },
+  };
 
   return {
     spawn<S, M>(parent: Address<never> | undefined, name: string, behaviour: Behaviour<S, M>): Address<M> {
       const above = parent as Held | undefined;
       if (above !== undefined && !above.alive)
         throw new Error(`cannot spawn ${name}: its parent ${above.path} is gone`);
-      // Most actors have no children; a set for each of a million triggers would be dear.
       if (above !== undefined) above.children ??= new Set();
       const siblings = above?.children ?? top;
-      const ref = spawn(
-        (above?.ref ?? system) as never,
-        ((state: S, message: M) => behaviour.receive(state, message)) as never,
-        actorName(name),
-        {
-          initialStateFunc: () => behaviour.initial(),
-          onCrash: ((
-            message: M | undefined,
-            error: unknown,
-            ctx: Record<'reset' | 'stop' | 'stopChild', unknown>,
-            child: unknown,
-          ) => {
-            if (child !== undefined) return ctx.stopChild;
-            if (behaviour.crashed(error, message) === 'reset') return ctx.reset;
-            buried(held);
-            siblings.delete(held);
-            return ctx.stop;
-          }) as never,
-        } as never,
-      ) as Ref<unknown>;
-      const held: Held = {
-        path: above === undefined ? name : `${above.path}/${name}`,
-        ref,
-        children: undefined,
-        parent: above,
-        alive: true,
-      };
+      const held = new Held(actorName(name), above, behaviour as Behaviour<unknown, unknown>, siblings);
+      const before = newborn;
+      newborn = held;
+      // Counted before its birth, in which it may crash.
       siblings.add(held);
       living += 1;
+      try {
+        held.ref = spawn((above?.ref ?? system) as never, receive as never, held.name, properties as never);
+        held.ref.held = held;
+      } catch (error) {
+        buried(held);
+        siblings.delete(held);
+        throw error;
+      } finally {
+        newborn = before;
+      }
       return held as Address<M>;
     },
     send(to, message) {
@@ -85,10 +117,13 @@ export function nactRuntime(): Runtime {
       const held = address as unknown as Held;
       if (!held.alive) return;
       buried(held);
-      (held.parent?.children ?? top).delete(held);
+      held.siblings.delete(held);
       stop(held.ref as never);
     },
-    defer: task => void setImmediate(task),
+    defer: task =>
+      void setImmediate(() => {
+        if (!closed) task();
+      }),
     count: () => living,
     close() {
       closed = true;

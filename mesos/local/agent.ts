@@ -106,7 +106,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
       checkpoint.note(notes);
       return true;
     } catch (error) {
-      log.error({ error }, `the agent cannot write to ${work_dir}: free some space there`);
+      log.error({ error: String(error) }, `the agent cannot write to ${work_dir}: free some space there`);
       return false;
     }
   };
@@ -272,16 +272,12 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
       return;
     }
     if (ending.type === 'failed') {
-      // With a kill in the way this is the kill's doing: the command had not begun.
-      if (task.killing === undefined) {
+      // With a kill in the way this is the kill's doing.
+      if (task.killing !== undefined) killedBeforeBegun(task);
+      else {
         const said = readIfThere(join(task.paths.meta, 'ending'))?.trim();
         refuse(task, new Error(said === undefined || said === '' ? 'the command could not be started' : said));
-      } else
-        end(task, {
-          state: 'TASK_KILLED',
-          message: 'Command terminated with signal Terminated',
-          timestamp: at_ms / 1000,
-        });
+      }
       return;
     }
     const { exit } = ending;
@@ -308,7 +304,8 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
   const wrapperGone = (task: Task) => {
     if (look(task)) return;
     if (wrapperOf(task.paths) === undefined && neverBegan(task.paths)) {
-      refuse(task, new Error('the wrapper of the task was gone before it began'));
+      if (task.killing === undefined) refuse(task, new Error('the wrapper of the task was gone before it began'));
+      else killedBeforeBegun(task);
     } else unknown(task);
   };
 
@@ -324,18 +321,16 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
 
   // --- kill -----------------------------------------------------------------------------------------------------
 
+  const killedBeforeBegun = (task: Task) =>
+    endAsAgent(task, 'TASK_KILLED', 'REASON_TASK_KILLED_DURING_LAUNCH', 'Killed before delivery to the executor');
+
   const graceOf = (task: Task) =>
     (task.launch.task.kill_policy?.grace_period?.nanoseconds ?? grace_ms_default * 1e6) / 1e6;
 
   const kill = (task: Task, grace_ms: number, reason?: Killing['reason']) => {
     if (task.phase === 'ended') return;
     if (task.phase === 'waiting') {
-      end(task, {
-        state: 'TASK_KILLED',
-        source: 'SOURCE_AGENT',
-        reason: 'REASON_TASK_KILLED_DURING_LAUNCH',
-        message: 'Killed before delivery to the executor',
-      });
+      killedBeforeBegun(task);
       return;
     }
     const before = task.killing;
@@ -448,7 +443,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
       removed => {
         if (removed > 0) log.info({ removed }, 'old sandboxes removed');
       },
-      error => log.warn({ error }, 'old sandboxes could not be removed'),
+      error => log.warn({ error: String(error) }, 'old sandboxes could not be removed'),
     );
     sweep = clock.wakeAt(clock.now() + sweep_ms, sweepOld);
   };
@@ -515,11 +510,14 @@ function watchEnded(folder: string, log: Log, came: (name: string) => void): FSW
     const watcher = watch(folder, (_, name) => {
       if (name !== null) came(name);
     });
-    watcher.on('error', error => log.warn({ error }, `${folder} is not watched any more`));
+    watcher.on('error', error => log.warn({ error: String(error) }, `${folder} is not watched any more`));
     watcher.unref();
     return watcher;
   } catch (error) {
-    log.warn({ error }, `${folder} cannot be watched: the ends of adopted tasks are noticed every ${poll_ms} ms`);
+    log.warn(
+      { error: String(error) },
+      `${folder} cannot be watched: the ends of adopted tasks are noticed every ${poll_ms} ms`,
+    );
     return undefined;
   }
 }

@@ -4,12 +4,22 @@
 // power. Reading the notebook from the top gives back every task that is not forgotten. It is rewritten, shorter, when most
 // of it speaks of the forgotten.
 
-import { closeSync, fdatasync, fsyncSync, ftruncateSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fdatasync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import type { Instant } from '../../schedules/clock.ts';
 import type { TaskState, TaskStatus } from '../protocol.ts';
 import type { Launch } from './messages.ts';
-import { isGone } from './processes.ts';
+import { hasCode, isGone } from './processes.ts';
 
 export type Killing = {
   readonly at: Instant;
@@ -92,8 +102,14 @@ export function openCheckpoint(path: string, live: () => Iterable<Remembered>): 
       append(notes);
       // Never under a sync: it holds the old file.
       if (bytes < rewrite_bytes_min || bytes < 4 * bytes_after_rewrite || syncing) return;
-      closeSync(fd);
-      ({ fd, bytes } = rewrite(path, live()));
+      const long = fd;
+      try {
+        ({ fd, bytes } = rewrite(path, live()));
+        closeSync(long);
+      } catch (error) {
+        if (!hasCode(error, 'ENOSPC')) throw error;
+        // No room for a second notebook beside the first, which is as good as before: tried again when it has grown.
+      }
       bytes_after_rewrite = bytes;
     },
     sync(done) {
@@ -171,9 +187,16 @@ function rewrite(path: string, tasks: Iterable<Remembered>): { fd: number; bytes
   let text = '';
   for (const task of tasks) for (const note of notesOf(task)) text += `${JSON.stringify(note)}\n`;
   const fd = openSync(fresh, 'w', 0o600);
-  const bytes = writeAll(fd, text, 0);
-  fsyncSync(fd);
-  renameSync(fresh, path);
+  let bytes: number;
+  try {
+    bytes = writeAll(fd, text, 0);
+    fsyncSync(fd);
+    renameSync(fresh, path);
+  } catch (error) {
+    closeSync(fd);
+    rmSync(fresh, { force: true });
+    throw error;
+  }
   const folder = openSync(dirname(path), 'r');
   fsyncSync(folder);
   closeSync(folder);

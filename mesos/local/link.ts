@@ -18,7 +18,7 @@ export interface LocalLink extends MesosLink {
 type Subscription = {
   readonly listener: LinkListener;
   readonly stream: string;
-  /** From the request or from SUBSCRIBED; calls need it. */
+  /** From SUBSCRIBED; nothing can be called before. */
   framework_id: string | undefined;
   /** Events that have left the master and not arrived yet. */
   readonly under_way: Event[];
@@ -83,7 +83,7 @@ export function localLink(host: MasterHost, defer: Defer, streamId: () => string
       const subscription: Subscription = {
         listener,
         stream: streamId(),
-        framework_id: request.framework_id?.value,
+        framework_id: undefined,
         under_way: [],
         unsent: [],
         calls: new Set(),

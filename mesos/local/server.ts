@@ -127,7 +127,7 @@ export function serveMaster(
 
   server.on('request', (request, response) => {
     handle(request, response).catch(error => {
-      log.error({ error }, 'a call could not be served');
+      log.error({ error: String(error) }, 'a call could not be served');
       if (!response.headersSent) response.writeHead(500).end();
       else response.destroy();
     });

@@ -11,25 +11,25 @@ import type { Call, CallAnswer, LinkEnd, MesosLink, Subscribe } from '../mesos/p
 import type { WhyNot } from '../mesos/why-not.ts';
 import type { Clock, Wake } from '../schedules/clock.ts';
 import type { Change } from '../transport/journal/journal.ts';
-import type { Address, Runtime } from './actor.ts';
+import type { Address, Behaviour, Runtime } from './actor.ts';
 import { restored } from './births.ts';
 import { type DirectoryLimits, directory, newDirectory } from './directory.ts';
-import type { Effect, JobBirth, Mail } from './effects.ts';
+import { call, type Effect, type JobBirth, type Mail, log as note, reply, tell as tellMail } from './effects.ts';
 import { type FrameworkLimits, framework, newFramework } from './framework.ts';
 import { type InstanceMessage, type InstanceSettings, type InstanceState, instance } from './instance.ts';
-import { job, newJob } from './job.ts';
+import { type JobMessage, type JobState, job, newJob } from './job.ts';
 import type { Answer, CommandEnvelope } from './model/commands.ts';
 import { type InstanceKey, type JobKey, taskId } from './model/ids.ts';
 import { refusal } from './model/reasons.ts';
-import type { FrameworkRecord, IncarnationsRecord, InstanceRecord, JobRecord } from './model/records.ts';
+import type { FrameworkRecord, IncarnationsRecord, InstanceRecord, JobRecord, RunRecord } from './model/records.ts';
 import { newOffers, type OffersLimits, offers } from './offers.ts';
 import type { Outbox, OutwardEffect } from './outbox.ts';
 import { newPlacement, type PlacementLimits, placement, type Wanted } from './placement.ts';
 import { createPost, type Singleton } from './post.ts';
-import type { Step } from './step.ts';
+import { type Step, step } from './step.ts';
 import { addCrash, type RestartLimit } from './supervision.ts';
 import { newTimetable, type TimetableLimits, timetable } from './timetable.ts';
-import { newTrigger, type TriggerSettings, trigger } from './trigger.ts';
+import { newTrigger, type TriggerMessage, type TriggerSettings, type TriggerState, trigger } from './trigger.ts';
 
 export type TreeSettings = {
   readonly directory: DirectoryLimits;
@@ -97,18 +97,82 @@ class Quarantined {
   }
 }
 
-type Definition<S, M> = {
-  readonly initial: () => S;
+/** One kind of actor: what is the same for all of them. */
+type Kind<S, M> = {
+  readonly name: string;
+  readonly initial: (key: string) => S;
   readonly transition: (state: S, message: M, now: number) => Step<S, Effect>;
-  /** What becomes of mail to an entity that was put aside; undefined: a singleton, whose crash ends the tree. */
-  readonly aside?: (message: M, reason: string) => readonly Effect[];
+  /** What becomes of mail to one that was put aside; undefined: a singleton, whose crash ends the tree. */
+  readonly aside?: (message: M, key: string, reason: string) => readonly Effect[];
+};
+
+/** The handler around every transition: performs its effects, and knows what a crash means. */
+class Shell<S, M> implements Behaviour<S | Quarantined, M> {
+  readonly #host: Host;
+  readonly #kind: Kind<S, M>;
+  readonly #key: string;
+
+  constructor(host: Host, kind: Kind<S, M>, key: string) {
+    this.#host = host;
+    this.#kind = kind;
+    this.#key = key;
+  }
+
+  initial(): S | Quarantined {
+    const reason = this.#host.quarantined.get(this.#who());
+    return reason === undefined ? this.#kind.initial(this.#key) : new Quarantined(reason);
+  }
+
+  receive(state: S | Quarantined, message: M): S | Quarantined {
+    if (state instanceof Quarantined) {
+      this.#host.perform(this.#kind.aside?.(message, this.#key, state.reason) ?? []);
+      return state;
+    }
+    const next = this.#kind.transition(state, message, this.#host.world.clock.now());
+    this.#host.perform(next.effects);
+    return next.state;
+  }
+
+  crashed(error: unknown, message: M | undefined): 'reset' | 'stop' {
+    const { world, crashes, quarantined } = this.#host;
+    const who = this.#who();
+    const what = (message as { type?: string } | undefined)?.type;
+    world.count('horae_actor_crashes_total', { actor: this.#kind.name }, 1);
+    const told = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    world.log('error', { actor: who, message: what, error: told }, 'an actor crashed');
+    if (this.#kind.aside === undefined) {
+      world.crashed(who, error);
+      return 'stop';
+    }
+    const now = world.clock.now();
+    const { crashes: recent, exceeded } = addCrash(crashes.get(who) ?? [], now, world.settings.entity_crashes);
+    crashes.set(who, recent);
+    // Without a message it was its records that it could not be born from: trying again would end the same way.
+    if (exceeded || message === undefined) {
+      const reason = error instanceof Error ? error.message : String(error);
+      quarantined.set(who, reason);
+      world.log('error', { actor: who, reason }, 'put aside: it crashed again; the others go on');
+    }
+    return 'reset';
+  }
+
+  #who(): string {
+    return this.#key === '' ? this.#kind.name : `${this.#kind.name} ${this.#key}`;
+  }
+}
+
+/** What every shell of one tree shares. */
+type Host = {
+  readonly world: World;
+  readonly quarantined: Map<string, string>;
+  readonly crashes: Map<string, readonly number[]>;
+  readonly perform: (effects: readonly Effect[]) => void;
 };
 
 export function plant(world: World): Tree {
   const { runtime, outbox, clock, settings } = world;
   const post = createPost(runtime);
   const quarantined = new Map<string, string>();
-  const crashes = new Map<string, readonly number[]>();
   const next_at = new Map<JobKey, number>();
   let pending: { waiting: ReadonlyMap<InstanceKey, Wanted>; why: ReadonlyMap<string, WhyNot> } = {
     waiting: new Map(),
@@ -116,54 +180,6 @@ export function plant(world: World): Tree {
   };
   let wake: Wake | undefined;
   let alive = true;
-
-  /** The handler around every transition: performs its effects, and knows what a crash means. */
-  const start = <S, M>(
-    parent: Address<never> | undefined,
-    name: string,
-    who: string,
-    definition: Definition<S, M>,
-  ): Address<M> => {
-    const { transition, aside } = definition;
-    return runtime.spawn<S | Quarantined, M>(parent, name, {
-      initial: () => {
-        const reason = quarantined.get(who);
-        return reason === undefined ? definition.initial() : new Quarantined(reason);
-      },
-      receive(state, message) {
-        if (state instanceof Quarantined) {
-          perform(aside?.(message, state.reason) ?? []);
-          return state;
-        }
-        const next = transition(state, message, clock.now());
-        perform(next.effects);
-        return next.state;
-      },
-      crashed(error, message) {
-        const kind = (message as { type?: string } | undefined)?.type;
-        world.count('horae_actor_crashes_total', { actor: who.split(' ')[0]! }, 1);
-        world.log(
-          'error',
-          { actor: who, message: kind, error: error instanceof Error ? (error.stack ?? error.message) : String(error) },
-          'an actor crashed',
-        );
-        if (aside === undefined) {
-          world.crashed(who, error);
-          return 'stop';
-        }
-        const { crashes: recent, exceeded } = addCrash(crashes.get(who) ?? [], clock.now(), settings.entity_crashes);
-        crashes.set(who, recent);
-        if (exceeded || message === undefined) quarantine(who, error);
-        return 'reset';
-      },
-    });
-  };
-
-  const quarantine = (who: string, error: unknown) => {
-    const reason = error instanceof Error ? error.message : String(error);
-    quarantined.set(who, reason);
-    world.log('error', { actor: who, reason }, 'put aside: it crashed again; the others go on');
-  };
 
   /** Records and outward effects into the outbox, as one piece; then everything that concerns this process alone. */
   const perform = (effects: readonly Effect[]): void => {
@@ -288,51 +304,30 @@ export function plant(world: World): Tree {
 
   // --- births and deaths ----------------------------------------------------------------------------------------
 
-  const root = start<undefined, never>(undefined, 'root', 'root', {
-    initial: () => undefined,
-    transition: state => ({ state, effects: [] }),
-  });
-  const quiet = (parent: Address<never>, name: string) =>
-    start<undefined, never>(parent, name, name, {
-      initial: () => undefined,
-      transition: state => ({ state, effects: [] }),
-    }) as Address<never>;
-  const jobs_parent = quiet(root as Address<never>, 'jobs');
+  const host: Host = { world, quarantined, crashes: new Map(), perform };
+  const start = <S, M>(parent: Address<never> | undefined, name: string, kind: Kind<S, M>, key: string): Address<M> =>
+    runtime.spawn<S | Quarantined, M>(parent, name, new Shell(host, kind, key));
+  const quiet = (parent: Address<never> | undefined, name: string): Address<never> =>
+    start<undefined, never>(parent, name, { name, initial: () => undefined, transition: state => step(state) }, '');
+
+  const root = quiet(undefined, 'root');
+  const jobs_parent = quiet(root, 'jobs');
   const shards: (Address<never> | undefined)[] = Array.from({ length: shard_count });
   let turn = 0;
   const shardOf = new Map<JobKey, Address<never>>();
-  const instances_parent = quiet(root as Address<never>, 'instances');
+  const instances_parent = quiet(root, 'instances');
   const groups: { readonly address: Address<never>; free: number }[] = [];
   const roomy: number[] = [];
   const groupOf = new Map<InstanceKey, number>();
 
-  const spawnJob = (birth: JobBirth): void => {
-    const { key } = birth;
-    const slot = turn++ % shard_count;
-    shards[slot] ??= quiet(jobs_parent, `shard-${slot}`);
-    const shard = shards[slot];
-    shardOf.set(key, shard);
-    let first: JobBirth | undefined = birth;
-    const address = start(shard, `job,${key.replaceAll('/', ',')}`, `job ${key}`, {
-      initial: () => {
-        const given = first ?? rebirth(key);
-        first = undefined;
-        return newJob(given);
-      },
-      transition: job,
-      aside: (message, reason) =>
-        message.type === 'command'
-          ? [
-              {
-                type: 'reply',
-                request_id: message.envelope.request_id,
-                answer: refusal('quarantined', `job ${key} was put aside after it crashed: ${reason}`),
-              },
-            ]
-          : [],
-    });
-    post.jobs.set(key, address as Address<never>);
-    runtime.send(address, { type: 'begin', birth });
+  /** What those about to be born are born with; whoever is reborn reads the records instead. */
+  const births = new Map<string, JobBirth>();
+  const triggerBirths = new Map<string, TriggerBirth>();
+  const instances = new Map<string, InstanceState>();
+  const taken = <T>(from: Map<string, T>, key: string): T | undefined => {
+    const given = from.get(key);
+    from.delete(key);
+    return given;
   };
   const rebirth = (key: JobKey): JobBirth => {
     const birth = restored(outbox, key)[0];
@@ -340,35 +335,70 @@ export function plant(world: World): Tree {
     return birth;
   };
 
-  const spawnTrigger = ({ key, record, trigger: kept, active }: Extract<Effect, { type: 'spawn-trigger' }>): void => {
-    let first = true;
-    const address = start(shardOf.get(key), `trigger,${key.replaceAll('/', ',')}`, `trigger ${key}`, {
-      initial: () => {
-        if (first) {
-          first = false;
-          return newTrigger(key, record, kept, active, settings.trigger);
-        }
-        const birth = rebirth(key);
-        return newTrigger(
-          key,
-          birth.record,
-          birth.trigger,
-          birth.runs.map(one => one.record.run),
-          settings.trigger,
-        );
-      },
-      transition: trigger(settings.trigger),
-      aside: (message, reason) =>
-        message.type === 'start'
-          ? [
-              {
-                type: 'reply',
-                request_id: message.envelope.request_id,
-                answer: refusal('quarantined', `the trigger of ${key} was put aside after it crashed: ${reason}`),
-              },
-            ]
-          : [],
-    });
+  const job_kind: Kind<JobState, JobMessage> = {
+    name: 'job',
+    initial: key => newJob(taken(births, key) ?? rebirth(key)),
+    transition: job,
+    aside: (message, key, reason) =>
+      message.type === 'command'
+        ? [
+            reply(
+              message.envelope.request_id,
+              refusal('quarantined', `job ${key} was put aside after it crashed: ${reason}`),
+            ),
+          ]
+        : [],
+  };
+  const trigger_kind: Kind<TriggerState, TriggerMessage> = {
+    name: 'trigger',
+    initial(key) {
+      const birth = taken(triggerBirths, key) ?? asTrigger(rebirth(key));
+      return newTrigger(key, birth.record, birth.trigger, birth.active, settings.trigger);
+    },
+    transition: trigger(settings.trigger),
+    aside: (message, key, reason) =>
+      message.type === 'start'
+        ? [
+            reply(
+              message.envelope.request_id,
+              refusal('quarantined', `the trigger of ${key} was put aside after it crashed: ${reason}`),
+            ),
+          ]
+        : [],
+  };
+  const instance_kind: Kind<InstanceState, InstanceMessage> = {
+    name: 'instance',
+    initial(key) {
+      const born = instances.get(key);
+      if (born === undefined) throw new Error(`instance ${key} has no birth: expected one for every living instance`);
+      const run = outbox.latest('run', `${born.job_key}/${born.run}`) as RunRecord | undefined;
+      const jobs = outbox.latest('job', born.job_key) as JobRecord | undefined;
+      return {
+        ...born,
+        job: run?.job ?? jobs?.job ?? born.job,
+        version: jobs?.version ?? born.version,
+        record: (outbox.latest('instance', key) as InstanceRecord | undefined) ?? born.record,
+      };
+    },
+    transition: instance(settings.instance),
+    aside: putAside,
+  };
+
+  const spawnJob = (birth: JobBirth): void => {
+    const { key } = birth;
+    const slot = turn++ % shard_count;
+    shards[slot] ??= quiet(jobs_parent, `shard-${slot}`);
+    shardOf.set(key, shards[slot]);
+    births.set(key, birth);
+    const address = start(shards[slot], `job,${named(key)}`, job_kind, key);
+    post.jobs.set(key, address as Address<never>);
+    runtime.send(address, { type: 'begin', birth });
+  };
+
+  const spawnTrigger = (birth: Extract<Effect, { type: 'spawn-trigger' }>): void => {
+    const { key } = birth;
+    triggerBirths.set(key, birth);
+    const address = start(shardOf.get(key), `trigger,${named(key)}`, trigger_kind, key);
     post.triggers.set(key, address as Address<never>);
     runtime.send(address, { type: 'begin' });
   };
@@ -386,45 +416,8 @@ export function plant(world: World): Tree {
     group.free -= 1;
     if (group.free === 0) roomy.pop();
     groupOf.set(key, slot);
-    const address = start<InstanceState, InstanceMessage>(group.address, key.replaceAll('/', ','), `instance ${key}`, {
-      initial: () => ({
-        ...state,
-        record: (outbox.latest('instance', key) as InstanceRecord | undefined) ?? state.record,
-      }),
-      transition: instance(settings.instance),
-      aside: message => {
-        // Whatever Mesos says of it is acknowledged, so that the agent is not kept waiting for one that cannot answer.
-        if (message.type === 'granted')
-          return [
-            {
-              type: 'tell',
-              to: 'offers',
-              message: {
-                type: 'answered',
-                answered: [{ group: message.granted.group, task_id: message.granted.task_id, plan: undefined }],
-              },
-            },
-          ];
-        if (message.type !== 'updated') return [];
-        const { status } = message;
-        if (status.uuid === undefined || status.agent_id === undefined) return [];
-        return [
-          {
-            type: 'log',
-            level: 'warn',
-            fields: { task: status.task_id.value, state: status.state },
-            message: 'an update for an instance that was put aside',
-          },
-          {
-            type: 'call',
-            call: {
-              type: 'ACKNOWLEDGE',
-              acknowledge: { agent_id: status.agent_id, task_id: status.task_id, uuid: status.uuid },
-            },
-          },
-        ];
-      },
-    });
+    instances.set(key, state);
+    const address = start(group.address, named(key), instance_kind, key);
     post.instances.set(key, address as Address<never>);
     runtime.send(address, { type: 'begin' });
   };
@@ -433,6 +426,7 @@ export function plant(world: World): Tree {
     const address = post.instances.get(key);
     if (address === undefined) return;
     post.instances.delete(key);
+    instances.delete(key);
     runtime.stop(address);
     const slot = groupOf.get(key)!;
     groupOf.delete(key);
@@ -453,8 +447,8 @@ export function plant(world: World): Tree {
 
   // --- planting ---------------------------------------------------------------------------------------------------
 
-  const single = <S, M>(name: Singleton, definition: Definition<S, M>): void => {
-    post.singletons.set(name, start(root as Address<never>, name, name, definition) as Address<never>);
+  const single = <S, M>(name: Singleton, definition: Omit<Kind<S, M>, 'name'>): void => {
+    post.singletons.set(name, start(root, name, { ...definition, name }, '') as Address<never>);
   };
   const framework_id = (outbox.latest('framework', 'id') as FrameworkRecord | undefined)?.framework_id;
   const last = (outbox.latest('meta', 'incarnations') as IncarnationsRecord | undefined)?.last ?? 0;
@@ -487,4 +481,29 @@ export function plant(world: World): Tree {
       runtime.close();
     },
   };
+}
+
+/** nact has no `/` in names. */
+const named = (key: string): string => key.replaceAll('/', ',');
+
+type TriggerBirth = Pick<Extract<Effect, { type: 'spawn-trigger' }>, 'record' | 'trigger' | 'active'>;
+const asTrigger = ({ record, trigger: kept, runs }: JobBirth): TriggerBirth => ({
+  record,
+  trigger: kept,
+  active: runs.map(one => one.record.run),
+});
+
+/** Whatever Mesos says of an instance that was put aside is acknowledged, so that the agent is not kept waiting. */
+function putAside(message: InstanceMessage): readonly Effect[] {
+  if (message.type === 'granted') {
+    const { group, task_id } = message.granted;
+    return [tellMail({ to: 'offers', message: { type: 'answered', answered: [{ group, task_id, plan: undefined }] } })];
+  }
+  if (message.type !== 'updated') return [];
+  const { task_id, agent_id, uuid, state } = message.status;
+  if (uuid === undefined || agent_id === undefined) return [];
+  return [
+    note('warn', { task: task_id.value, state }, 'an update for an instance that was put aside'),
+    call({ type: 'ACKNOWLEDGE', acknowledge: { agent_id, task_id, uuid } }),
+  ];
 }

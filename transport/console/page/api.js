@@ -1,0 +1,47 @@
+// api.js: what the page asks of the scheduler over REST. Every answer is a value; a refusal is one too.
+
+export const jobPath = key => `/api/v1/jobs/${key.split('/').map(encodeURIComponent).join('/')}`;
+export const jobHash = key => `#/jobs/${key.split('/').map(encodeURIComponent).join('/')}`;
+export const runPath = (key, run) => `${jobPath(key)}/runs/${encodeURIComponent(run)}`;
+
+/** `{ ok: true, status, body, etag }` or `{ ok: false, status, message, problems }`. */
+async function ask(method, path, { body, type, headers = {} } = {}) {
+  let response;
+  try {
+    response = await fetch(path, {
+      method,
+      headers: { accept: 'application/json', ...(body === undefined ? {} : { 'content-type': type }), ...headers },
+      body,
+    });
+  } catch {
+    return { ok: false, status: 0, message: 'The scheduler cannot be reached.', problems: [] };
+  }
+  const text = await response.text();
+  const json =
+    /\bjson\b/.test(response.headers.get('content-type') ?? '') && text !== '' ? JSON.parse(text) : undefined;
+  if (response.ok) return { ok: true, status: response.status, body: json, etag: response.headers.get('etag') };
+  return {
+    ok: false,
+    status: response.status,
+    message: json?.detail ?? json?.title ?? `The scheduler answered ${response.status}.`,
+    problems: json?.problems ?? [],
+  };
+}
+
+const document_type = text => (text.trimStart().startsWith('{') ? 'application/json' : 'application/yaml');
+
+export const readJob = key => ask('GET', jobPath(key));
+export const createJob = text => ask('POST', '/api/v1/jobs', { body: text, type: document_type(text) });
+export const replaceJob = (key, text, etag) =>
+  ask('PUT', jobPath(key), { body: text, type: document_type(text), headers: { 'if-match': etag } });
+export const deleteJob = (key, etag) => ask('DELETE', jobPath(key), { headers: { 'if-match': etag } });
+export const startRun = key => ask('POST', `${jobPath(key)}/runs`);
+export const killRun = (key, run) => ask('DELETE', runPath(key, run));
+export const killAll = key => ask('POST', `${jobPath(key)}/kill`);
+export const setEnabled = (key, enabled) => ask('POST', `${jobPath(key)}/${enabled ? 'enable' : 'disable'}`);
+
+/** A page of what has been. `path` is the first, or what the page before calls `next`. */
+export const readPage = path => ask('GET', path);
+
+export const logPath = (key, run, index, stream) => `${runPath(key, run)}/logs/${index}/${stream}`;
+export const readLog = path => ask('GET', path);

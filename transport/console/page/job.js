@@ -1,0 +1,361 @@
+// job.js: the page of one job: what it does now, what it has done, when it is due, and what one can do about it.
+
+import * as api from './api.js';
+import { ask } from './dialog.js';
+import { fill, h, keyed, say } from './dom.js';
+import { icon } from './icons.js';
+import { badge } from './list.js';
+import { logView } from './log.js';
+import { capital, drawFinishedRuns, drawLiveRuns, drawWaiting, fromRest } from './runs.js';
+import { live, local } from './time.js';
+import { report, toast } from './toast.js';
+import { catch_ups, count, instant, kinds, late, outcomes, overlaps, targets } from './words.js';
+
+const rows_kept_max = 2_000;
+
+/** `log`: `{ run, index, stream }` of the log that is open, if any; `go(hash)` moves on. */
+export function jobView({ feed, key, log, go }) {
+  const [role, environment, ...rest] = key.split('/');
+  const name = rest.join('/');
+  const home = api.jobHash(key);
+  let head;
+  let live_runs = [];
+  let pending = new Map();
+  /** What was read over REST beyond what the feed shows, by its key. */
+  const older = { runs: new Map(), outcomes: new Map() };
+  const newest = { runs: [], outcomes: [] };
+  let log_open;
+
+  const logHash = (run, index) => `${home}/runs/${encodeURIComponent(run)}/${index}`;
+  const busy = async (button, work) => {
+    button.disabled = true;
+    await work();
+    button.disabled = false;
+  };
+  const button = (look, drawing, text, work) => {
+    const made = h(
+      `button${look}`,
+      { type: 'button', onclick: () => busy(made, work) },
+      icon(drawing),
+      h('span', {}, text),
+    );
+    return made;
+  };
+
+  const kill = async run => {
+    const sure = await ask({
+      title: 'Kill this run?',
+      text: `Its tasks are sent SIGTERM, and SIGKILL after ${(head?.job.kill_grace_ms ?? 0) / 1000} s. ${head?.job.service ? 'A service is started again.' : ''}`,
+      action: 'Kill run',
+    });
+    if (sure) report(await api.killRun(key, run), 'The run is being killed', 'The run was not killed');
+  };
+  const actions = {
+    start: button('.primary', 'play', 'Start run', async () => {
+      const answer = report(await api.startRun(key), 'Run recorded', 'No run was started');
+      if (answer.ok && answer.body?.result === 'waiting') toast('good', 'It waits for the active run to end');
+    }),
+    enable: button('', 'check', 'Enable', async () =>
+      report(await api.setEnabled(key, true), 'Enabled', 'Not enabled'),
+    ),
+    disable: button('', 'pause', 'Disable', async () =>
+      report(await api.setEnabled(key, false), 'Disabled: nothing becomes due', 'Not disabled'),
+    ),
+    edit: h('a.button', { href: `${home}/edit` }, icon('edit'), h('span', {}, 'Edit')),
+    kill: button('', 'stop', 'Kill all', async () => {
+      const sure = await ask({
+        title: `Kill all runs of ${name}?`,
+        text: `${count(live_runs.length, 'run')} will be killed.`,
+        action: 'Kill all',
+      });
+      if (sure) report(await api.killAll(key), 'Its runs are being killed', 'The runs were not killed');
+    }),
+    delete: button('.danger', 'trash', 'Delete', async () => {
+      const sure = await ask({
+        title: `Delete ${name}?`,
+        text: `The job ${key} goes, and its active runs are killed. What it has done stays in the history for a time.`,
+        action: 'Delete job',
+      });
+      if (!sure) return;
+      const answer = report(await api.deleteJob(key, head.etag), `${name} was deleted`, `${name} was not deleted`);
+      if (answer.ok) go('#/');
+    }),
+  };
+
+  const place = {
+    state: h('div.now-state', {}),
+    about: h('p.about', { hidden: true }),
+    alert: h('p.callout', { hidden: true }),
+    runs: h('div.live-runs', {}),
+    waiting: h('ul.waiting-starts', {}),
+    idle: h('p.empty', {}),
+    finished: h('ul.finished', {}),
+    finished_none: h('p.empty', {}, 'No run has ended yet.'),
+    finished_more: button('.plain.small', 'down', 'Show older runs', () => readOlder('runs')),
+    outcomes: h('ul.outcomes', {}),
+    outcomes_card: h('section.card', { hidden: true }),
+    outcomes_more: button('.plain.small', 'down', 'Show older targets', () => readOlder('outcomes')),
+    schedules: h('section.card', { hidden: true }),
+    tally: h('section.card', {}),
+    document: h('section.card', {}),
+  };
+  fill(place.outcomes_card, h('h2', {}, 'Targets'), place.outcomes, place.outcomes_more);
+  const body = h(
+    'div.columns',
+    {},
+    h(
+      'div.main',
+      {},
+      h('section.card', {}, h('h2', {}, 'Now'), place.runs, place.waiting, place.idle),
+      h('section.card', {}, h('h2', {}, 'Runs'), place.finished, place.finished_none, place.finished_more),
+      place.outcomes_card,
+    ),
+    h('div.side', {}, place.schedules, place.tally, place.document),
+  );
+  const lost = h(
+    'div.notice',
+    { hidden: true },
+    h('h2', {}, 'There is no such job'),
+    h('p', {}, key),
+    h('a.button', { href: '#/' }, 'All jobs'),
+  );
+  const header = h(
+    'header.job-head',
+    {},
+    h('a.back', { href: '#/' }, icon('back'), 'Jobs'),
+    h('div.title', {}, h('div', {}, h('p.place', {}, `${role} / ${environment}`), h('h1', {}, name)), place.state),
+    place.about,
+    place.alert,
+    h('div.actions', {}, Object.values(actions)),
+  );
+  const element = h('section.job', { 'aria-busy': 'true' }, header, body, lost);
+
+  async function readOlder(what) {
+    const path = older[what].next ?? `${api.jobPath(key)}/${what === 'runs' ? 'runs' : 'outcomes'}?limit=100`;
+    const answer = await api.readPage(path);
+    if (!answer.ok) return toast('bad', 'Nothing older could be read', answer.message);
+    if (what === 'runs')
+      for (const run of answer.body.runs.map(fromRest)) if (run !== undefined) older.runs.set(run.run, run);
+    if (what === 'outcomes') for (const row of answer.body.outcomes) older.outcomes.set(outcomeKey(row), row);
+    older[what].next = answer.body.next;
+    const button = what === 'runs' ? place.finished_more : place.outcomes_more;
+    button.classList.toggle('used-up', answer.body.next === undefined || older[what].size > rows_kept_max);
+    draw();
+  }
+
+  /** The newest from the feed, then what was read of older ones, each once. */
+  const together = (what, keyOf) => {
+    const all = new Map(newest[what].map(row => [keyOf(row), row]));
+    for (const [id, row] of older[what]) if (!all.has(id)) all.set(id, row);
+    return [...all.values()];
+  };
+
+  const draw = () => {
+    const gone = head === null;
+    lost.hidden = !gone;
+    body.hidden = gone;
+    header.classList.toggle('gone', gone);
+    element.setAttribute('aria-busy', String(head === undefined));
+    if (head === undefined || gone) return;
+    const { row, job } = head;
+    fill(place.state, badge(row.state), h('small', {}, kinds[row.kind]));
+    place.about.hidden = job.description === undefined;
+    say(place.about, job.description ?? '');
+    const alert =
+      row.quarantined ??
+      (row.failures_in_a_row > 1 ? `It has failed ${row.failures_in_a_row} times in a row.` : undefined);
+    place.alert.hidden = alert === undefined;
+    say(
+      place.alert,
+      row.quarantined === undefined ? (alert ?? '') : `Put aside after a crash of the scheduler: ${alert}`,
+    );
+    actions.start.hidden = job.service;
+    actions.enable.hidden = job.enabled;
+    actions.disable.hidden = !job.enabled;
+    actions.kill.hidden = live_runs.length === 0;
+    for (const action of [actions.start, actions.enable, actions.disable, actions.delete])
+      action.classList.toggle('off', row.state === 'deleting');
+
+    drawLiveRuns(place.runs, live_runs, { kill, logHash, reasons: (run, index) => pending.get(`${run}/${index}`) });
+    drawWaiting(place.waiting, head.waiting, head.waiting_count);
+    place.idle.hidden = live_runs.length + head.waiting.length > 0;
+    fill(
+      place.idle,
+      'Nothing is running.',
+      row.next_at === undefined ? '' : [' The next run is due ', live(row.next_at), `, at ${local(row.next_at)}.`],
+    );
+    const finished = together('runs', run => run.run);
+    drawFinishedRuns(place.finished, finished, { logHash });
+    place.finished_none.hidden = finished.length > 0;
+    place.finished_more.hidden = newest.runs.length < 25 || place.finished_more.classList.contains('used-up');
+    const decided = together('outcomes', outcomeKey);
+    place.outcomes_card.hidden = decided.length === 0;
+    drawOutcomes(place.outcomes, decided);
+    place.outcomes_more.hidden = newest.outcomes.length < 25 || place.outcomes_more.classList.contains('used-up');
+    drawTally(place.tally, head);
+  };
+
+  const openLog = wanted => {
+    log_open?.end();
+    log_open = undefined;
+    if (wanted === undefined) return;
+    log_open = logView({
+      key,
+      name,
+      ...wanted,
+      close: () => go(home),
+      hash: stream => `${logHash(wanted.run, wanted.index)}/${stream}`,
+    });
+    element.append(log_open.element);
+    log_open.begin();
+  };
+
+  return {
+    element,
+    title: `${name} – Horae`,
+    key_of: key,
+    begin() {
+      feed.watch({ watch: 'job', key });
+      openLog(log);
+    },
+    /** The address changed, but not the job. */
+    move: openLog,
+    frame(frame) {
+      if (frame.type !== 'job' || frame.key !== key) return;
+      const { parts } = frame;
+      if (parts.head !== undefined) {
+        if (parts.head !== null && parts.head.version !== head?.version) drawDocument(place.document, parts.head);
+        head = parts.head;
+      }
+      if (parts.runs !== undefined) live_runs = parts.runs;
+      if (parts.pending !== undefined)
+        pending = new Map(parts.pending.map(one => [`${one.run}/${one.index}`, one.summary]));
+      if (parts.finished !== undefined) newest.runs = parts.finished;
+      if (parts.outcomes !== undefined) newest.outcomes = parts.outcomes;
+      if (parts.schedules !== undefined) drawSchedules(place.schedules, parts.schedules);
+      draw();
+    },
+    key(event) {
+      if (event.key === 'Escape') go(log_open === undefined ? '#/' : home);
+    },
+    end: () => openLog(undefined),
+  };
+}
+
+// --- parts ----------------------------------------------------------------------------------------------------------
+
+function drawSchedules(card, schedules) {
+  card.hidden = schedules.length === 0;
+  fill(
+    card,
+    h('h2', {}, schedules.length > 1 ? 'Schedules' : 'Schedule'),
+    schedules.map(({ id, text, words, upcoming }) =>
+      h(
+        'div.schedule',
+        {},
+        h('p.words', {}, capital(words || text)),
+        h('p', {}, h('code', {}, text), schedules.length > 1 && h('small', {}, id)),
+        upcoming.length > 0 &&
+          h(
+            'ol.upcoming',
+            { 'aria-label': 'Next targets' },
+            upcoming.map(at => h('li', {}, h('span', {}, local(at)), live(at))),
+          ),
+      ),
+    ),
+  );
+}
+
+function drawTally(card, { row, tally }) {
+  const figure = (look, n, text) =>
+    h(`div.figure${look}`, {}, h('strong', {}, n.toLocaleString()), h('span', {}, text));
+  fill(
+    card,
+    h('h2', {}, 'So far'),
+    h(
+      'div.figures',
+      {},
+      figure('.good', row.successes, 'succeeded'),
+      figure(row.failures > 0 ? '.bad' : '', row.failures, 'failed'),
+    ),
+    tally?.last_success_at !== undefined && h('p.line', {}, 'Last success ', live(tally.last_success_at)),
+    tally?.last_failure_at !== undefined && h('p.line', {}, 'Last failure ', live(tally.last_failure_at)),
+  );
+}
+
+const outcomeKey = row => `${row.schedule} ${instant(row.to)} ${row.outcome}`;
+
+function drawOutcomes(list, rows) {
+  const drawings = { ran: 'check', 'caught-up': 'scheduled', missed: 'alert', skipped: 'pause', superseded: 'mixed' };
+  keyed(list, rows, outcomeKey, row =>
+    h(
+      `li.${row.outcome}`,
+      {},
+      h(
+        'span.verdict',
+        {},
+        icon(drawings[row.outcome] ?? 'once'),
+        capital(outcomes[row.outcome] ?? row.outcome),
+        row.count > 1 && ` ×${row.count.toLocaleString()}`,
+      ),
+      h('span', {}, targets(row)),
+      h('small', {}, [row.why?.replaceAll('-', ' '), late(row.late_ms)].filter(Boolean).join(', ')),
+    ),
+  );
+}
+
+function drawDocument(card, { job, version, created_at, updated_at, dialect }) {
+  const facts = [
+    ['Instances', job.instances > 1 || job.service ? job.instances.toLocaleString() : undefined],
+    ['Resources', `${job.cpus} cpus, ${job.mem} MB memory${job.disk > 0 ? `, ${job.disk} MB disk` : ''}`],
+    ['Ports', job.ports.join(', ')],
+    [
+      'Attempts',
+      job.service
+        ? 'restarted for ever'
+        : job.max_task_failures < 0
+          ? 'until it succeeds'
+          : job.max_task_failures > 1
+            ? `up to ${job.max_task_failures} failures`
+            : 'one',
+    ],
+    ['When a run is active', job.service ? undefined : overlaps[job.overlap.policy]],
+    ['Caught up', job.schedules.length === 0 ? undefined : catch_ups[job.catch_up.policy]],
+    ['Priority', job.priority === 0 ? undefined : job.priority],
+    ['Constraints', job.constraints.map(one => one.join(' ')).join('; ')],
+    ['Owner', job.owner],
+    [
+      'Labels',
+      Object.entries(job.labels)
+        .map(pair => pair.join('='))
+        .join(', '),
+    ],
+    ['Submitted as', dialect],
+    ['Version', `${version}, ${local(updated_at)}`],
+    ['Created', local(created_at)],
+  ];
+  fill(
+    card,
+    h('h2', {}, 'What it runs'),
+    (job.processes ?? [{ command: job.command }]).map(({ name, command }) => [
+      name !== undefined && h('h3', {}, name),
+      h('pre.command', {}, command),
+    ]),
+    Object.keys(job.env).length > 0 &&
+      h(
+        'pre.env',
+        {},
+        Object.entries(job.env)
+          .map(pair => pair.join('='))
+          .join('\n'),
+      ),
+    h(
+      'dl',
+      {},
+      facts
+        .filter(([, value]) => value !== undefined && value !== '')
+        .map(([term, value]) => [h('dt', {}, term), h('dd', {}, String(value))]),
+    ),
+    h('details', {}, h('summary', {}, 'The whole document'), h('pre', {}, JSON.stringify(job, null, 2))),
+  );
+}

@@ -1,0 +1,90 @@
+// main.js: the frame around the views: the bar, the address, the keyboard.
+
+import { jobHash } from './api.js';
+import { isAsking } from './dialog.js';
+import { fill, h } from './dom.js';
+import { connect } from './feed.js';
+import { icon } from './icons.js';
+import { jobView } from './job.js';
+import { listView } from './list.js';
+import { submitView } from './submit.js';
+import { live, startTicking } from './time.js';
+
+const page = document.getElementById('page');
+const link = h('button.link', { type: 'button', onclick: () => feed.hurry() });
+fill(
+  document.getElementById('bar'),
+  h(
+    'div.inside',
+    {},
+    h('a.brand', { href: '#/' }, h('img', { src: '/console/icon.svg', alt: '', width: '28', height: '28' }), 'Horae'),
+    link,
+    h('a.button.primary', { href: '#/new' }, icon('plus'), h('span', {}, 'New job')),
+  ),
+);
+
+let view;
+const feed = connect({
+  onFrame: frame => view?.frame(frame),
+  onState({ state, retry_at }) {
+    link.className = `link ${state}`;
+    document.body.classList.toggle('offline', state !== 'live');
+    if (state === 'live') fill(link, h('span.dot', {}), 'Live');
+    if (state === 'connecting') fill(link, h('span.dot', {}), 'Connecting');
+    if (state === 'waiting') fill(link, h('span.dot', {}), 'Offline, trying again ', live(retry_at));
+    link.title = state === 'waiting' ? 'Try now' : 'Changes appear by themselves';
+  },
+});
+
+const go = hash => {
+  if (location.hash === hash) route();
+  else location.hash = hash;
+};
+
+/** `#/`, `#/?filter=failing`, `#/new`, `#/jobs/ROLE/ENV/NAME`, `.../edit`, `.../runs/RUN/INDEX[/stderr]`. */
+function route() {
+  const [path, query = ''] = location.hash.slice(1).split('?');
+  const parts = path.split('/').filter(Boolean).map(decoded);
+  const [place, role, environment, name, what, run, index, stream = 'stdout'] = parts;
+  if (place === 'new') return show(submitView({ feed, go }));
+  if (place !== 'jobs' || name === undefined) {
+    const onQuery = next => history.replaceState(null, '', next.size > 0 ? `#/?${next}` : '#/');
+    return show(listView({ feed, query: new URLSearchParams(query), onQuery, open: key => go(jobHash(key)) }));
+  }
+  const key = [role, environment, name].join('/');
+  if (what === 'edit') return show(submitView({ feed, key, go }));
+  const log =
+    what === 'runs' && index !== undefined
+      ? { run, index: Number(index), stream: stream === 'stderr' ? 'stderr' : 'stdout' }
+      : undefined;
+  if (view?.key_of === key) return view.move(log);
+  return show(jobView({ feed, key, log, go }));
+}
+
+function show(next) {
+  view?.end();
+  view = next;
+  document.title = next.title;
+  fill(page, next.element);
+  scrollTo(0, 0);
+  void next.begin();
+}
+
+/** A `%` that somebody typed is no reason to show nothing. */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+addEventListener('hashchange', route);
+document.addEventListener('keydown', event => {
+  if (isAsking() || event.isComposing) return;
+  const writing = event.target.closest?.('textarea, input:not([type=search]):not([type=checkbox]), select') !== null;
+  if ((writing && event.key !== 'Escape') || event.altKey || event.ctrlKey || event.metaKey) return;
+  view?.key(event);
+});
+startTicking();
+route();

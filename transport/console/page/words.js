@@ -1,0 +1,103 @@
+// words.js: codes of the scheduler, as somebody would say them.
+
+import { local, span } from './time.js';
+
+export const states = {
+  quarantined: 'Put aside',
+  failed: 'Failed',
+  waiting: 'Waiting',
+  killing: 'Stopping',
+  running: 'Running',
+  scheduled: 'Scheduled',
+  done: 'Done',
+  disabled: 'Disabled',
+  deleting: 'Deleting',
+  succeeded: 'Succeeded',
+  killed: 'Killed',
+  pending: 'Waiting',
+  assigned: 'Assigned',
+  starting: 'Starting',
+  unreachable: 'Unreachable',
+};
+/** The look of a state that has none of its own. */
+export const looks = {
+  succeeded: 'done',
+  pending: 'waiting',
+  assigned: 'scheduled',
+  starting: 'scheduled',
+  unreachable: 'quarantined',
+};
+export const kinds = { service: 'Service', cron: 'Cron', interval: 'Interval', mixed: 'Schedules', once: 'Once' };
+export const filters = {
+  all: 'All',
+  running: 'Running',
+  waiting: 'Waiting',
+  failing: 'Failing',
+  service: 'Services',
+  scheduled: 'Scheduled',
+  disabled: 'Disabled',
+};
+
+export const count = (n, one, many = `${one}s`) => `${n.toLocaleString()} ${n === 1 ? one : many}`;
+
+export function cause(cause) {
+  switch (cause.type) {
+    case 'target':
+      return `${cause.caught_up ? 'caught up' : 'due'} ${local(instant(cause.at))}`;
+    case 'manual':
+      return `started by ${cause.by}`;
+    case 'once':
+      return 'ran on submission';
+    default:
+      return 'kept running';
+  }
+}
+
+export function reason(reason) {
+  switch (reason.code) {
+    case 'exited':
+      return `exit code ${reason.exit_code}`;
+    case 'signalled':
+      return `ended by ${reason.signal}`;
+    case 'killed':
+      return `killed by ${reason.by}`;
+    case 'result-unknown':
+      return `result unknown: ${reason.message}`;
+    default:
+      return `${reason.code.replaceAll('-', ' ')}: ${reason.message}`;
+  }
+}
+
+export const outcomes = {
+  ran: 'ran',
+  'caught-up': 'caught up',
+  missed: 'missed',
+  superseded: 'superseded',
+  skipped: 'skipped',
+};
+
+/** What became of targets: `12 missed, 09:00 to 10:00`. */
+export function targets({ from, to, count }) {
+  const last = local(instant(to));
+  return count === 1 ? last : `${local(instant(from))} to ${last}`;
+}
+
+export const late = ms => (ms === undefined || ms < 1_000 ? undefined : `${span(ms)} late`);
+
+/** The feed speaks in milliseconds, REST in ISO 8601. */
+export const instant = at => (typeof at === 'string' ? Date.parse(at) : at);
+
+export const overlaps = {
+  skip: 'skip the new run',
+  'buffer-one': 'keep one waiting',
+  'buffer-all': 'keep all waiting',
+  'cancel-other': 'stop the active run first',
+  'kill-other': 'kill the active run at once',
+  allow: 'run side by side',
+};
+export const catch_ups = {
+  none: 'never',
+  last: 'the last one',
+  all: 'all of them',
+  first: 'the first ones',
+};

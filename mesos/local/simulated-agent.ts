@@ -295,13 +295,22 @@ export function lifeOfCommand(task: TaskInfo): Life {
 const dataOf = (exit: Exit): string =>
   btoa(JSON.stringify('code' in exit ? { exit_code: exit.code } : { signal: exit.signal }));
 
-/** 16 bytes that count upwards, in the form of a random uuid (version 4), base64. */
+/** 16 bytes that count upwards, in the form of a random uuid (version 4), base64: twelve that stand, four that count. */
 function uuidOf(count: number): string {
-  const bytes = new Uint8Array(16);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, Math.floor(count / 2 ** 32));
-  bytes[6] = 0x40;
-  bytes[8] = 0x80;
-  view.setUint32(12, count % 2 ** 32);
-  return btoa(String.fromCharCode(...bytes));
+  const low = count % 2 ** 32;
+  const at = (shift: number) => base64[(low >>> shift) & 63]!;
+  const counting = `${at(26)}${at(20)}${at(14)}${at(8)}${at(2)}${base64[(low & 3) << 4]!}==`;
+  const high = Math.floor(count / 2 ** 32);
+  return standing(high) + counting;
+}
+const base64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+let stands: { readonly high: number; readonly text: string } | undefined;
+function standing(high: number): string {
+  if (stands?.high !== high) {
+    const bytes = new Uint8Array(12);
+    new DataView(bytes.buffer).setUint32(0, high);
+    bytes[6] = 0x40;
+    stands = { high, text: btoa(String.fromCharCode(...bytes)) };
+  }
+  return stands.text;
 }

@@ -439,6 +439,14 @@ function countOpen(schedule: Schedule, from: Instant, to: Instant): number | und
   return count;
 }
 
+/** The targets in (from, to], at most `limit` of them: a backfill goes on from the last one it was given. */
+export function targetsBetween(schedule: Schedule, from: Instant, to: Instant, limit: number): readonly Instant[] {
+  const found: Instant[] = [];
+  let at = next(schedule, from);
+  for (; at !== undefined && at <= to && found.length < limit; at = next(schedule, at)) found.push(at);
+  return found;
+}
+
 /** The last target in (from, to]; undefined when there is none. */
 export function lastBetween(schedule: Schedule, from: Instant, to: Instant): Instant | undefined {
   // Look a little way back first, then further: schedules that run often are answered by the first looks.

@@ -10,6 +10,7 @@ import {
   next,
   type Schedule,
   type ScheduleSpec,
+  targetsBetween,
 } from '../../schedules/schedule.ts';
 import { at, day, good, hour, iso, minute } from './samples.ts';
 
@@ -171,6 +172,19 @@ test('fold "both" repeats a yearly run in the hour that comes twice', t => {
     '2026-10-25T01:30:00.000Z',
     '2027-10-25T00:30:00.000Z',
   ]);
+});
+test('the targets of a past range are handed out in portions, each going on from the last', t => {
+  const schedule = good({ cron: '0 * * * *' });
+  const [from, to] = [at('2025-12-31T00:00:00Z'), at('2025-12-31T05:00:00Z')];
+  const first = targetsBetween(schedule, from, to, 3);
+  t.deepEqual(
+    first.map(target => new Date(target).getUTCHours()),
+    [1, 2, 3],
+  );
+  t.deepEqual(
+    targetsBetween(schedule, first.at(-1)!, to, 3).map(target => new Date(target).getUTCHours()),
+    [4, 5],
+  );
 });
 test('jitter is bounded, spreads targets, and is always the same for the same job and target', t => {
   const schedule = good({ cron: '* * * * *', jitter_ms: 30_000 });

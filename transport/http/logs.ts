@@ -55,8 +55,6 @@ export const log_routes: readonly Route[] = [
   },
 ];
 
-let followers = 0;
-
 async function log(exchange: Exchange): Promise<typeof streaming> {
   const { params, query, request, response, services } = exchange;
   const key = keyOfPath(exchange);
@@ -204,16 +202,15 @@ function write(response: ServerResponse, piece: Uint8Array | string): Promise<vo
 
 async function follow(exchange: Exchange, wanted: Wanted, stream: Stream, events: boolean): Promise<void> {
   const { request, response, services, query } = exchange;
-  const { limits, closing, metrics } = services;
-  if (followers >= limits.log_followers_max)
-    throw new Refused('too-many', `${followers} logs are being followed already`, [], { 'retry-after': '5' });
+  const { limits, closing, followers } = services;
+  if (followers.count >= limits.log_followers_max)
+    throw new Refused('too-many', `${followers.count} logs are being followed already`, [], { 'retry-after': '5' });
   const type = events ? 'text/event-stream; charset=utf-8' : plain_headers['content-type'];
   response.writeHead(200, { ...plain_headers, 'content-type': type });
   response.flushHeaders();
   if (request.method === 'HEAD') return;
 
-  followers++;
-  metrics.gauge('horae_log_followers').set(followers);
+  followers.count++;
   const decoder = new StringDecoder('utf8');
   const resumed = /^\d{1,15}$/.exec(String(request.headers['last-event-id'] ?? ''))?.[0];
   const gone = () => response.destroyed || closing.aborted;
@@ -255,8 +252,7 @@ async function follow(exchange: Exchange, wanted: Wanted, stream: Stream, events
     }
     if (events && !gone()) await write(response, `event: end\ndata: ${JSON.stringify({ offset: at ?? 0 })}\n\n`);
   } finally {
-    followers--;
-    metrics.gauge('horae_log_followers').set(followers);
+    followers.count--;
     await file?.close();
   }
 }

@@ -121,7 +121,10 @@ const reference = (name: string) => ({ $ref: `#/components/schemas/${name}` });
 function schemas(): Json {
   return Object.fromEntries(
     Object.entries(components).map(([name, schema]) => {
-      const { $schema: _, id: __, ...rest } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Json;
+      const written = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Json;
+      // A schema with a name of its own is written as a reference to a definition beside it.
+      const own = (written.$defs as Record<string, Json> | undefined)?.[name] ?? written;
+      const { $schema: _, id: __, $defs: ___, ...rest } = own;
       return [name, rest];
     }),
   );

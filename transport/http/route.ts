@@ -51,6 +51,8 @@ export type Services = {
   /** Whether the schedules of a job mean something: what the schema cannot see. */
   readonly compile: (job: Job) => Result<void>;
   readonly ids: () => string;
+  /** How many logs are being followed now. Mutable: it is this server's turnstile. */
+  readonly followers: { count: number };
   /** Aborted when the server closes: streams end. */
   readonly closing: AbortSignal;
 };

@@ -85,7 +85,9 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     );
   const closing = new AbortController();
   const { version = '0' } = options;
-  const services: Services = { ...options, version, closing: closing.signal };
+  const followers = { count: 0 };
+  const services: Services = { ...options, version, followers, closing: closing.signal };
+  metrics.collect(() => metrics.gauge('horae_log_followers').set(followers.count));
   let rules: GuardRules | undefined;
   const guard = (): GuardRules => rules!;
 

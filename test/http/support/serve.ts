@@ -94,7 +94,9 @@ export function askAt(port: number, method: string, path: string, { headers, bod
       agent: false,
       headers: {
         ...(json === undefined ? {} : { 'content-type': 'application/json' }),
-        ...(sent === undefined ? {} : { 'content-length': String(Buffer.byteLength(sent)) }),
+        ...(sent === undefined || headers?.['transfer-encoding'] !== undefined
+          ? {}
+          : { 'content-length': String(Buffer.byteLength(sent)) }),
         ...headers,
       },
     });

@@ -47,6 +47,13 @@ else
   echo "missing: Chromium: ${why:-its installation does not start}"
 fi
 
+# Proves in which order a commit reaches the device.
+if command -v strace >/dev/null 2>&1 || install strace; then
+  :
+else
+  echo "missing: strace: ${why:-it cannot be installed}"
+fi
+
 # Some tests fill a file system of their own, which takes the right to mount one.
 if [ "$(id -u)" = 0 ]; then
   probe=$(mktemp -d)

@@ -57,7 +57,8 @@ export const directory =
       }
       case 'leaving':
         state.keys.set(message.key, 'deleting');
-        return step(state);
+        // Behind everything that was handed to it: the job may go when it has read this, and leaves nobody without an answer.
+        return step(state, tell({ to: 'job', key: message.key, message: { type: 'dismissed' } }));
       case 'command':
         return command(state, message.envelope, now, limits);
     }
@@ -90,6 +91,8 @@ function command(
       return refuse('exists', `job ${key} exists: replace it with PUT, or choose another name`);
     return forward(state, key, envelope);
   }
+  if (wanted.if_version !== undefined)
+    return refuse('version-mismatch', `there is no job ${key}, so it is not at version ${wanted.if_version} either`);
   if (state.keys.size >= limits.jobs_max)
     return refuse('too-many', `there are ${state.keys.size} jobs already: the limit is ${limits.jobs_max}`);
   return create(state, key, wanted, envelope, now);

@@ -162,6 +162,7 @@ export const instance =
         }
 
       case 'reconfigured': {
+        if (message.version < state.version) return step(state);
         const next = { ...state, job: message.job, version: message.version };
         if (at?.status !== 'pending') return step(next);
         // What it asks for may be other than before.

@@ -24,6 +24,8 @@ export type OverRecord = Extract<InstanceRecord, { status: 'over' }>;
 type ActiveRun = {
   readonly record: RunRecord;
   readonly over: ReadonlyMap<number, OverRecord>;
+  /** Instances there have been; more than the record says when a service has shrunk. All of them must end. */
+  readonly size: number;
   readonly started_at?: number;
 };
 export type JobState = {
@@ -33,6 +35,8 @@ export type JobState = {
   readonly runs: ReadonlyMap<RunId, ActiveRun>;
   /** A service whose instances are being replaced one at a time: those still to come, and the one under way. */
   readonly rollout: { readonly waiting: readonly number[]; readonly current: number } | undefined;
+  /** Who has sent its last letter to a job that is being deleted. It must not go before it has read them all. */
+  readonly parted: { readonly trigger: boolean; readonly directory: boolean };
 };
 export type JobMessage =
   | { readonly type: 'begin'; readonly birth: JobBirth }
@@ -47,15 +51,32 @@ export type JobMessage =
       readonly by: string /** false: killed without their grace. */;
       readonly grace: boolean;
     }
-  | { readonly type: 'command'; readonly envelope: CommandEnvelope };
+  | { readonly type: 'command'; readonly envelope: CommandEnvelope }
+  /** The trigger of a job that is being deleted starts nothing any more. */
+  | { readonly type: 'closed' }
+  /** The directory hands nothing more to a job that is being deleted. */
+  | { readonly type: 'dismissed' };
 
 export const newJob = (birth: JobBirth): JobState => ({
   key: birth.key,
   record: birth.record,
   tally: birth.tally,
-  runs: new Map(birth.runs.map(({ record: run, instances }) => [run.run, { record: run, over: overOf(instances) }])),
+  runs: new Map(birth.runs.map(({ record: run, instances }) => [run.run, restoredRun(run, instances)])),
   rollout: undefined,
+  parted: { trigger: birth.record.job.service, directory: false },
 });
+
+function restoredRun(record: RunRecord, instances: JobBirth['runs'][number]['instances']): ActiveRun {
+  const started = instances.flatMap(({ record: at }) =>
+    'started_at' in at && at.started_at !== undefined ? [at.started_at] : [],
+  );
+  return {
+    record,
+    over: overOf(instances),
+    size: Math.max(record.instances, ...instances.map(one => one.index + 1)),
+    ...(started.length === 0 ? {} : { started_at: Math.min(...started) }),
+  };
+}
 
 const overOf = (instances: JobBirth['runs'][number]['instances']): ReadonlyMap<number, OverRecord> =>
   new Map(instances.flatMap(({ index, record: at }) => (at.status === 'over' ? [[index, at] as const] : [])));
@@ -73,15 +94,26 @@ export const job = (state: JobState, message: JobMessage, now: number): Step<Job
           trigger: message.birth.trigger,
           active: [...state.runs.keys()],
         });
+      if (jobs.deleting === true) effects.push(...farewells(state));
       let next = state;
       for (const { record: run, instances } of message.birth.runs) {
+        // Ended since this was read: a job that crashed begins again behind the mail that was waiting.
+        const active = next.runs.get(run.run);
+        if (active === undefined) continue;
         const known = new Map(instances.map(one => [one.index, one.record]));
-        for (let index = 0; index < run.instances; index++) {
+        for (let index = 0; index < active.size; index++) {
           const at = known.get(index);
+          if (active.over.has(index)) continue;
           // A run without instances gets them: it was recorded, and then the world ended for a moment.
-          if (at?.status !== 'over') effects.push(spawnInstance(state, run, index, at));
-          if (run.killing !== undefined && at?.status !== 'over' && at?.status !== 'killing')
-            effects.push(killInstance(state, run.run, index, run.killing.by));
+          effects.push(spawnInstance(state, run, index, at));
+          if (run.killing !== undefined)
+            effects.push(killInstance(state, run.run, index, run.killing.by, run.killing.at_once !== true));
+          else if (index >= run.instances) effects.push(killInstance(state, run.run, index, 'resized'));
+        }
+        if (jobs.job.service && run.killing === undefined) {
+          const rolled = replaceNext(next, run.run, outdated(jobs, run, instances));
+          next = rolled.state;
+          effects.push(...rolled.effects);
         }
         const closed = closeIfOver(next, run.run, now);
         next = closed.state;
@@ -97,7 +129,14 @@ export const job = (state: JobState, message: JobMessage, now: number): Step<Job
         spawnInstance(state, message.run, index, undefined),
       );
       return stepWith(
-        { ...state, runs: with_(state.runs, message.run.run, { record: message.run, over: new Map() }) },
+        {
+          ...state,
+          runs: with_(state.runs, message.run.run, {
+            record: message.run,
+            over: new Map(),
+            size: message.run.instances,
+          }),
+        },
         effects,
       );
     }
@@ -109,7 +148,8 @@ export const job = (state: JobState, message: JobMessage, now: number): Step<Job
         run.started_at === undefined
           ? { ...state, runs: with_(state.runs, message.run, { ...run, started_at: now }) }
           : state;
-      if (state.rollout?.current !== message.index || message.version !== state.record.version) return step(next);
+      if (state.rollout?.current !== message.index || message.version < (state.record.launch_version ?? 0))
+        return step(next);
       return replaceNext(next, message.run, state.rollout.waiting);
     }
 
@@ -118,8 +158,13 @@ export const job = (state: JobState, message: JobMessage, now: number): Step<Job
       if (run === undefined) return step(state);
       const over = new Map(run.over).set(message.index, message.record);
       const heard = { ...state, runs: with_(state.runs, message.run, { ...run, over }) };
-      const closed = closeIfOver(heard, message.run, now);
       const gone: Effect = { type: 'stop-instance', key: instanceKey(state.key, message.run, message.index) };
+      // The service shrank and grew again before this one had ended: it is wanted after all.
+      if (state.record.job.service && run.record.killing === undefined && message.index < run.record.instances) {
+        const revived = revive(heard, message.run, message.index, now);
+        return stepWith(revived.state, [gone, ...revived.effects]);
+      }
+      const closed = closeIfOver(heard, message.run, now);
       const left = leaveIfDone(closed.state);
       return stepWith(left.state, [gone, ...closed.effects, ...left.effects]);
     }
@@ -129,6 +174,11 @@ export const job = (state: JobState, message: JobMessage, now: number): Step<Job
 
     case 'command':
       return command(state, message.envelope, now);
+
+    case 'closed':
+      return leaveIfDone({ ...state, parted: { ...state.parted, trigger: true } });
+    case 'dismissed':
+      return leaveIfDone({ ...state, parted: { ...state.parted, directory: true } });
   }
 };
 
@@ -183,8 +233,7 @@ function command(state: JobState, envelope: CommandEnvelope, now: number): Step<
       const left = leaveIfDone(killed.state);
       return stepWith(left.state, [
         record('job', state.key, deleting),
-        tell({ to: 'directory', message: { type: 'leaving', key: state.key } }),
-        ...(state.record.job.service ? [] : [tell({ to: 'trigger', key: state.key, message: { type: 'close' } })]),
+        ...farewells(state),
         ...killed.effects,
         ...left.effects,
         audit(envelope, now, 'deleted'),
@@ -193,6 +242,11 @@ function command(state: JobState, envelope: CommandEnvelope, now: number): Step<
     }
     case 'start-run':
       if (state.record.job.service) return refuse('invalid', `job ${state.key} is a service: it always runs`);
+      if (!request_name.test(wanted.request))
+        return refuse(
+          'invalid',
+          `"${wanted.request}" cannot name a run: expected 1 to 48 letters, digits, ".", "_" or "-"`,
+        );
       return step(
         state,
         tell({ to: 'trigger', key: state.key, message: { type: 'start', envelope: { ...envelope, command: wanted } } }),
@@ -212,9 +266,27 @@ function command(state: JobState, envelope: CommandEnvelope, now: number): Step<
   }
 }
 
+/** A request becomes part of a run id, and of task ids. */
+const request_name = /^[A-Za-z0-9._-]{1,48}$/;
+
+/** Whoever writes to a job that is being deleted is asked for its last letter. */
+const farewells = ({ key, record: { job } }: JobState): readonly Effect[] => [
+  tell({ to: 'directory', message: { type: 'leaving', key } }),
+  ...(job.service ? [] : [tell({ to: 'trigger', key, message: { type: 'close' } })]),
+];
+
 /** The job as it is from now on; what is under way goes on as it was begun, a service follows one instance at a time. */
 function replaced(state: JobState, after: Job, now: number, origin: JobRecord['origin']): Step<JobState, Effect> {
-  const jobs: JobRecord = { ...state.record, job: after, version: state.record.version + 1, updated_at: now };
+  const version = state.record.version + 1;
+  // Only what the processes can notice is a reason to restart them.
+  const renewed = !same(launched(state.record.job), launched(after));
+  const jobs: JobRecord = {
+    ...state.record,
+    job: after,
+    version,
+    updated_at: now,
+    ...(renewed ? { launch_version: version } : {}),
+  };
   const { origin: _, ...bare } = jobs;
   const kept: JobRecord = origin === undefined ? bare : { ...bare, origin };
   const effects: Effect[] = [record('job', state.key, kept)];
@@ -223,7 +295,7 @@ function replaced(state: JobState, after: Job, now: number, origin: JobRecord['o
     // An active run keeps the job that it was started with, for its retries.
     for (const [id, run] of state.runs)
       if (run.record.job === undefined) {
-        const pinned: RunRecord = { ...run.record, job: state.record.job };
+        const pinned: RunRecord = { ...run.record, job: state.record.job, version: state.record.version };
         next = { ...next, runs: with_(next.runs, id, { ...run, record: pinned }) };
         effects.push(record('run', runKey(state.key, id), pinned));
       }
@@ -232,41 +304,100 @@ function replaced(state: JobState, after: Job, now: number, origin: JobRecord['o
       tell({ to: 'trigger', key: state.key, message: { type: 'changed', record: kept } }),
     ]);
   }
-  for (const [id, run] of state.runs) {
-    const before = run.record.instances;
-    const resized: RunRecord = { ...run.record, instances: Math.max(before, after.instances) };
-    if (after.instances !== before) {
-      const recorded: RunRecord = { ...run.record, instances: after.instances };
-      effects.push(record('run', runKey(state.key, id), recorded));
-      next = { ...next, runs: with_(next.runs, id, { ...run, record: recorded }) };
-    }
-    for (let index = 0; index < resized.instances; index++) {
-      if (index >= before) effects.push(spawnInstance(next, resized, index, undefined));
-      else if (index >= after.instances) effects.push(killInstance(state, id, index, 'resized'));
-      else
-        effects.push(
-          tell({
-            to: 'instance',
-            key: instanceKey(state.key, id, index),
-            message: { type: 'reconfigured', job: after, version: kept.version },
-          }),
-        );
-    }
-    const { instances: _b, description: _c, owner: _d, ...was } = state.record.job;
-    const { instances: _e, description: _f, owner: _g, ...is } = after;
-    // Only what the processes can notice is a reason to restart them.
-    if (!same(was, is)) {
-      const rolled = replaceNext(
-        next,
-        id,
-        Array.from({ length: Math.min(before, after.instances) }, (_, index) => index),
-      );
-      next = rolled.state;
-      effects.push(...rolled.effects);
-    }
+  for (const id of state.runs.keys()) {
+    const resized = resize(next, id, after.instances, now);
+    effects.push(...resized.effects);
+    const rolled = renewed
+      ? replaceNext(resized.state, id, everyone(resized.state, after.instances))
+      : stillRolling(resized.state, id, after.instances);
+    next = rolled.state;
+    effects.push(...rolled.effects);
   }
   return stepWith(next, effects);
 }
+
+/** A service has more instances now, or fewer; those that stay hear what they are to be from now on. */
+function resize(state: JobState, id: RunId, instances: number, now: number): Step<JobState, Effect> {
+  const run = state.runs.get(id)!;
+  const after = state.record.job;
+  const before = run.record.instances;
+  const recorded: RunRecord = { ...run.record, instances };
+  const size = Math.max(run.size, instances);
+  let next: JobState = { ...state, runs: with_(state.runs, id, { ...run, record: recorded, size }) };
+  const effects: Effect[] = instances === before ? [] : [record('run', runKey(state.key, id), recorded)];
+  for (let index = 0; index < Math.max(before, instances); index++) {
+    if (run.record.killing !== undefined) break;
+    if (index >= instances) effects.push(killInstance(state, id, index, 'resized'));
+    else if (index >= run.size) effects.push(spawnInstance(next, recorded, index, undefined));
+    else if (run.over.has(index)) {
+      const revived = revive(next, id, index, now);
+      next = revived.state;
+      effects.push(...revived.effects);
+    } else
+      effects.push(
+        tell({
+          to: 'instance',
+          key: instanceKey(state.key, id, index),
+          message: { type: 'reconfigured', job: after, version: state.record.version },
+        }),
+      );
+  }
+  return stepWith(next, effects);
+}
+
+/** An instance of a service that ended when the service shrank lives again; its attempts go on counting. */
+function revive(state: JobState, id: RunId, index: number, now: number): Step<JobState, Effect> {
+  const run = state.runs.get(id)!;
+  const over = new Map(run.over);
+  const attempt = over.get(index)!.attempt + 1;
+  over.delete(index);
+  const at: InstanceRecord = { status: 'pending', attempt, failures: 0, since: now };
+  return step(
+    { ...state, runs: with_(state.runs, id, { ...run, over }) },
+    record('instance', instanceKey(state.key, id, index), at),
+    spawnInstance(state, run.record, index, at),
+  );
+}
+
+/** All instances in the order in which they are replaced: first the one that is down already, so that no second one is. */
+function everyone({ rollout }: JobState, instances: number): readonly number[] {
+  const all = Array.from({ length: instances }, (_, index) => index);
+  const first = rollout?.current;
+  return first === undefined || first >= instances ? all : [first, ...all.filter(index => index !== first)];
+}
+
+/** A rollout goes on without the instances that are no longer wanted. */
+function stillRolling(state: JobState, id: RunId, instances: number): Step<JobState, Effect> {
+  if (state.rollout === undefined) return step(state);
+  const waiting = state.rollout.waiting.filter(index => index < instances);
+  if (state.rollout.current >= instances) return replaceNext(state, id, waiting);
+  return step({ ...state, rollout: { ...state.rollout, waiting } });
+}
+
+/** Instances of a service that run what it was before, as their records tell: one that is being replaced comes first. */
+function outdated(
+  { launch_version = 0 }: JobRecord,
+  run: RunRecord,
+  instances: JobBirth['runs'][number]['instances'],
+): readonly number[] {
+  const old = instances.filter(
+    ({ index, record: at }) => index < run.instances && 'version' in at && at.version < launch_version,
+  );
+  const under_way = old.filter(one => one.record.status === 'killing');
+  return [...under_way, ...old.filter(one => one.record.status !== 'killing')].map(one => one.index);
+}
+
+/** What a job's processes are made of, and where they may run. */
+const launched = ({ command, processes, cpus, mem, disk, ports, env, constraints }: Job) => ({
+  command,
+  processes,
+  cpus,
+  mem,
+  disk,
+  ports,
+  env,
+  constraints,
+});
 
 /** Replaces the next instance of a service; the one after it follows when this one runs. */
 function replaceNext(state: JobState, run: RunId, waiting: readonly number[]): Step<JobState, Effect> {
@@ -293,11 +424,17 @@ function killRuns(
   const effects: Effect[] = [];
   for (const id of runs) {
     const run = next.runs.get(id);
-    if (run === undefined || run.record.killing !== undefined) continue;
-    const killing: RunRecord = { ...run.record, killing: { by, at: now } };
+    if (run === undefined) continue;
+    const before = run.record.killing;
+    // Again only if it is in more of a hurry than before.
+    if (before !== undefined && (grace || before.at_once === true)) continue;
+    const killing: RunRecord = {
+      ...run.record,
+      killing: { ...(before ?? { by, at: now }), ...(grace ? {} : { at_once: true }) },
+    };
     next = { ...next, runs: with_(next.runs, id, { ...run, record: killing }) };
     effects.push(record('run', runKey(state.key, id), killing));
-    for (let index = 0; index < killing.instances; index++)
+    for (let index = 0; index < run.size; index++)
       if (!run.over.has(index)) effects.push(killInstance(state, id, index, by, grace));
   }
   return stepWith(next, effects);
@@ -308,8 +445,8 @@ function closeIfOver(state: JobState, id: RunId, now: number): Step<JobState, Ef
   const run = state.runs.get(id);
   if (run === undefined) return step(state);
   const { instances, cause, created_at, killing } = run.record;
+  if (run.over.size < run.size) return step(state);
   const inside = [...run.over].filter(([index]) => index < instances);
-  if (inside.length < instances) return step(state);
   const outcomes = inside.map(([, one]) => one.outcome);
   const outcome: RunOutcome = outcomes.includes('failed')
     ? 'failed'
@@ -338,7 +475,7 @@ function closeIfOver(state: JobState, id: RunId, now: number): Step<JobState, Ef
   const runs = new Map(state.runs);
   runs.delete(id);
   return step(
-    { ...state, runs, tally },
+    { ...state, runs, tally, rollout: undefined },
     record('finished-run', `${state.key}/${sortable(created_at)}/${id}`, finished),
     ...[...run.over.keys()].map(index => record('instance', instanceKey(state.key, id, index), undefined)),
     record('run', runKey(state.key, id), undefined),
@@ -354,9 +491,10 @@ function closeIfOver(state: JobState, id: RunId, now: number): Step<JobState, Ef
 /** Results of this many instances stay with a finished run. */
 const results_max = 100;
 
-/** A job that is being deleted and has no run left takes its leave. */
+/** A job that is being deleted takes its leave when no run is left, and nobody will write to it any more. */
 function leaveIfDone(state: JobState): Step<JobState, Effect> {
-  if (state.record.deleting !== true || state.runs.size > 0) return step(state);
+  const { trigger, directory } = state.parted;
+  if (state.record.deleting !== true || state.runs.size > 0 || !trigger || !directory) return step(state);
   return step(
     state,
     record('trigger', state.key, undefined),
@@ -395,7 +533,7 @@ function spawnInstance(state: JobState, run: RunRecord, index: number, at: Insta
       index,
       cause: run.cause,
       job: run.job ?? state.record.job,
-      version: state.record.version,
+      version: run.version ?? state.record.version,
       run_created_at: run.created_at,
       record: at,
     },

@@ -53,18 +53,22 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
   let crashes: readonly number[] = [];
   let restarts = 0;
   let ended = false;
+  /** A tree was felled, and the next one waits until the outbox is empty. */
+  let planting = false;
+  let standing: Tree | undefined;
 
   const fatal = (reason: string, error?: unknown) => {
     if (ended) return;
     ended = true;
-    tree.fell();
+    standing?.fell();
     for (const answer of answers.values()) answer(refusal('shutting-down', 'the scheduler is going down'));
     answers.clear();
     options.onFatal(reason, error);
   };
 
-  const planted = (): Tree =>
-    plant({
+  const planted = (): Tree => {
+    let broken = false;
+    const made = plant({
       runtime: options.runtime(),
       outbox,
       clock,
@@ -78,6 +82,9 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
         answers.delete(request_id);
       },
       crashed(who, error) {
+        // One tree falls once, however many of its singletons go down together.
+        if (broken) return;
+        broken = true;
         const { crashes: recent, exceeded } = addCrash(crashes, clock.now(), options.restarts);
         crashes = recent;
         if (exceeded)
@@ -89,6 +96,11 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
       },
       giveUp: reason => fatal(reason),
     });
+    // A singleton may crash at its birth, before there was a tree to fell.
+    if (broken) made.fell();
+    standing = made;
+    return made;
+  };
 
   const replant = (who: string) => {
     log(
@@ -96,7 +108,8 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
       { actor: who, restarts: restarts + 1 },
       'a singleton crashed: planting the tree again from its records',
     );
-    tree.fell();
+    standing?.fell();
+    planting = true;
     // Commands that the felled tree was working on have no answer that we could know to be true.
     for (const [id, answer] of answers)
       answer(
@@ -107,6 +120,7 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
     options.count('horae_tree_restarts_total', undefined, 1);
     outbox.idle().then(
       () => {
+        planting = false;
         if (!ended) tree = planted();
       },
       () => undefined, // A failed journal has its own way to fatal.
@@ -119,6 +133,7 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
     submit: (envelope: CommandEnvelope) =>
       new Promise(resolve => {
         if (ended) return resolve(refusal('shutting-down', 'the scheduler is going down'));
+        if (planting) return resolve(refusal('shutting-down', 'the scheduler is starting again: repeat the request'));
         if (answers.size >= options.commands_max)
           return resolve(
             refusal(

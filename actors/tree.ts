@@ -104,6 +104,8 @@ type Kind<S, M> = {
   readonly transition: (state: S, message: M, now: number) => Step<S, Effect>;
   /** What becomes of mail to one that was put aside; undefined: a singleton, whose crash ends the tree. */
   readonly aside?: (message: M, key: string, reason: string) => readonly Effect[];
+  /** After a reset: sees to it that it goes on from its last record, and is told once more what it crashed on. */
+  readonly again?: (key: string, message: M) => void;
 };
 
 /** The handler around every transition: performs its effects, and knows what a crash means. */
@@ -152,7 +154,8 @@ class Shell<S, M> implements Behaviour<S | Quarantined, M> {
       const reason = error instanceof Error ? error.message : String(error);
       quarantined.set(who, reason);
       world.log('error', { actor: who, reason }, 'put aside: it crashed again; the others go on');
-    }
+      if (message !== undefined) this.#host.perform(this.#kind.aside(message, this.#key, reason));
+    } else this.#kind.again?.(this.#key, message);
     return 'reset';
   }
 
@@ -348,6 +351,11 @@ export function plant(world: World): Tree {
             ),
           ]
         : [],
+    again(key, message) {
+      const [birth] = restored(outbox, key);
+      if (birth !== undefined) post.send({ to: 'job', key, message: { type: 'begin', birth } });
+      if (message.type !== 'begin') post.send({ to: 'job', key, message });
+    },
   };
   const trigger_kind: Kind<TriggerState, TriggerMessage> = {
     name: 'trigger',
@@ -356,15 +364,27 @@ export function plant(world: World): Tree {
       return newTrigger(key, birth.record, birth.trigger, birth.active, settings.trigger);
     },
     transition: trigger(settings.trigger),
-    aside: (message, key, reason) =>
-      message.type === 'start'
-        ? [
+    aside(message, key, reason) {
+      switch (message.type) {
+        case 'start':
+          return [
             reply(
               message.envelope.request_id,
               refusal('quarantined', `the trigger of ${key} was put aside after it crashed: ${reason}`),
             ),
-          ]
-        : [],
+          ];
+        // It starts nothing any more: a job that is being deleted need not wait for it.
+        case 'begin':
+        case 'close':
+          return [tellMail({ to: 'job', key, message: { type: 'closed' } })];
+        default:
+          return [];
+      }
+    },
+    again(key, message) {
+      post.send({ to: 'trigger', key, message: { type: 'begin' } });
+      if (message.type !== 'begin') post.send({ to: 'trigger', key, message });
+    },
   };
   const instance_kind: Kind<InstanceState, InstanceMessage> = {
     name: 'instance',
@@ -376,12 +396,16 @@ export function plant(world: World): Tree {
       return {
         ...born,
         job: run?.job ?? jobs?.job ?? born.job,
-        version: jobs?.version ?? born.version,
+        version: run?.version ?? jobs?.version ?? born.version,
         record: (outbox.latest('instance', key) as InstanceRecord | undefined) ?? born.record,
       };
     },
     transition: instance(settings.instance),
     aside: putAside,
+    again(key, message) {
+      post.send({ to: 'instance', key, message: { type: 'begin' } });
+      if (message.type !== 'begin') post.send({ to: 'instance', key, message });
+    },
   };
 
   const spawnJob = (birth: JobBirth): void => {
@@ -397,6 +421,8 @@ export function plant(world: World): Tree {
 
   const spawnTrigger = (birth: Extract<Effect, { type: 'spawn-trigger' }>): void => {
     const { key } = birth;
+    // Of a job that crashed and began again: its trigger has lived on.
+    if (post.triggers.has(key)) return;
     triggerBirths.set(key, birth);
     const address = start(shardOf.get(key), `trigger,${named(key)}`, trigger_kind, key);
     post.triggers.set(key, address as Address<never>);

@@ -4,17 +4,9 @@
 // here, one at a time. That is why overlap is exact even when two schedules of one job are due in the same instant, and why
 // cursor, outcome and run can be written down together, in one step of one owner: no crash can come between them.
 
-import { type CatchUp, decide, initialCursor } from '../schedules/catch-up.ts';
+import { type CatchUp, decide, initialCursor, passOver } from '../schedules/catch-up.ts';
 import { arrive, type Overlap as OverlapRule, startable } from '../schedules/overlap.ts';
-import {
-  compile,
-  countBetween,
-  dueAt,
-  next,
-  type Schedule,
-  type ScheduleSpec,
-  withoutCount,
-} from '../schedules/schedule.ts';
+import { compile, dueAt, next, type Schedule, type ScheduleSpec, withoutCount } from '../schedules/schedule.ts';
 import { audit } from './audit.ts';
 import { count, type Effect, log, record, reply, tell } from './effects.ts';
 import type { CommandEnvelope } from './model/commands.ts';
@@ -83,7 +75,8 @@ export function newTrigger(
 ): TriggerState {
   return withSchedules(
     { key, jobs, schedules: [], record: kept ?? none, active, recent: [], closed: jobs.deleting === true },
-    jobs.created_at,
+    // A definition without a cursor is as old as the job, or as the change that brought it.
+    jobs.version === 1 ? jobs.created_at : jobs.updated_at,
     settings,
   );
 }
@@ -129,6 +122,7 @@ export const trigger =
   (state: TriggerState, message: TriggerMessage, now: number): Step<TriggerState, Effect> => {
     switch (message.type) {
       case 'begin': {
+        if (state.closed) return close(state, now);
         // Runs may have ended while we were away; whoever waited for them goes first.
         const { state: next, effects } = admitWaiting(state, now, settings);
         const moved = next.record === state.record ? [] : [record('trigger', state.key, next.record)];
@@ -150,15 +144,46 @@ export const trigger =
       }
       case 'changed':
         return changed(state, message.record, now, settings);
-      case 'close': {
-        const dropped = state.record.waiting.flatMap(one => outcomeOf(state.key, one, 'skipped', 'deleted', now));
-        return stepWith({ ...state, closed: true, record: { ...state.record, waiting: [] } }, [
-          ...dropped,
-          disarm(state),
-        ]);
-      }
+      case 'close':
+        return close(state, now);
     }
   };
+
+/** Nothing starts any more, and whatever waited or came due is told as what it is. The job may go when it hears of it. */
+function close(state: TriggerState, now: number): Step<TriggerState, Effect> {
+  const dropped = state.record.waiting.flatMap(one => outcomeOf(state.key, one, 'skipped', 'deleted', now));
+  const passed = passing(state, state.schedules, state.jobs.job.enabled ? 'deleted' : 'disabled', now);
+  const moved = state.record.waiting.length > 0 || passed.effects.length > 0;
+  const last = moved ? { ...passed.record, waiting: [] } : state.record;
+  return stepWith({ ...state, closed: true, record: last }, [
+    ...(moved ? [record('trigger', state.key, last)] : []),
+    ...dropped,
+    ...passed.effects,
+    disarm(state),
+    tell({ to: 'job', key: state.key, message: { type: 'closed' } }),
+  ]);
+}
+
+/** Targets of these schedules up to now that nobody will decide any more: told as what they are. */
+function passing(
+  state: TriggerState,
+  schedules: readonly Armed[],
+  why: string,
+  now: number,
+): { record: TriggerRecord; effects: readonly Effect[] } {
+  let kept = state.record;
+  const effects: Effect[] = [];
+  for (const { id, schedule } of schedules) {
+    const { text, since, ...cursor } = kept.cursors[id]!;
+    const passed = passOver(schedule, cursor, state.jobs.job.count, now, 'skipped', 'disabled');
+    if (passed === undefined) continue;
+    effects.push(
+      ...outcome(state.key, id, { ...passed.verdict, outcome: 'skipped', schedule: id, why, decided_at: now }),
+    );
+    kept = { ...kept, cursors: { ...kept.cursors, [id]: { ...passed.cursor, text, since } } };
+  }
+  return { record: kept, effects };
+}
 
 /** Decides every target that has come due, in one step: outcomes, runs and cursors leave together. */
 function due(
@@ -167,20 +192,31 @@ function due(
   now: number,
   settings: TriggerSettings,
 ): Step<TriggerState, Effect> {
+  if (state.closed || !state.jobs.job.enabled) return step(state);
+  const { state: next, effects, looks, more } = look(state, noticed_at, now, settings);
+  // Woken too early (a clock was set back): nothing was decided, so nothing is written.
+  if (next === state) return stepWith(state, rest(state, looks));
+  return stepWith(next, [record('trigger', state.key, next.record), ...effects, ...rest(next, more ? [now] : looks)]);
+}
+
+/** The verdicts on all targets up to `noticed_at`, as far as one turn goes. The same state when there were none. */
+function look(
+  state: TriggerState,
+  noticed_at: number,
+  now: number,
+  settings: TriggerSettings,
+): { state: TriggerState; effects: readonly Effect[]; looks: readonly (number | undefined)[]; more: boolean } {
   const { job } = state.jobs;
-  if (state.closed || !job.enabled) return step(state);
   let next = state;
   const effects: Effect[] = [];
   const looks: (number | undefined)[] = [];
   let more = false;
-  let moved = false;
   for (const armed of state.schedules) {
     const { text, since, ...cursor } = next.record.cursors[armed.id]!;
     const decided = decide(armed.schedule, cursor, policyOf(job, settings), noticed_at, settings.verdicts_max);
     looks.push(decided.next);
     more ||= decided.more;
-    moved ||= decided.verdicts.length > 0 || decided.cursor.decided !== cursor.decided;
-    if (moved)
+    if (decided.verdicts.length > 0 || decided.cursor.decided !== cursor.decided)
       next = {
         ...next,
         record: { ...next.record, cursors: { ...next.record.cursors, [armed.id]: { ...decided.cursor, text, since } } },
@@ -193,6 +229,7 @@ function due(
             from: verdict.from,
             to: verdict.to,
             count: verdict.count,
+            ...(verdict.at_least === undefined ? {} : { at_least: true as const }),
             outcome: verdict.outcome,
             why: verdict.why,
             decided_at: now,
@@ -220,9 +257,7 @@ function due(
       effects.push(...admitted.effects);
     }
   }
-  // Woken too early (a clock was set back): nothing was decided, so nothing is written.
-  if (!moved) return stepWith(state, rest(state, looks));
-  return stepWith(next, [record('trigger', state.key, next.record), ...effects, ...rest(next, more ? [now] : looks)]);
+  return { state: next, effects, looks, more };
 }
 
 /** One start at the gate. */
@@ -341,7 +376,12 @@ function start(
   ];
   if (state.active.includes(run) || state.recent.includes(run) || state.record.waiting.some(one => one.run === run))
     return stepWith(state, answered('existing'));
-  if (state.closed) return step(state, reply(request_id, refusal('not-found', `job ${state.key} is being deleted`)));
+  if (state.closed)
+    return step(
+      state,
+      audit(envelope, now, 'not-found'),
+      reply(request_id, refusal('not-found', `job ${state.key} is being deleted`)),
+    );
   const admitted = admit(
     state,
     { run, cause: { type: 'manual', by: principal.name, request: command.request }, since: now },
@@ -370,34 +410,21 @@ function changed(
   now: number,
   settings: TriggerSettings,
 ): Step<TriggerState, Effect> {
-  const before = state.jobs.job;
-  const effects: Effect[] = [];
-  let kept = state.record;
-  // Targets that passed while nothing could become due are told as what they are, and are not run after the fact.
-  if (!before.enabled && jobs.job.enabled && jobs.job.count === 'targets') {
-    for (const armed of state.schedules) {
-      const cursor = kept.cursors[armed.id]!;
-      const passed = countBetween(armed.schedule, cursor.decided, now, settings.verdicts_max);
-      const first = next(armed.schedule, cursor.decided);
-      if (passed.count === 0 || first === undefined) continue;
-      effects.push(
-        ...outcome(state.key, armed.id, {
-          schedule: armed.id,
-          from: first,
-          to: now,
-          count: passed.count,
-          outcome: 'skipped',
-          why: 'disabled',
-          decided_at: now,
-        }),
-      );
-      kept = { ...kept, cursors: { ...kept.cursors, [armed.id]: { ...cursor, decided: now } } };
-    }
-  }
-  const following = withSchedules({ ...state, jobs, record: kept }, now, settings);
+  // Told again after a crash, when a later change has been heard already.
+  if (jobs.version < state.jobs.version) return step(state);
+  // What has come due belongs to the definition under which it did, however late we are in noticing.
+  const looked = state.closed || !state.jobs.job.enabled ? { state, effects: [] } : look(state, now, now, settings);
+  const { enabled, count: counted } = state.jobs.job;
+  const stays = new Map(jobs.job.schedules.map(one => [one.id, JSON.stringify(specOf(one))]));
+  // Targets that passed while nothing could become due are not run after the fact, except where launches are counted.
+  const again = !enabled && jobs.job.enabled && counted === 'targets';
+  const ending = state.schedules.filter(({ id }) => again || stays.get(id) !== state.record.cursors[id]?.text);
+  const passed = passing(looked.state, ending, enabled ? 'replaced' : 'disabled', now);
+  const following = withSchedules({ ...looked.state, jobs, record: passed.record }, now, settings);
   return stepWith(following, [
     record('trigger', state.key, following.record),
-    ...effects,
+    ...looked.effects,
+    ...passed.effects,
     disarm(state),
     ...rest(following, looksOf(following)),
   ]);

@@ -19,6 +19,8 @@ export type JobRecord = {
   readonly updated_at: number;
   /** The document as a dialect was given it, opaque here, so that it reads back as written. */
   readonly origin?: { readonly dialect: string; readonly document: unknown };
+  /** The version since which attempts run what they run now. An instance of a service that is older is replaced. */
+  readonly launch_version?: number;
   /** Set while the job is being deleted: its runs are being killed, nothing new starts. */
   readonly deleting?: boolean;
 };
@@ -38,9 +40,10 @@ export type RunRecord = {
   readonly instances: number;
   readonly created_at: number;
   /** Set when the run is being killed, and by whom. */
-  readonly killing?: { readonly by: string; readonly at: number };
-  /** The job as this run knows it, written when the job is replaced while the run is active. */
+  readonly killing?: { readonly by: string; readonly at: number /** Without grace. */; readonly at_once?: true };
+  /** The job as this run knows it and its version, written when the job is replaced while the run is active. */
   readonly job?: Job;
+  readonly version?: number;
 };
 
 /** kind `instance`, key InstanceKey: where one instance of an active run stands. */
@@ -137,6 +140,8 @@ export type OutcomeRow = {
   readonly from: number;
   readonly to: number;
   readonly count: number;
+  /** There were too many to count: at least `count`. */
+  readonly at_least?: true;
   readonly outcome: 'ran' | 'caught-up' | 'missed' | 'superseded' | 'skipped';
   readonly why?: string;
   readonly run?: RunId;

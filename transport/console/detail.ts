@@ -106,7 +106,7 @@ export function createWording(default_zone: string): Wording {
       }
       return words;
     },
-    schedules({ record, trigger }, now) {
+    schedules({ record }, now) {
       let all = compiled.get(record);
       if (all === undefined) {
         all = record.job.schedules.map((_, index) => read(record, index));
@@ -114,12 +114,11 @@ export function createWording(default_zone: string): Wording {
       }
       return record.job.schedules.map((document, index) => {
         const schedule = all[index];
-        const cursor = trigger?.cursors[document.id];
         return {
           id: document.id,
           text: textOf(document),
           words: schedule === undefined ? '' : describe(schedule),
-          upcoming: schedule === undefined || cursor === undefined ? [] : upcoming(record.job, schedule, now),
+          upcoming: schedule === undefined ? [] : upcoming(record.job, schedule, now),
         };
       });
     },

@@ -6,7 +6,7 @@ import type { JobView } from '../../actors/model/views.ts';
 import type { Counters, Filter, Sort } from './messages.ts';
 
 export type RowKind = 'service' | 'cron' | 'interval' | 'mixed' | 'once';
-/** In the order of the column: what needs a person comes first. `done`: over, with nothing to come. */
+/** In the order of the column: what needs a person comes first. `done`: over, with nothing to come; `stopped`: a service without a run. */
 export const row_states = [
   'quarantined',
   'failed',
@@ -15,6 +15,7 @@ export const row_states = [
   'running',
   'scheduled',
   'done',
+  'stopped',
   'disabled',
   'deleting',
 ] as const;
@@ -78,6 +79,7 @@ export function rowOf(view: JobView): Row {
     if (running > 0) return 'running';
     if (runs.length > 0 || waiting_starts > 0) return 'waiting';
     if (!job.enabled) return 'disabled';
+    if (job.service) return 'stopped';
     if (failing) return 'failed';
     return next_at === undefined ? 'done' : 'scheduled';
   };

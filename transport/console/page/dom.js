@@ -19,7 +19,8 @@ function set(element, name, value) {
   else element.setAttribute(name, String(value));
 }
 
-const kept = children => children.flat().filter(child => child !== undefined && child !== null && child !== false);
+const kept = children =>
+  children.flat(Infinity).filter(child => child !== undefined && child !== null && child !== false);
 
 export const fill = (element, ...children) => element.replaceChildren(...kept(children));
 

@@ -9,7 +9,7 @@ import { logView } from './log.js';
 import { capital, drawFinishedRuns, drawLiveRuns, drawWaiting, fromRest } from './runs.js';
 import { live, local } from './time.js';
 import { report, toast } from './toast.js';
-import { catch_ups, count, instant, kinds, late, outcomes, overlaps, targets } from './words.js';
+import { catch_ups, count, instant, kinds, late, outcomes, overlaps, targets, whys } from './words.js';
 
 const rows_kept_max = 2_000;
 
@@ -45,7 +45,7 @@ export function jobView({ feed, key, log, go }) {
   const kill = async run => {
     const sure = await ask({
       title: 'Kill this run?',
-      text: `Its tasks are sent SIGTERM, and SIGKILL after ${(head?.job.kill_grace_ms ?? 0) / 1000} s. ${head?.job.service ? 'A service is started again.' : ''}`,
+      text: `Its tasks are sent SIGTERM, and SIGKILL after ${(head?.job.kill_grace_ms ?? 0) / 1000} s. ${head?.job.service ? 'The service then stays down.' : ''}`,
       action: 'Kill run',
     });
     if (sure) report(await api.killRun(key, run), 'The run is being killed', 'The run was not killed');
@@ -267,6 +267,8 @@ function drawSchedules(card, schedules) {
 }
 
 function drawTally(card, { row, tally }) {
+  // The run of a service never ends, so there is nothing to count until it is killed.
+  card.hidden = row.kind === 'service' && row.successes + row.failures === 0;
   const figure = (look, n, text) =>
     h(`div.figure${look}`, {}, h('strong', {}, n.toLocaleString()), h('span', {}, text));
   fill(
@@ -299,7 +301,7 @@ function drawOutcomes(list, rows) {
         row.count > 1 && ` ×${row.count.toLocaleString()}`,
       ),
       h('span', {}, targets(row)),
-      h('small', {}, [row.why?.replaceAll('-', ' '), late(row.late_ms)].filter(Boolean).join(', ')),
+      h('small', {}, [whys[row.why] ?? row.why, late(row.late_ms)].filter(Boolean).join(', ')),
     ),
   );
 }

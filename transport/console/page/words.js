@@ -10,6 +10,7 @@ export const states = {
   running: 'Running',
   scheduled: 'Scheduled',
   done: 'Done',
+  stopped: 'Stopped',
   disabled: 'Disabled',
   deleting: 'Deleting',
   succeeded: 'Succeeded',
@@ -74,6 +75,20 @@ export const outcomes = {
   missed: 'missed',
   superseded: 'superseded',
   skipped: 'skipped',
+};
+
+/** Why a target was not run when it was due. */
+export const whys = {
+  overlap: 'another run was active',
+  limit: 'too many runs were active',
+  buffer_full: 'too many starts were waiting',
+  window: 'too late to be caught up',
+  not_caught_up: 'it is not caught up',
+  beyond_first: 'only the first ones are caught up',
+  later_target: 'a later one took its place',
+  paused: 'it was paused',
+  disabled: 'the job was disabled',
+  quarantined: 'the job was put aside',
 };
 
 /** What became of targets: `12 missed, 09:00 to 10:00`. */

@@ -124,50 +124,121 @@ const messages = {
 
 /** The status that follows (= the same) and what is done, in order; see support/shorthand.ts. `.` = nothing at all. */
 const table: Record<keyof typeof messages, Record<Status, string>> = rows(`
-message                       | none         | pending             | delayed              | assigned               | starting                    | running                     | unreachable                 | killing                    | replacing                   | over
-begin                         | pending: R W | =: W                | =: T                 | .                      | .                           | .                           | .                           | =: K T                     | =: K T                      | .
-granted                       | =: N         | assigned: R Y       | =: N                 | =: N                   | =: N                        | =: N                        | =: N                        | =: N                       | =: N                        | =: N
-granted, stale                | =: N         | =: N                | =: N                 | =: N                   | =: N                        | =: N                        | =: N                        | =: N                       | =: N                        | =: N
-granted, for an older version | =: N         | =: N                | =: N                 | =: N                   | =: N                        | =: N                        | =: N                        | =: N                       | =: N                        | =: N
-dropped                       | .            | .                   | .                    | pending: R W           | .                           | .                           | .                           | over: F:killed t R J-      | pending: F:killed t R W     | .
-dropped, stale                | .            | .                   | .                    | .                      | .                           | .                           | .                           | .                          | .                           | .
-STAGING                       | =: A K       | =: A K              | =: A K               | starting: R A          | =: A                        | =: A                        | starting: R A               | =: A                       | =: A                        | =: A K
-STARTING                      | =: A K       | =: A K              | =: A K               | starting: R A          | =: A                        | =: A                        | starting: R A               | =: A                       | =: A                        | =: A K
-RUNNING                       | =: A K       | =: A K              | =: A K               | running: R J+ A        | running: R J+ A             | =: A                        | running: R A                | =: K A                     | =: K A                      | =: A K
-KILLING                       | =: A         | =: A                | =: A                 | =: A                   | =: A                        | =: A                        | =: A                        | =: A                       | =: A                        | =: A
-FINISHED                      | =: A         | =: A                | =: A                 | over: F:finished R J- A| over: F:finished R J- A     | over: F:finished R J- A     | over: F:finished R J- A     | over: F:killed t R J- A    | pending: F:killed t R W A   | =: A
-FAILED                        | =: A         | =: A                | =: A                 | delayed: F:failed R T A| delayed: F:failed R T A     | delayed: F:failed R T A     | delayed: F:failed R T A     | over: F:killed t R J- A    | pending: F:killed t R W A   | =: A
-FAILED, result lost           | =: A         | =: A                | =: A                 | delayed: F:failed R T A| delayed: F:failed R T A     | delayed: F:failed R T A     | delayed: F:failed R T A     | over: F:killed t R J- A    | pending: F:killed t R W A   | =: A
-KILLED                        | =: A         | =: A                | =: A                 | pending: F:lost R W A  | pending: F:lost R W A       | pending: F:lost R W A       | pending: F:lost R W A       | over: F:killed t R J- A    | pending: F:killed t R W A   | =: A
-KILLED, unhealthy             | =: A         | =: A                | =: A                 | delayed: F:failed R T A| delayed: F:failed R T A     | delayed: F:failed R T A     | delayed: F:failed R T A     | over: F:killed t R J- A    | pending: F:killed t R W A   | =: A
-KILLED, drained               | =: A         | =: A                | =: A                 | pending: F:lost R W A  | pending: F:lost R W A       | pending: F:lost R W A       | pending: F:lost R W A       | over: F:killed t R J- A    | pending: F:killed t R W A   | =: A
-ERROR                         | =: A         | =: A                | =: A                 | over: F:failed R J- A  | over: F:failed R J- A       | over: F:failed R J- A       | over: F:failed R J- A       | over: F:killed t R J- A    | pending: F:killed t R W A   | =: A
-LOST                          | =: A         | =: A                | =: A                 | unreachable: R A       | unreachable: R A            | unreachable: R A            | =: A                        | =: A                       | =: A                        | =: A
-LOST, offer gone              | =: A         | =: A                | =: A                 | pending: R W A         | pending: F:lost R W A       | pending: F:lost R W A       | pending: F:lost R W A       | over: F:killed t R J- A    | pending: F:killed t R W A   | =: A
-LOST, reconciled              | =: A         | =: A                | =: A                 | =: A                   | =: A                        | =: A                        | =: A                        | =: A                       | =: A                        | =: A
-DROPPED                       | =: A         | =: A                | =: A                 | pending: R W A         | pending: F:lost R W A       | pending: F:lost R W A       | pending: F:lost R W A       | over: F:killed t R J- A    | pending: F:killed t R W A   | =: A
-UNREACHABLE                   | =: A         | =: A                | =: A                 | unreachable: R A       | unreachable: R A            | unreachable: R A            | =: A                        | =: A                       | =: A                        | =: A
-GONE                          | =: A         | =: A                | =: A                 | pending: R W A         | delayed: F:failed R T A     | delayed: F:failed R T A     | delayed: F:failed R T A     | over: F:killed t R J- A    | pending: F:killed t R W A   | =: A
-GONE_BY_OPERATOR              | =: A         | =: A                | =: A                 | pending: R W A         | delayed: F:failed R T A     | delayed: F:failed R T A     | delayed: F:failed R T A     | over: F:killed t R J- A    | pending: F:killed t R W A   | =: A
-UNKNOWN                       | =: A         | =: A                | =: A                 | pending: R W A         | delayed: F:failed R T A     | delayed: F:failed R T A     | delayed: F:failed R T A     | over: F:killed t R J- A    | pending: F:killed t R W A   | =: A
-a state of tomorrow           | =: A         | =: A                | =: A                 | =: A                   | =: A                        | =: A                        | =: A                        | =: A                       | =: A                        | =: A
-RUNNING, earlier attempt      | =: A K       | =: A K              | =: A K               | =: A K                 | =: A K                      | =: A K                      | =: A K                      | =: A K                     | =: A K                      | =: A K
-FINISHED, earlier attempt     | =: A         | =: A                | =: A                 | =: A                   | =: A                        | =: A                        | =: A                        | =: A                       | =: A                        | =: A
-kill                          | .            | over: w R J-        | over: w t R J-       | killing: R V T         | killing: R K T              | killing: R K T              | killing: R K T              | .                          | killing: R                  | .
-kill at once                  | .            | over: w R J-        | over: w t R J-       | killing: R V T         | killing: R K0 T             | killing: R K0 T             | killing: R K0 T             | killing: R K0 T            | killing: R K0 T             | .
-kill and replace              | .            | .                   | .                    | replacing: R V T       | replacing: R K T            | replacing: R K T            | replacing: R K T            | .                          | .                           | .
-reconfigured                  | .            | =: w W              | =: w T               | .                      | .                           | .                           | .                           | .                          | .                           | .
-due                           | .            | =: W                | =: T                 | .                      | .                           | .                           | .                           | =: K T                     | =: K T                      | .
+message                       | none         | pending       | delayed        | assigned                | over
+begin                         | pending: R W | =: W          | =: T           | .                       | .
+granted                       | =: N         | assigned: R Y | =: N           | =: N                    | =: N
+granted, stale                | =: N         | =: N          | =: N           | =: N                    | =: N
+granted, for an older version | =: N         | =: N          | =: N           | =: N                    | =: N
+dropped                       | .            | .             | .              | pending: R W            | .
+dropped, stale                | .            | .             | .              | .                       | .
+STAGING                       | =: A K       | =: A K        | =: A K         | starting: R A           | =: A K
+STARTING                      | =: A K       | =: A K        | =: A K         | starting: R A           | =: A K
+RUNNING                       | =: A K       | =: A K        | =: A K         | running: R J+ A         | =: A K
+KILLING                       | =: A         | =: A          | =: A           | =: A                    | =: A
+FINISHED                      | =: A         | =: A          | =: A           | over: F:finished R J- A | =: A
+FAILED                        | =: A         | =: A          | =: A           | delayed: F:failed R T A | =: A
+FAILED, result lost           | =: A         | =: A          | =: A           | delayed: F:failed R T A | =: A
+KILLED                        | =: A         | =: A          | =: A           | pending: F:lost R W A   | =: A
+KILLED, unhealthy             | =: A         | =: A          | =: A           | delayed: F:failed R T A | =: A
+KILLED, drained               | =: A         | =: A          | =: A           | pending: F:lost R W A   | =: A
+ERROR                         | =: A         | =: A          | =: A           | over: F:failed R J- A   | =: A
+LOST                          | =: A         | =: A          | =: A           | unreachable: R A        | =: A
+LOST, offer gone              | =: A         | =: A          | =: A           | pending: R W A          | =: A
+LOST, reconciled              | =: A         | =: A          | =: A           | =: A                    | =: A
+DROPPED                       | =: A         | =: A          | =: A           | pending: R W A          | =: A
+UNREACHABLE                   | =: A         | =: A          | =: A           | unreachable: R A        | =: A
+GONE                          | =: A         | =: A          | =: A           | pending: R W A          | =: A
+GONE_BY_OPERATOR              | =: A         | =: A          | =: A           | pending: R W A          | =: A
+UNKNOWN                       | =: A         | =: A          | =: A           | pending: R W A          | =: A
+a state of tomorrow           | =: A         | =: A          | =: A           | =: A                    | =: A
+RUNNING, earlier attempt      | =: A K       | =: A K        | =: A K         | =: A K                  | =: A K
+FINISHED, earlier attempt     | =: A         | =: A          | =: A           | =: A                    | =: A
+kill                          | .            | over: w R J-  | over: w t R J- | killing: R V T          | .
+kill at once                  | .            | over: w R J-  | over: w t R J- | killing: R V T          | .
+kill and replace              | .            | .             | .              | replacing: R V T        | .
+reconfigured                  | .            | =: w W        | =: w T         | .                       | .
+due                           | .            | =: W          | =: T           | .                       | .
+
+message                       | starting                | running                 | unreachable
+begin                         | .                       | .                       | .
+granted                       | =: N                    | =: N                    | =: N
+granted, stale                | =: N                    | =: N                    | =: N
+granted, for an older version | =: N                    | =: N                    | =: N
+dropped                       | .                       | .                       | .
+dropped, stale                | .                       | .                       | .
+STAGING                       | =: A                    | =: A                    | starting: R A
+STARTING                      | =: A                    | =: A                    | starting: R A
+RUNNING                       | running: R J+ A         | =: A                    | running: R A
+KILLING                       | =: A                    | =: A                    | =: A
+FINISHED                      | over: F:finished R J- A | over: F:finished R J- A | over: F:finished R J- A
+FAILED                        | delayed: F:failed R T A | delayed: F:failed R T A | delayed: F:failed R T A
+FAILED, result lost           | delayed: F:failed R T A | delayed: F:failed R T A | delayed: F:failed R T A
+KILLED                        | pending: F:lost R W A   | pending: F:lost R W A   | pending: F:lost R W A
+KILLED, unhealthy             | delayed: F:failed R T A | delayed: F:failed R T A | delayed: F:failed R T A
+KILLED, drained               | pending: F:lost R W A   | pending: F:lost R W A   | pending: F:lost R W A
+ERROR                         | over: F:failed R J- A   | over: F:failed R J- A   | over: F:failed R J- A
+LOST                          | unreachable: R A        | unreachable: R A        | =: A
+LOST, offer gone              | pending: F:lost R W A   | pending: F:lost R W A   | pending: F:lost R W A
+LOST, reconciled              | =: A                    | =: A                    | =: A
+DROPPED                       | pending: F:lost R W A   | pending: F:lost R W A   | pending: F:lost R W A
+UNREACHABLE                   | unreachable: R A        | unreachable: R A        | =: A
+GONE                          | delayed: F:failed R T A | delayed: F:failed R T A | delayed: F:failed R T A
+GONE_BY_OPERATOR              | delayed: F:failed R T A | delayed: F:failed R T A | delayed: F:failed R T A
+UNKNOWN                       | delayed: F:failed R T A | delayed: F:failed R T A | delayed: F:failed R T A
+a state of tomorrow           | =: A                    | =: A                    | =: A
+RUNNING, earlier attempt      | =: A K                  | =: A K                  | =: A K
+FINISHED, earlier attempt     | =: A                    | =: A                    | =: A
+kill                          | killing: R K T          | killing: R K T          | killing: R K T
+kill at once                  | killing: R K0 T         | killing: R K0 T         | killing: R K0 T
+kill and replace              | replacing: R K T        | replacing: R K T        | replacing: R K T
+reconfigured                  | .                       | .                       | .
+due                           | .                       | .                       | .
+
+message                       | killing                 | replacing
+begin                         | =: K T                  | =: K T
+granted                       | =: N                    | =: N
+granted, stale                | =: N                    | =: N
+granted, for an older version | =: N                    | =: N
+dropped                       | over: F:killed t R J-   | pending: F:killed t R W
+dropped, stale                | .                       | .
+STAGING                       | =: A                    | =: A
+STARTING                      | =: A                    | =: A
+RUNNING                       | =: K A                  | =: K A
+KILLING                       | =: A                    | =: A
+FINISHED                      | over: F:killed t R J- A | pending: F:killed t R W A
+FAILED                        | over: F:killed t R J- A | pending: F:killed t R W A
+FAILED, result lost           | over: F:killed t R J- A | pending: F:killed t R W A
+KILLED                        | over: F:killed t R J- A | pending: F:killed t R W A
+KILLED, unhealthy             | over: F:killed t R J- A | pending: F:killed t R W A
+KILLED, drained               | over: F:killed t R J- A | pending: F:killed t R W A
+ERROR                         | over: F:killed t R J- A | pending: F:killed t R W A
+LOST                          | =: A                    | =: A
+LOST, offer gone              | over: F:killed t R J- A | pending: F:killed t R W A
+LOST, reconciled              | =: A                    | =: A
+DROPPED                       | over: F:killed t R J- A | pending: F:killed t R W A
+UNREACHABLE                   | =: A                    | =: A
+GONE                          | over: F:killed t R J- A | pending: F:killed t R W A
+GONE_BY_OPERATOR              | over: F:killed t R J- A | pending: F:killed t R W A
+UNKNOWN                       | over: F:killed t R J- A | pending: F:killed t R W A
+a state of tomorrow           | =: A                    | =: A
+RUNNING, earlier attempt      | =: A K                  | =: A K
+FINISHED, earlier attempt     | =: A                    | =: A
+kill                          | .                       | killing: R
+kill at once                  | killing: R K0 T         | killing: R K0 T
+kill and replace              | .                       | .
+reconfigured                  | .                       | .
+due                           | =: K T                  | =: K T
 `);
 
+/** Reads the tables, whose columns are statuses, into one. */
 function rows(text: string) {
-  const [head, ...lines] = text
-    .trim()
-    .split('\n')
-    .map(line => line.split('|').map(cell => cell.trim()));
-  return Object.fromEntries(
-    lines.map(([name, ...cells]) => [name, Object.fromEntries(cells.map((cell, n) => [head![n + 1], cell]))]),
-  );
+  const all: Record<string, Record<string, string>> = {};
+  for (const part of text.trim().split('\n\n')) {
+    const [head, ...lines] = part.split('\n').map(line => line.split('|').map(cell => cell.trim()));
+    for (const [name, ...cells] of lines)
+      all[name!] = { ...all[name!], ...Object.fromEntries(cells.map((cell, n) => [head![n + 1], cell])) };
+  }
+  return all;
 }
 
 const nameOf = (record: InstanceRecord | undefined): Status => {

@@ -1,0 +1,35 @@
+// browser.ts: one Chromium for the tests of a file, and a page in it that may not complain.
+
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { chromium as chromium_path } from '../support/needs.ts';
+import type { Owner } from '../support/temp.ts';
+
+const flags = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+export const openBrowser = (): Promise<Browser> => chromium.launch({ executablePath: chromium_path, args: flags });
+
+/** A page of its own, closed with the test. What it complained of, scripts refused by the policy among it, is in `complaints`. */
+export async function openPage(t: Owner, browser: Browser, url: string): Promise<{ page: Page; complaints: string[] }> {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 860 } });
+  t.teardown(() => context.close());
+  context.setDefaultTimeout(20_000);
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on('pageerror', error => complaints.push(String(error)));
+  page.on('console', message => {
+    // That a scheduler which was stopped cannot be reached is no fault of the page; neither is a refusal that it shows.
+    const expected = /ERR_CONNECTION_REFUSED|status of 4\d\d/.test(message.text());
+    if (message.type() === 'error' && !expected) complaints.push(message.text());
+  });
+  await page.goto(url);
+  return { page, complaints };
+}

@@ -1,0 +1,211 @@
+// page.test.ts: the console in a real browser, before the real program.
+
+import { writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+import type { Browser, Page } from 'playwright-core';
+import type { JobSubmission } from '../../actors/model/job.ts';
+import { type Child, startChild } from '../support/child.ts';
+import { chromium, testWith } from '../support/needs.ts';
+import { type Owner, tempDir } from '../support/temp.ts';
+import { until } from '../support/until.ts';
+import { openBrowser, openPage } from './browser.ts';
+
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+let browser: Browser;
+let url: string;
+let data: string;
+let program: Child;
+/** The program outlives single tests; what it leaves is cleaned up when the last one is over. */
+const cleanups: (() => void | Promise<void>)[] = [];
+const owner: Owner = { teardown: clean => void cleanups.unshift(clean) };
+
+const start = async (http: string) => {
+  program = startChild(owner, {
+    command: process.execPath,
+    argv: [join(root, 'main.ts'), 'dev', '--http', http, '--data-dir', data, '--log-level', 'warn'],
+    cwd: root,
+  });
+  const [, shown] = await program.line(/Console: (http:\/\/\S+)/);
+  return shown!;
+};
+
+test.before(async () => {
+  if (chromium === undefined || chromium === '') return;
+  data = await tempDir(owner);
+  [url, browser] = await Promise.all([start('127.0.0.1:0'), openBrowser()]);
+  owner.teardown(() => browser.close());
+});
+test.after.always(async () => {
+  for (const clean of cleanups) await clean();
+});
+
+const submit = async (name: string, more: Partial<JobSubmission>) => {
+  const job = { role: 'www', environment: 'test', name, ...more };
+  const answer = await fetch(`${url}/api/v1/jobs`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(job),
+  });
+  if (answer.status !== 201) throw new Error(`${answer.status} ${await answer.text()}`);
+};
+/** Due long after the test. */
+const rarely = { cron: '0 0 29 2 *' };
+const row = (page: Page, name: string) => page.locator('a.row', { has: page.locator('strong', { hasText: name }) });
+const hashOf = (name: string) => `#/jobs/www/test/${name}`;
+
+testWith(chromium)('a job appears in the list and changes its state there without a reload', async t => {
+  const { page, complaints } = await openPage(t, browser, url);
+  await page.evaluate(() => Object.assign(globalThis, { untouched: true }));
+  await page.getByText('Live').waitFor();
+  const gate = join(data, 'gate-appears');
+  await submit('appears', { ...rarely, command: `while [ ! -e ${gate} ]; do sleep 0.05; done` });
+  await row(page, 'appears').getByText('Scheduled').waitFor();
+  await fetch(`${url}/api/v1/jobs/www/test/appears/runs`, { method: 'POST' });
+  await row(page, 'appears').getByText('Running').waitFor();
+  await writeFile(gate, '');
+  await row(page, 'appears').getByText('Succeeded').waitFor();
+  await row(page, 'appears').getByText('1 ok').waitFor();
+  await row(page, 'appears').getByText('Scheduled').waitFor();
+  t.true(await page.evaluate(() => 'untouched' in globalThis));
+  t.deepEqual(complaints, []);
+});
+
+testWith(chromium)('the start button starts a run, and its log goes on as it is written', async t => {
+  const gate = join(data, 'gate-log');
+  const command = `echo "first line"; echo trouble >&2; while [ ! -e ${gate} ]; do sleep 0.05; done; echo "last line"`;
+  await submit('talks', { ...rarely, command });
+  const { page, complaints } = await openPage(t, browser, `${url}/${hashOf('talks')}`);
+  await page.getByText('No run has ended yet.').waitFor();
+  await page.getByRole('button', { name: 'Start run' }).click();
+  await page.getByText('Run recorded').waitFor();
+  await page.locator('.live-runs .badge.running').waitFor();
+  await page.locator('.live-runs').getByRole('link', { name: 'Log' }).click();
+  const output = page.locator('pre.output');
+  await output.getByText('first line').waitFor();
+  t.false((await output.textContent())?.includes('last line'));
+  await page.getByRole('tab', { name: 'stderr' }).click();
+  await output.getByText('trouble').waitFor();
+  await page.getByRole('tab', { name: 'stdout' }).click();
+  await output.getByText('first line').waitFor();
+  await writeFile(gate, '');
+  await output.getByText('last line').waitFor();
+  await page.getByText('The attempt is over').waitFor();
+  await page.keyboard.press('Escape');
+  await output.waitFor({ state: 'detached' });
+  await page.locator('.finished').getByText('Succeeded').waitFor();
+  t.deepEqual(complaints, []);
+});
+
+testWith(chromium)('whatever a job is called, says or prints, it stays text', async t => {
+  const attack = `<img src="/console/none.svg" onerror="globalThis.pwned=1"><script>globalThis.pwned=1</script>`;
+  await submit('attacks', {
+    ...rarely,
+    description: attack,
+    owner: attack,
+    labels: { [attack.slice(0, 100)]: attack },
+    env: { EVIL: attack },
+    command: `printf '%s\\033[31m%s\\033[0m \\000\\377 %s' '${attack}' 'red' 'the end'; exit 1`,
+  });
+  const { page, complaints } = await openPage(t, browser, url);
+  await row(page, 'attacks').getByText('globalThis.pwned=1').waitFor();
+  await page.goto(`${url}/${hashOf('attacks')}`);
+  await page.locator('.env').getByText(attack, { exact: false }).waitFor();
+  await page.getByRole('button', { name: 'Start run' }).click();
+  await page.locator('.finished').getByText('exit code 1').waitFor();
+  await page.locator('.finished').getByRole('link', { name: 'Log' }).click();
+  await page.locator('pre.output').getByText('the end').waitFor();
+  t.is(await page.locator('pre.output').textContent(), `${attack}red \u2400\ufffd the end`);
+  t.is(await page.locator('main img, main script').count(), 0);
+  t.false(await page.evaluate(() => 'pwned' in globalThis));
+  t.deepEqual(complaints, []);
+});
+
+testWith(chromium)('a kill asks first, and then kills', async t => {
+  await submit('lingers', { ...rarely, command: 'exec sleep 1000' });
+  const { page, complaints } = await openPage(t, browser, `${url}/${hashOf('lingers')}`);
+  await page.getByRole('button', { name: 'Start run' }).click();
+  await page.locator('.live-runs .badge.running').waitFor();
+  await page.getByRole('button', { name: 'Kill', exact: true }).click();
+  await page.getByRole('button', { name: 'Cancel' }).click();
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  t.is(await page.locator('.live-runs .badge.running').count(), 1);
+  await page.getByRole('button', { name: 'Kill', exact: true }).click();
+  await page.getByRole('button', { name: 'Kill run' }).click();
+  await page.locator('.finished').getByText('killed by local').waitFor();
+  await page.getByText('Nothing is running.').waitFor();
+  t.deepEqual(complaints, []);
+});
+
+testWith(chromium)('a job is disabled and enabled, and deleted only when that was meant', async t => {
+  await submit('leaves', { ...rarely, command: 'true' });
+  const { page, complaints } = await openPage(t, browser, `${url}/${hashOf('leaves')}`);
+  await page.getByRole('button', { name: 'Disable' }).click();
+  await page.locator('.now-state').getByText('Disabled').waitFor();
+  await page.getByRole('button', { name: 'Enable' }).click();
+  await page.locator('.now-state').getByText('Scheduled').waitFor();
+  await page.getByRole('button', { name: 'Delete' }).click();
+  await page.getByRole('heading', { name: 'Delete leaves?' }).waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  t.is((await fetch(`${url}/api/v1/jobs/www/test/leaves`)).status, 200);
+  t.true(page.url().endsWith(hashOf('leaves')), 'the Escape was meant for the question alone');
+  await page.getByRole('button', { name: 'Delete' }).click();
+  await page.getByRole('button', { name: 'Delete job' }).click();
+  await page.getByText('leaves was deleted').waitFor();
+  t.is(await row(page, 'leaves').count(), 0);
+  t.is((await fetch(`${url}/api/v1/jobs/www/test/leaves`)).status, 404);
+  t.deepEqual(complaints, []);
+});
+
+testWith(chromium)('a form says by place what is wrong, and takes what is right', async t => {
+  const { page, complaints } = await openPage(t, browser, `${url}/#/new`);
+  const text = page.getByRole('textbox', { name: 'Job document' });
+  await text.fill(
+    'role: www\nenvironment: test\nname: typed\ncommand: true && echo\ncpus: -1\ncron: "0 25 * * *"\nspeed: high\n',
+  );
+  await page.getByRole('button', { name: 'Submit job' }).click();
+  await page.getByRole('button', { name: '/cpus' }).click();
+  t.is(
+    await text.evaluate(area =>
+      (area as unknown as { value: string; selectionStart: number; selectionEnd: number }).value.slice(
+        (area as unknown as { selectionStart: number }).selectionStart,
+        (area as unknown as { selectionEnd: number }).selectionEnd,
+      ),
+    ),
+    'cpus: -1',
+  );
+  await page.getByRole('button', { name: '/speed' }).waitFor();
+  await text.fill('role: www\nenvironment: test\nname: typed\ncommand: echo typed\ncron: "0 5 * * *"\n');
+  await page.keyboard.press('Control+Enter');
+  await page.getByRole('heading', { name: 'typed' }).waitFor();
+  await page.getByText('At 05:00, in UTC').waitFor();
+  await page.getByRole('link', { name: 'Edit' }).click();
+  await text.waitFor();
+  await until('the document', async () => (await text.inputValue()).includes('echo typed'));
+  await text.fill((await text.inputValue()).replace('echo typed', 'echo edited'));
+  await page.getByRole('button', { name: 'Save changes' }).click();
+  await page.locator('pre.command').getByText('echo edited').waitFor();
+  t.deepEqual(complaints, []);
+});
+
+testWith(chromium)('the keyboard alone leads through the list', async t => {
+  await submit('key-a', { ...rarely, command: 'true' });
+  await submit('key-b', { ...rarely, command: 'true', enabled: false });
+  const { page, complaints } = await openPage(t, browser, url);
+  await row(page, 'key-b').waitFor();
+  await page.keyboard.press('/');
+  await page.keyboard.type('key-');
+  await until('two rows', async () => (await page.locator('a.row').count()) === 2);
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { name: 'key-b' }).waitFor();
+  await page.keyboard.press('Escape');
+  await page.locator('a.row').first().waitFor();
+  await page.getByRole('button', { name: 'Disabled' }).click();
+  await until('one row', async () => (await page.locator('a.row').count()) === 1);
+  t.true(page.url().endsWith('#/?filter=disabled'));
+  t.deepEqual(complaints, []);
+});

@@ -31,7 +31,7 @@ import { type Credentials, openCredentials } from './transport/credentials.ts';
 import { startHttp } from './transport/http/server.ts';
 import { JournalError } from './transport/journal/journal.ts';
 import { lmdbJournal } from './transport/journal/lmdb.ts';
-import { collectProcess, createMetrics } from './transport/metrics.ts';
+import { collectProcess, createMetrics, type Metrics } from './transport/metrics.ts';
 import { createProjection } from './transport/projection.ts';
 
 const { version } = JSON.parse(readFileSync(join(import.meta.dirname, 'package.json'), 'utf8')) as { version: string };
@@ -149,7 +149,7 @@ async function dev(argv: readonly string[]): Promise<void> {
     clock,
     random: Math.random,
     log: (level, fields, message) => log[level](fields, message),
-    count: (name, labels, value) => metrics.record(name, labels, value),
+    count: counting(metrics, log),
     settings: treeSettings(
       { ...settings, refuse_seconds: 0 },
       { name: 'horae', user: userInfo().username, hostname: hostname() },
@@ -313,6 +313,22 @@ function sayListen(error: unknown): string {
     return 'the port is in use; choose another with --http HOST:PORT, or port 0 for any free one';
   if (code === 'EACCES') return 'not permitted; choose a port above 1023';
   return error instanceof Error ? error.message : String(error);
+}
+
+/** A count that the registry does not know is a fault of ours, and must not be the crash of whoever counted. */
+function counting(
+  metrics: Metrics,
+  log: Logger,
+): (name: string, labels: Readonly<Record<string, string>> | undefined, value: number) => void {
+  const told = new Set<string>();
+  return (name, labels, value) => {
+    try {
+      metrics.record(name, labels, value);
+    } catch (error) {
+      if (!told.has(name)) log.error({ metric: name, error: String(error) }, 'a metric could not be counted');
+      told.add(name);
+    }
+  };
 }
 
 async function credentialsOf(settings: Settings, log: Logger, now: () => number): Promise<Credentials | undefined> {

@@ -1,5 +1,7 @@
 // metrics.test.ts: the registry of metrics and the text that Prometheus reads.
 
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import test from 'ava';
 import { registry } from '../transport/metrics/registry.ts';
 import { collectProcess, createMetrics, metricsTable } from '../transport/metrics.ts';
@@ -79,4 +81,26 @@ test('every metric stands in the table, with words that say what it is', t => {
     t.true(help.endsWith('.'), name);
     t.is(type === 'counter', name.endsWith('_total'), `${name}: counters, and only they, end in _total`);
   }
+});
+
+test('everything that the actors count stands in the registry, with the labels that it is counted by', t => {
+  const folder = join(import.meta.dirname, '..', 'actors');
+  const counted = readdirSync(folder)
+    .filter(name => name.endsWith('.ts'))
+    .flatMap(name => [
+      ...readFileSync(join(folder, name), 'utf8').matchAll(/count\(\s*'(horae_\w+)'(?:,\s*(\{[^}]*\}|undefined))?/g),
+    ]);
+  t.true(counted.length > 10);
+  for (const [, name, labels = ''] of counted) {
+    const declared = registry[name as keyof typeof registry];
+    t.truthy(declared, name);
+    const given = [...labels.matchAll(/(\w+)(?=\s*[:,}])/g)].map(([word]) => word);
+    for (const label of declared?.labels ?? []) t.true(given.includes(label), `${name} is counted without ${label}`);
+    if ((declared?.labels ?? []).length === 0) t.notRegex(labels, /\{/, `${name} has no labels`);
+  }
+});
+
+test('ARCHITECTURE.md shows every metric', t => {
+  const text = readFileSync(join(import.meta.dirname, '..', 'ARCHITECTURE.md'), 'utf8');
+  for (const row of metricsTable().trim().split('\n')) t.true(text.includes(row), row);
 });

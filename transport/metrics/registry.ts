@@ -61,7 +61,8 @@ export const registry = {
   horae_journal_batch_records: histogram('records', [], sizes, 'Records in one commit.'),
   horae_journal_records_total: counter('records', [], 'Records made durable.'),
 
-  horae_actor_crashes_total: counter('crashes', [], 'Crashes of actors.'),
+  horae_actor_crashes_total: counter('crashes', ['actor'], 'Crashes of actors, by kind.'),
+  horae_tree_restarts_total: counter('restarts', [], 'Times the tree of actors was planted again after a singleton crashed.'),
   horae_quarantined: gauge('jobs', [], 'Jobs put aside because they crashed twice.'),
 
   horae_http_requests_total: counter('requests', ['route', 'method', 'status'], 'HTTP requests answered.'),

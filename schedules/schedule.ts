@@ -17,7 +17,7 @@ import { stableHash } from './hash.ts';
 import { parseRepeat, parseTime } from './iso8601.ts';
 import { bad, good, type Problem, type Result } from './problem.ts';
 import { countRepeats, nextRepeat, placeWall, type RepeatPlan } from './repeat.ts';
-import { countTargets, instant_max, isTarget, nextTarget, type WallRules } from './wall-rules.ts';
+import { countTargets, instant_max, instant_min, isTarget, nextTarget, type WallRules } from './wall-rules.ts';
 import { printInstant, utc, wallAt, type Zone } from './zone.ts';
 import { findZone, offsetZone } from './zone-names.ts';
 
@@ -315,7 +315,8 @@ function planOf(fields: CronFields, calendar: Calendar | undefined): CronPlan {
 
 /** The first target strictly after `after`; undefined when there is none. A finite R<n> has n targets, start included. */
 export function next(schedule: Schedule, after: Instant): Instant | undefined {
-  let from = after < schedule.bounds.from ? schedule.bounds.from - 1 : after;
+  let from = Math.max(after, schedule.bounds.from - 1, instant_min);
+  if (from >= instant_max) return undefined;
   // Each round leaves one excluded span or run of days behind; nobody closes for longer than this.
   for (let rounds = 0; rounds < excluded_runs_max; rounds++) {
     const at = nextOpen(schedule, from);
@@ -393,7 +394,7 @@ export function countBetween(
   to: Instant,
   limit: number,
 ): { readonly count: number; readonly complete: boolean } {
-  const low = Math.max(from, schedule.bounds.from - 1);
+  const low = Math.max(from, schedule.bounds.from - 1, instant_min);
   const high = Math.min(to, schedule.bounds.to, instant_max);
   if (high <= low || schedule.timing.kind === 'reboot') return { count: 0, complete: true };
   const computed = countOpen(schedule, low, high);
@@ -449,25 +450,26 @@ export function targetsBetween(schedule: Schedule, from: Instant, to: Instant, l
 
 /** The last target in (from, to]; undefined when there is none. */
 export function lastBetween(schedule: Schedule, from: Instant, to: Instant): Instant | undefined {
+  const end = Math.min(to, instant_max);
   // Look a little way back first, then further: schedules that run often are answered by the first looks.
-  let low = from;
-  for (let back_ms = 2000; to - back_ms > from; back_ms *= 8) {
-    const at = next(schedule, to - back_ms);
-    if (at !== undefined && at <= to) {
-      low = to - back_ms;
+  let low = Math.max(from, instant_min);
+  for (let back_ms = 2000; end - back_ms > low; back_ms *= 8) {
+    const at = next(schedule, end - back_ms);
+    if (at !== undefined && at <= end) {
+      low = end - back_ms;
       break;
     }
   }
   let found: Instant | undefined;
   // `next` never falls, so the last target can be closed in upon by halves.
-  for (let high = to; ; ) {
+  for (let high = end; ; ) {
     const at = next(schedule, found ?? low);
-    if (at === undefined || at > to) return found;
+    if (at === undefined || at > end) return found;
     found = at;
     while (high - found > 1) {
       const middle = Math.floor(found + (high - found) / 2);
       const beyond = next(schedule, middle);
-      if (beyond !== undefined && beyond <= to) {
+      if (beyond !== undefined && beyond <= end) {
         found = beyond;
         break;
       }
@@ -480,6 +482,7 @@ export function lastBetween(schedule: Schedule, from: Instant, to: Instant): Ins
 export function matches(schedule: Schedule, at: Instant): boolean {
   const { timing } = schedule;
   if (timing.kind !== 'cron') return next(schedule, at - 1) === at;
+  if (at <= instant_min || at > instant_max) return false;
   if (at < schedule.bounds.from || at > schedule.bounds.to) return false;
   if (schedule.closed.some(span => at >= span.from && at < span.to)) return false;
   return isTarget(timing.plan, schedule.zone_data, schedule.rules, at);

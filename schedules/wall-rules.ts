@@ -10,7 +10,7 @@
 //
 // A schedule that runs on *elapsed* time knows neither rule: whatever the wall shows when a target's time comes, counts.
 
-import { day_ms, hour_ms } from './civil.ts';
+import { day_ms, hour_ms, yearStart } from './civil.ts';
 import type { Instant } from './clock.ts';
 import { type CronPlan, countWalls, matchesWall, nextWall } from './cron-walk.ts';
 import type { Segment, Zone } from './zone.ts';
@@ -22,8 +22,9 @@ export type WallRules = {
   readonly elapsed: boolean;
 };
 
-/** Segments of one zone are looked at up to here. */
-export const instant_max: Instant = Date.UTC(10000, 0, 1) - 1;
+/** Nothing is due before the year 1 or after the year 9999, and zones are not asked about any other time. */
+export const instant_min: Instant = yearStart(1);
+export const instant_max: Instant = yearStart(10_000) - 1;
 /** No wall has ever been further from UTC than this. */
 const offset_ms_max = 26 * hour_ms;
 

@@ -46,6 +46,9 @@ const margin_ms = 3 * day_ms;
 const sample_ms = 6 * day_ms;
 const sample_ms_before_1970 = 3 * day_ms;
 
+/** Stretches kept per zone, some three centuries; beyond that somebody is asking about all of history. */
+const stretches_max = 64;
+
 type Stretch = { readonly starts: Float64Array; readonly segments: readonly Segment[] };
 
 /** A zone known to ICU. Throws a RangeError for a name that ICU does not know. */
@@ -59,6 +62,7 @@ export function intlZone(name: string): Zone {
     let stretch = stretches.get(index);
     if (stretch === undefined) {
       stretch = readStretch(offsetAt, index * stretch_ms);
+      if (stretches.size >= stretches_max) stretches.clear();
       stretches.set(index, stretch);
     }
     const { starts, segments } = stretch;

@@ -173,6 +173,26 @@ test('fold "both" repeats a yearly run in the hour that comes twice', t => {
     '2027-10-25T00:30:00.000Z',
   ]);
 });
+test('at the ends of time there is an answer, not an exception', t => {
+  const all = [
+    good({ cron: '0 0 * * *', zone: 'Europe/Vienna' }),
+    good({ iso8601: 'R/2026-01-31T02:30:00/P1M', zone: 'Europe/Vienna', dst: { gap: 'skip', fold: 'both' } }),
+    good({ iso8601: 'R/2026-01-01T00:00:00Z/PT1S' }),
+  ];
+  for (const schedule of all) {
+    t.true(next(schedule, -8.64e15)! < next(schedule, at('2030-01-01T00:00:00Z'))!);
+    t.true(next(schedule, -Infinity) === next(schedule, -8.64e15));
+    for (const late of [at('9999-12-31T23:59:59Z'), 8.64e15, Infinity]) {
+      t.is(next(schedule, late), undefined);
+      t.false(matches(schedule, late + 1));
+    }
+    t.true(matches(schedule, lastBetween(schedule, at('9999-11-01T00:00:00Z'), Infinity)!));
+  }
+  t.is(
+    countBetween(all[2]!, -Infinity, Infinity, 0).count,
+    (at('9999-12-31T23:59:59Z') - at('2026-01-01T00:00:00Z')) / 1000 + 1,
+  );
+});
 test('the targets of a past range are handed out in portions, each going on from the last', t => {
   const schedule = good({ cron: '0 * * * *' });
   const [from, to] = [at('2025-12-31T00:00:00Z'), at('2025-12-31T05:00:00Z')];

@@ -114,7 +114,9 @@ function withSchedules(state: TriggerState, since: number, settings: TriggerSett
 const policyOf = (job: Job, settings: TriggerSettings) => ({
   catch_up: job.catch_up as CatchUp,
   count: job.count,
-  grace_ms: settings.late_grace_ms,
+  // Where launches are counted, whatever was missed is one late run, however little it is late: several targets within
+  // the grace would otherwise be several runs, at once.
+  grace_ms: job.count === 'launches' ? 0 : settings.late_grace_ms,
 });
 
 export const trigger =
@@ -249,7 +251,7 @@ function look(
         type: 'target',
         schedule: armed.id,
         at: verdict.at,
-        ...(verdict.caught_up ? { caught_up: true } : {}),
+        ...(verdict.caught_up && verdict.late_ms > settings.late_grace_ms ? { caught_up: true } : {}),
       };
       const run = `${state.jobs.incarnation}.${armed.id}.${verdict.at.toString(36)}`;
       const admitted = admit(next, { run, cause, since: now }, now, settings);

@@ -145,10 +145,12 @@ export async function world(options: WorldOptions = {}): Promise<World> {
     await journal.open(++epoch);
     const restored = await journal.restore();
     runtime = seededRuntime(seed + epoch);
+    // The outbox outlives a felled tree, but not a crash.
+    const life = epoch;
     const outbox = createOutbox({
       journal,
       restored,
-      defer: task => runtime.defer(task),
+      defer: task => outside.defer(() => life === epoch && task()),
       batch_changes_max: options.batch_changes_max ?? 1_000,
       onFatal: error => fatal.push({ reason: 'journal', error }),
     });

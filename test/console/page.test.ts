@@ -55,6 +55,20 @@ const rarely = { cron: '0 0 29 2 *' };
 const row = (page: Page, name: string) => page.locator('a.row', { has: page.locator('strong', { hasText: name }) });
 const hashOf = (name: string) => `#/jobs/www/test/${name}`;
 
+const serial = testWith(chromium) === test ? test.serial : test.serial.skip;
+serial('a page that loses the scheduler says so, and goes on by itself when it is back', async t => {
+  const { page, complaints } = await openPage(t, browser, url);
+  await page.getByText('Live').waitFor();
+  program.send('SIGTERM');
+  await program.ended;
+  await page.getByText('Offline, trying again').waitFor();
+  await start(new URL(url).host);
+  await page.getByText('Live').waitFor();
+  await submit('returns', { ...rarely, command: 'true' });
+  await row(page, 'returns').waitFor();
+  t.deepEqual(complaints, []);
+});
+
 testWith(chromium)('a job appears in the list and changes its state there without a reload', async t => {
   const { page, complaints } = await openPage(t, browser, url);
   await page.evaluate(() => Object.assign(globalThis, { untouched: true }));

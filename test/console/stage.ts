@@ -11,6 +11,7 @@ import { sortable } from '../../actors/model/records.ts';
 import type { FeedChange, PendingReason } from '../../actors/model/views.ts';
 import { type SimulatedClock, simulatedClock } from '../../schedules/clock.ts';
 import { createFeed, type Feed } from '../../transport/console/feed.ts';
+import { consoleFile } from '../../transport/console/files.ts';
 import type { JobFrame, ListFrame, Watch } from '../../transport/console/messages.ts';
 import type { History, HistoryPage } from '../../transport/journal/journal.ts';
 import { createMetrics, type Metrics } from '../../transport/metrics.ts';
@@ -84,7 +85,13 @@ export async function stage(
   const { sockets_max = 10, socket_frames_max = 1_000 } = options;
   const log = { debug: () => undefined, warn: (_: object, message: string) => void complaints.push(message) };
   const feed = createFeed({ views, clock, limits: { sockets_max, socket_frames_max }, metrics, log });
-  const server = createServer();
+  const server = createServer((request, response) => {
+    const file = consoleFile(request.url ?? '');
+    if (file === undefined) return void response.writeHead(404).end();
+    response
+      .writeHead(200, { 'content-type': file.type, 'content-security-policy': "default-src 'self'" })
+      .end(file.body);
+  });
   server.on('upgrade', (request, socket, head) => feed.accept(request, socket, head, options.sees));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

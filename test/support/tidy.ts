@@ -178,6 +178,7 @@ const clock_readings: readonly (readonly [RegExp, string])[] = [
 const sources_of_time: Readonly<Record<string, string>> = {
   'schedules/clock.ts': 'is the clock',
   'main.ts': 'makes the real clock and the real dice',
+  'transport/console/page/time.js': 'is the clock of a browser page, set by the scheduler',
   'bench/': 'measures the machine',
   'test/': 'measures the machine, and draws seeds that it prints',
 };

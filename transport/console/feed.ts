@@ -39,7 +39,7 @@ export type FeedInputs = {
   readonly default_zone?: string;
 };
 export interface Feed {
-  /** Takes over a connection that asked to become a WebSocket. `sees`: the job roles that its principal may read; all when left out. */
+  /** Takes over a connection that asks to become a WebSocket. `sees`: the job roles that may be read; all when left out. */
   accept(request: IncomingMessage, socket: Duplex, head: Buffer, sees?: Sees): void;
   sockets(): number;
   close(): void;
@@ -52,8 +52,8 @@ const glance_ms = 1_000;
 const beat_ms = 15_000;
 /** How long a page may take to say goodbye. */
 const farewell_ms = 500;
-/** A picture that took n ms to compare is not compared again for this many times n: feeds take a twentieth of the time at most. */
-const rest_factor = 20;
+/** A picture that took n ms is not taken again for this many times n and readers: together they cost a tenth of the time. */
+const rest_factor = 10;
 const message_bytes_max = 4_096;
 const buffered_bytes_max = 1_048_576;
 
@@ -167,7 +167,7 @@ export function createFeed({ views, clock, limits, metrics, log, default_zone = 
     const sent = watch.watch === 'list' ? showList(reader, watch, board) : showJob(reader, watch);
     reader.due = false;
     const to = clock.monotonic();
-    reader.rest_until = to + Math.max(sent ? gather_ms : 0, (to - from) * rest_factor);
+    reader.rest_until = to + Math.max(sent ? gather_ms : 0, (to - from) * rest_factor * readers.size);
   }
 
   function showList(reader: Reader, watch: ListWatch, board: Board): boolean {

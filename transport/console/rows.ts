@@ -6,7 +6,10 @@ import type { JobView } from '../../actors/model/views.ts';
 import type { Counters, Filter, Sort } from './messages.ts';
 
 export type RowKind = 'service' | 'cron' | 'interval' | 'mixed' | 'once';
-/** In the order of the column: what needs a person comes first. `done`: over, with nothing to come; `stopped`: a service without a run. */
+/**
+ * In the order of the column: what needs a person comes first. `done`: over, with nothing to come. `stopped`: a service
+ * without a run.
+ */
 export const row_states = [
   'quarantined',
   'failed',

@@ -67,6 +67,21 @@ test("the fields of a listed job have Chronos's names, types and order", async t
   t.like(job, { shell: true, cpus: 0.1, mem: 128, disk: 256, retries: 2, runAsUser: 'root' });
 });
 
+test('a list of thousands is one array with every job in it, once', async t => {
+  const { ask, core } = await serve(t);
+  t.deepEqual((await ask('GET', '/scheduler/jobs')).json as unknown, []);
+  const job = jobOf(sample);
+  const names = Array.from({ length: 2_345 }, (_, n) => `job${n}`);
+  const record = { incarnation: 1, version: 1, created_at: 0, updated_at: 0 };
+  core.commit(
+    ...names.map(name => ({ kind: 'job', key: `chronos/default/${name}`, body: { ...record, job: { ...job, name } } })),
+    { kind: 'job', key: 'chronos/default-not/x', body: { ...record, job } },
+    { kind: 'job', key: 'zzz/default/x', body: { ...record, job } },
+  );
+  const listed = (await ask('GET', '/scheduler/jobs')).json as unknown as { name: string }[];
+  t.deepEqual(listed.map(each => each.name).toSorted(), names.toSorted());
+});
+
 test('posting a job again replaces it and keeps its counters', async t => {
   const { ask, core } = await serve(t);
   await ask('POST', '/scheduler/iso8601', { json: sample });

@@ -21,7 +21,7 @@ export const openBrowser = (): Promise<Browser> => chromium.launch({ executableP
 export async function openPage(t: Owner, browser: Browser, url: string): Promise<{ page: Page; complaints: string[] }> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 860 } });
   t.teardown(() => context.close());
-  context.setDefaultTimeout(20_000);
+  context.setDefaultTimeout(45_000);
   const page = await context.newPage();
   const complaints: string[] = [];
   page.on('pageerror', error => complaints.push(String(error)));

@@ -50,12 +50,13 @@ const submit = async (name: string, more: Partial<JobSubmission>) => {
   });
   if (answer.status !== 201) throw new Error(`${answer.status} ${await answer.text()}`);
 };
+/** One after the other: a page is a heavy thing on a small machine. */
+const serial = testWith(chromium) === test ? test.serial : test.serial.skip;
 /** Due long after the test. */
 const rarely = { cron: '0 0 29 2 *' };
 const row = (page: Page, name: string) => page.locator('a.row', { has: page.locator('strong', { hasText: name }) });
 const hashOf = (name: string) => `#/jobs/www/test/${name}`;
 
-const serial = testWith(chromium) === test ? test.serial : test.serial.skip;
 serial('a page that loses the scheduler says so, and goes on by itself when it is back', async t => {
   const { page, complaints } = await openPage(t, browser, url);
   await page.getByText('Live').waitFor();
@@ -69,7 +70,7 @@ serial('a page that loses the scheduler says so, and goes on by itself when it i
   t.deepEqual(complaints, []);
 });
 
-testWith(chromium)('a job appears in the list and changes its state there without a reload', async t => {
+serial('a job appears in the list and changes its state there without a reload', async t => {
   const { page, complaints } = await openPage(t, browser, url);
   await page.evaluate(() => Object.assign(globalThis, { untouched: true }));
   await page.getByText('Live').waitFor();
@@ -86,7 +87,7 @@ testWith(chromium)('a job appears in the list and changes its state there withou
   t.deepEqual(complaints, []);
 });
 
-testWith(chromium)('the start button starts a run, and its log goes on as it is written', async t => {
+serial('the start button starts a run, and its log goes on as it is written', async t => {
   const gate = join(data, 'gate-log');
   const command = `echo "first line"; echo trouble >&2; while [ ! -e ${gate} ]; do sleep 0.05; done; echo "last line"`;
   await submit('talks', { ...rarely, command });
@@ -112,7 +113,7 @@ testWith(chromium)('the start button starts a run, and its log goes on as it is 
   t.deepEqual(complaints, []);
 });
 
-testWith(chromium)('whatever a job is called, says or prints, it stays text', async t => {
+serial('whatever a job is called, says or prints, it stays text', async t => {
   const attack = `<img src="/console/none.svg" onerror="globalThis.pwned=1"><script>globalThis.pwned=1</script>`;
   await submit('attacks', {
     ...rarely,
@@ -136,7 +137,7 @@ testWith(chromium)('whatever a job is called, says or prints, it stays text', as
   t.deepEqual(complaints, []);
 });
 
-testWith(chromium)('a kill asks first, and then kills', async t => {
+serial('a kill asks first, and then kills', async t => {
   await submit('lingers', { ...rarely, command: 'exec sleep 1000' });
   const { page, complaints } = await openPage(t, browser, `${url}/${hashOf('lingers')}`);
   await page.getByRole('button', { name: 'Start run' }).click();
@@ -152,7 +153,7 @@ testWith(chromium)('a kill asks first, and then kills', async t => {
   t.deepEqual(complaints, []);
 });
 
-testWith(chromium)('a job is disabled and enabled, and deleted only when that was meant', async t => {
+serial('a job is disabled and enabled, and deleted only when that was meant', async t => {
   await submit('leaves', { ...rarely, command: 'true' });
   const { page, complaints } = await openPage(t, browser, `${url}/${hashOf('leaves')}`);
   await page.getByRole('button', { name: 'Disable' }).click();
@@ -173,7 +174,7 @@ testWith(chromium)('a job is disabled and enabled, and deleted only when that wa
   t.deepEqual(complaints, []);
 });
 
-testWith(chromium)('a form says by place what is wrong, and takes what is right', async t => {
+serial('a form says by place what is wrong, and takes what is right', async t => {
   const { page, complaints } = await openPage(t, browser, `${url}/#/new`);
   const text = page.getByRole('textbox', { name: 'Job document' });
   await text.fill(
@@ -204,7 +205,7 @@ testWith(chromium)('a form says by place what is wrong, and takes what is right'
   t.deepEqual(complaints, []);
 });
 
-testWith(chromium)('the keyboard alone leads through the list', async t => {
+serial('the keyboard alone leads through the list', async t => {
   await submit('key-a', { ...rarely, command: 'true' });
   await submit('key-b', { ...rarely, command: 'true', enabled: false });
   const { page, complaints } = await openPage(t, browser, url);

@@ -199,6 +199,21 @@ test('sockets beyond the limit are answered 503, and all are told when the sched
   t.is((await page.closed).code, 1001);
 });
 
+test('a mistake in a picture closes the pages and leaves the scheduler alone; who comes back sees', async t => {
+  const stood = await stage(t, { jobs: [job('www/prod/a')] });
+  const page = await stood.open();
+  page.watch(list_watch);
+  await page.until('the list', () => page.list.total === 1);
+  stood.commit({ kind: 'job', key: 'www/prod/b', body: { job: undefined } });
+  t.notThrows(() => stood.clock.advanceTo(stood.clock.now() + 200));
+  t.is((await page.closed).code, 1011);
+  t.deepEqual(stood.complaints, ['console feed failed']);
+  stood.commit(gone('job', 'www/prod/b'));
+  const again = await stood.open();
+  again.watch(list_watch);
+  await again.until('the list', () => again.list.total === 1);
+});
+
 test('a list of 20,000 jobs is put together piece by piece and complete', async t => {
   const jobs = Array.from({ length: 20_000 }, (_, n) => job(`www/prod/n${String(n).padStart(5, '0')}`));
   const stood = await stage(t, { jobs });

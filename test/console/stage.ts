@@ -83,7 +83,8 @@ export async function stage(
     pending: () => pending,
   });
   const { sockets_max = 10, socket_frames_max = 1_000 } = options;
-  const log = { debug: () => undefined, warn: (_: object, message: string) => void complaints.push(message) };
+  const complain = (_: object, message: string) => void complaints.push(message);
+  const log = { debug: () => undefined, warn: complain, error: complain };
   const feed = createFeed({ views, clock, limits: { sockets_max, socket_frames_max }, metrics, log });
   const server = createServer((request, response) => {
     const file = consoleFile(request.url ?? '');

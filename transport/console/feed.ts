@@ -28,6 +28,7 @@ import type { Row } from './rows.ts';
 export type FeedLog = {
   readonly debug: (fields: object, message: string) => void;
   readonly warn: (fields: object, message: string) => void;
+  readonly error: (fields: object, message: string) => void;
 };
 export type FeedInputs = {
   readonly views: Views;
@@ -58,7 +59,7 @@ const message_bytes_max = 4_096;
 const buffered_bytes_max = 1_048_576;
 
 /** Close codes of RFC 6455. */
-const code = { away: 1001, unsupported: 1003, malformed: 1007, refused: 1008 } as const;
+const code = { away: 1001, unsupported: 1003, malformed: 1007, refused: 1008, failed: 1011 } as const;
 
 type Reader = {
   readonly ws: WebSocket;
@@ -105,7 +106,7 @@ export function createFeed({ views, clock, limits, metrics, log, default_zone = 
   const wakeAt = (at: Instant) => {
     if (closed || readers.size === 0 || (wake !== undefined && wake.at <= at)) return;
     wake?.cancel();
-    wake = { at, ...clock.wakeAt(at, tick) };
+    wake = { at, ...clock.wakeAt(at, safeTick) };
   };
 
   /** The first reader opens the board and the last one closes it. */
@@ -124,6 +125,17 @@ export function createFeed({ views, clock, limits, metrics, log, default_zone = 
     wake?.cancel();
     board = unsubscribe = wake = undefined;
   };
+
+  /** A mistake in a picture must not stop the scheduler: the pages are closed, come back, and begin with a new board. */
+  function safeTick() {
+    try {
+      tick();
+    } catch (error) {
+      log.error({ err: error }, 'console feed failed');
+      for (const { ws } of readers) ws.close(code.failed, 'the feed failed');
+      end();
+    }
+  }
 
   function tick() {
     wake = undefined;
@@ -289,7 +301,7 @@ export function createFeed({ views, clock, limits, metrics, log, default_zone = 
       gauge.set(readers.size);
       if (readers.size === 0) end();
     });
-    if (readers.size === 0) begin();
+    if (board === undefined) begin();
     readers.add(reader);
     gauge.set(readers.size);
     wakeAt(clock.now());

@@ -38,12 +38,12 @@ export function connect({ onFrame, onState }) {
     socket = mine;
     mine.binaryType = 'arraybuffer';
     mine.onopen = () => {
-      failures = 0;
       onState({ state: 'live' });
       listen();
       ask();
     };
     mine.onmessage = ({ data }) => {
+      failures = 0;
       listen();
       const frame = unpackr.unpack(new Uint8Array(data));
       synchronize(frame.at);

@@ -282,7 +282,9 @@ export function readJob(input: unknown): Result<Job> {
       : given.cron !== undefined
         ? [{ cron: given.cron }]
         : [])
-  ).map((one, index) => defined({ ...one, id: one.id ?? `s${index}`, zone: one.zone ?? given.zone }));
+  ).map(({ id, iso8601, cron, zone = given.zone, ...rest }, index) =>
+    defined({ id: id ?? `s${index}`, iso8601, cron, zone, ...rest }),
+  );
   for (const [index, one] of schedules.entries()) {
     if ((one.iso8601 === undefined) === (one.cron === undefined))
       wrong(
@@ -338,7 +340,7 @@ export function readJob(input: unknown): Result<Job> {
       mem: given.mem ?? job_defaults.mem,
       disk: given.disk ?? job_defaults.disk,
       ports: given.ports ?? [],
-      env: given.env ?? {},
+      env: sorted(given.env),
       schedules,
       enabled: given.enabled ?? true,
       max_task_failures: given.service === true ? -1 : (given.max_task_failures ?? (given.retries ?? 0) + 1),
@@ -349,10 +351,14 @@ export function readJob(input: unknown): Result<Job> {
       priority: given.priority ?? 0,
       constraints: given.constraints ?? [],
       kill_grace_ms: given.kill_grace_ms ?? job_defaults.kill_grace_ms,
-      labels: given.labels ?? {},
+      labels: sorted(given.labels),
     } as Job),
   );
 }
+
+/** Names in order, so that two documents that say the same are the same text. */
+const sorted = (given: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(given).sort(([a], [b]) => (a < b ? -1 : 1)));
 
 /** The same object without the keys whose value is undefined: an absent field and an undefined one must not differ. */
 function defined<T extends object>(value: T): T {

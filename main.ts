@@ -1,6 +1,6 @@
 // main.ts: reads the settings, builds the real objects, and starts what was asked for. The only file that knows them all.
 
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -27,7 +27,7 @@ import {
   unknownVariables,
 } from './settings.ts';
 import { parseArguments, usage } from './transport/cli/arguments.ts';
-import { type Credentials, openCredentials } from './transport/credentials.ts';
+import { type Credentials, hashPassword, openCredentials } from './transport/credentials.ts';
 import { startHttp } from './transport/http/server.ts';
 import { JournalError } from './transport/journal/journal.ts';
 import { lmdbJournal } from './transport/journal/lmdb.ts';
@@ -43,6 +43,8 @@ const request = parseArguments(process.argv.slice(2));
 if (!request.ok) fail(request.problems);
 else if (request.value.command === 'help') console.log(usage(settingsHelp()));
 else if (request.value.command === 'version') console.log(version);
+else if (request.value.command === 'hash-password')
+  console.log(await hashPassword(passwordOf(readFileSync(0, 'utf8')), randomBytes(16)));
 else
   dev(request.value.argv).catch(error => {
     if (error instanceof Refused || error instanceof JournalError) console.error(`horae: ${error.message}`);
@@ -57,7 +59,8 @@ async function dev(argv: readonly string[]): Promise<void> {
   for (const problem of unknownVariables(process.env)) log.warn({ variable: problem.place }, problem.message);
   const clock = systemClock();
   const data_dir = resolve(settings.data_dir);
-  mkdirSync(data_dir, { recursive: true, mode: 0o700 });
+  const tls = tlsOf(settings);
+  named('--data-dir', data_dir, () => mkdirSync(data_dir, { recursive: true, mode: 0o700 }));
 
   const metrics = createMetrics();
   collectProcess(metrics, version);
@@ -118,6 +121,8 @@ async function dev(argv: readonly string[]): Promise<void> {
     retention: { sandboxes_max: settings.sandboxes_max, age_ms_max: settings.sandbox_days * 86_400_000 },
     // One framework has this machine to itself: what it does not use may come back to it at once.
     master: { allocation_interval_ms: 0 },
+  }).catch(error => {
+    throw new Refused(`cannot run tasks in ${work_dir}: ${error instanceof Error ? error.message : String(error)}`);
   });
   const link = httpLink({
     urls: [mesos.url],
@@ -170,7 +175,7 @@ async function dev(argv: readonly string[]): Promise<void> {
 
   const http = await startHttp({
     listen: settings.http,
-    ...tlsOf(settings),
+    ...tls,
     submit: scheduler.submit,
     views: projection,
     sandboxes: {
@@ -233,6 +238,14 @@ async function dev(argv: readonly string[]): Promise<void> {
   };
   process.on('SIGTERM', () => stop('SIGTERM'));
   process.on('SIGINT', () => stop('SIGINT'));
+}
+
+/** The line that was typed or piped in, without its end. */
+function passwordOf(input: string): string {
+  const password = input.replace(/\r?\n$/, '');
+  if (password === '' || password.includes('\n'))
+    fail([{ place: '', message: 'expected a password of one line on standard input', expected: 'one line' }]);
+  return password;
 }
 
 function settingsOf(argv: readonly string[]): Settings {
@@ -304,7 +317,36 @@ async function resourcesOf(
 
 function tlsOf(settings: Settings): { tls?: { cert: string; key: string } } {
   if (settings.tls_cert === undefined || settings.tls_key === undefined) return {};
-  return { tls: { cert: readFileSync(settings.tls_cert, 'utf8'), key: readFileSync(settings.tls_key, 'utf8') } };
+  const { tls_cert, tls_key } = settings;
+  const cert = named('--tls-cert', tls_cert, () => readFileSync(tls_cert, 'utf8'));
+  return { tls: { cert, key: named('--tls-key', tls_key, () => readFileSync(tls_key, 'utf8')) } };
+}
+
+/** What a setting names is made or read; where the system will not, the setting is named with the reason. */
+function named<T>(flag: string, path: string, take: () => T): T {
+  try {
+    return take();
+  } catch (error) {
+    throw new Refused(`${flag} is ${path}: ${sayFile(error)}`);
+  }
+}
+
+function sayFile(error: unknown): string {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'ENOENT':
+      return 'there is no such file';
+    case 'EEXIST':
+    case 'ENOTDIR':
+      return 'there is a file where a directory is expected; choose another place';
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return 'not permitted; choose another place, or start as somebody who may';
+    case 'ENOSPC':
+      return 'the device is full; free some space there';
+    default:
+      return error instanceof Error ? error.message : String(error);
+  }
 }
 
 function sayListen(error: unknown): string {

@@ -9,6 +9,10 @@ import { bad, good, type Result } from '../../schedules/problem.ts';
 /** Every command, with its line in the help. `takes` tells what follows it. */
 export const commands = {
   dev: { takes: 'settings', help: 'Run the scheduler and a one-machine Mesos here: REST, console, real processes.' },
+  'hash-password': {
+    takes: 'nothing',
+    help: 'Read a password from standard input and print what stands for it in a credentials file.',
+  },
   help: { takes: 'nothing', help: 'Print the commands and every setting.' },
   version: { takes: 'nothing', help: 'Print the version.' },
 } as const;

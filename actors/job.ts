@@ -245,7 +245,7 @@ function command(state: JobState, envelope: CommandEnvelope, now: number): Step<
       if (!request_name.test(wanted.request))
         return refuse(
           'invalid',
-          `"${wanted.request}" cannot name a run: expected 1 to 48 letters, digits, ".", "_" or "-"`,
+          `"${wanted.request}" cannot name a run: expected 1 to 38 letters, digits, ".", "_" or "-"`,
         );
       return step(
         state,
@@ -267,7 +267,7 @@ function command(state: JobState, envelope: CommandEnvelope, now: number): Step<
 }
 
 /** A request becomes part of a run id, and of task ids. */
-const request_name = /^[A-Za-z0-9._-]{1,48}$/;
+const request_name = /^[A-Za-z0-9._-]{1,38}$/;
 
 /** Whoever writes to a job that is being deleted is asked for its last letter. */
 const farewells = ({ key, record: { job } }: JobState): readonly Effect[] => [

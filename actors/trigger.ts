@@ -43,8 +43,6 @@ export type TriggerState = {
   readonly record: TriggerRecord;
   /** Runs of this job that are not over. */
   readonly active: readonly RunId[];
-  /** Manual runs that ended lately: a repeated request must not start one again before history shows it. */
-  readonly recent: readonly RunId[];
   readonly closed: boolean;
 };
 export type TriggerMessage =
@@ -61,8 +59,8 @@ export type TriggerMessage =
   /** The job is being deleted: nothing starts any more. */
   | { readonly type: 'close' };
 
-/** More than any client repeats within one commit. */
-const recent_max = 16;
+/** Runs by hand that are remembered beyond their end. */
+const ended_max = 32;
 const none: TriggerRecord = { cursors: {}, waiting: [] };
 
 /** The trigger of a job as its records leave it. Throws when a schedule that was accepted cannot be read any more. */
@@ -74,7 +72,7 @@ export function newTrigger(
   settings: TriggerSettings,
 ): TriggerState {
   return withSchedules(
-    { key, jobs, schedules: [], record: kept ?? none, active, recent: [], closed: jobs.deleting === true },
+    { key, jobs, schedules: [], record: kept ?? none, active, closed: jobs.deleting === true },
     // A definition without a cursor is as old as the job, or as the change that brought it.
     jobs.version === 1 ? jobs.created_at : jobs.updated_at,
     settings,
@@ -135,13 +133,12 @@ export const trigger =
       case 'start':
         return start(state, message.envelope, now, settings);
       case 'run-ended': {
-        const gone = {
-          ...state,
-          active: state.active.filter(run => run !== message.run),
-          recent: [...state.recent, message.run].slice(-recent_max),
-        };
+        const { ended = [] } = state.record;
+        const by_hand = message.run.startsWith(`${state.jobs.incarnation}.m.`) && !ended.includes(message.run);
+        const kept = by_hand ? { ...state.record, ended: [...ended, message.run].slice(-ended_max) } : state.record;
+        const gone = { ...state, record: kept, active: state.active.filter(run => run !== message.run) };
         const { state: next, effects } = admitWaiting(gone, now, settings);
-        if (next.record === gone.record) return stepWith(next, effects);
+        if (next.record === state.record) return stepWith(next, effects);
         return stepWith(next, [record('trigger', state.key, next.record), ...effects]);
       }
       case 'changed':
@@ -216,7 +213,6 @@ function look(
   for (const armed of state.schedules) {
     const { text, since, ...cursor } = next.record.cursors[armed.id]!;
     const decided = decide(armed.schedule, cursor, policyOf(job, settings), noticed_at, settings.verdicts_max);
-    looks.push(decided.next);
     more ||= decided.more;
     if (decided.verdicts.length > 0 || decided.cursor.decided !== cursor.decided)
       next = {
@@ -258,6 +254,8 @@ function look(
       next = admitted.state;
       effects.push(...admitted.effects);
     }
+    const given_back = next.record.cursors[armed.id]!.remaining !== decided.cursor.remaining;
+    looks.push(given_back ? lookOf(next, armed) : decided.next);
   }
   return { state: next, effects, looks, more };
 }
@@ -274,20 +272,28 @@ function admit(
     state.active.length,
     state.record.waiting.length,
   );
-  const waitingOnly = (waiting: readonly WaitingStart[]): TriggerState => ({
-    ...state,
-    record: { ...state.record, waiting },
-  });
+  const inPlaceOfOthers = (): TriggerState => {
+    const { record: kept } = givenBack(state, state.record.waiting);
+    return { ...state, record: { ...kept, waiting: [wanting] } };
+  };
   const superseded = () => state.record.waiting.flatMap(one => outcomeOf(state.key, one, 'superseded', 'overlap', now));
   switch (arrival.action) {
     case 'start':
       return { ...launch(state, wanting, now), fate: 'started' };
     case 'skip':
-      return { state, effects: outcomeOf(state.key, wanting, 'skipped', arrival.why, now), fate: 'skipped' };
+      return {
+        state: givenBack(state, [wanting]),
+        effects: outcomeOf(state.key, wanting, 'skipped', arrival.why, now),
+        fate: 'skipped',
+      };
     case 'buffer':
-      return { state: waitingOnly([...state.record.waiting, wanting]), effects: [], fate: 'waiting' };
+      return {
+        state: { ...state, record: { ...state.record, waiting: [...state.record.waiting, wanting] } },
+        effects: [],
+        fate: 'waiting',
+      };
     case 'replace_buffered':
-      return { state: waitingOnly([wanting]), effects: superseded(), fate: 'waiting' };
+      return { state: inPlaceOfOthers(), effects: superseded(), fate: 'waiting' };
     case 'cancel_then_start':
     case 'kill_then_start': {
       const end = tell({
@@ -295,9 +301,21 @@ function admit(
         key: state.key,
         message: { type: 'make-way', runs: state.active, by: 'overlap', grace: arrival.action === 'cancel_then_start' },
       });
-      return { state: waitingOnly([wanting]), effects: [...superseded(), end], fate: 'waiting' };
+      return { state: inPlaceOfOthers(), effects: [...superseded(), end], fate: 'waiting' };
     }
   }
+}
+
+/** Where launches are counted, a start that overlap dropped was none: what was taken from the count for it goes back. */
+function givenBack(state: TriggerState, dropped: readonly WaitingStart[]): TriggerState {
+  if (state.jobs.job.count !== 'launches') return state;
+  let { cursors } = state.record;
+  for (const { cause } of dropped) {
+    const cursor = cause.type === 'target' ? cursors[cause.schedule] : undefined;
+    if (cause.type !== 'target' || cursor?.remaining === undefined) continue;
+    cursors = { ...cursors, [cause.schedule]: { ...cursor, remaining: cursor.remaining + 1 } };
+  }
+  return cursors === state.record.cursors ? state : { ...state, record: { ...state.record, cursors } };
 }
 
 /** The job's words as schedules/ has them, with the limit that holds where the job names none. */
@@ -371,13 +389,18 @@ function start(
   settings: TriggerSettings,
 ): Step<TriggerState, Effect> {
   const { command, principal, request_id } = envelope;
-  const run = `${state.jobs.incarnation}.m.${command.request}`;
-  const answered = (type: 'started' | 'waiting' | 'existing') => [
+  const { waiting, ended = [] } = state.record;
+  const name = `${state.jobs.incarnation}.m.${command.request}`;
+  // With the instant it is unique even when a request comes again after everybody has forgotten it.
+  const run = `${name}.${now.toString(36)}`;
+  const answered = (type: 'started' | 'waiting' | 'existing', of = run) => [
     audit(envelope, now, type),
-    reply(request_id, { type, key: state.key, run }),
+    reply(request_id, { type, key: state.key, run: of }),
   ];
-  if (state.active.includes(run) || state.recent.includes(run) || state.record.waiting.some(one => one.run === run))
-    return stepWith(state, answered('existing'));
+  const before = [...state.active, ...ended, ...waiting.map(one => one.run)].find(
+    one => one.slice(0, one.lastIndexOf('.')) === name,
+  );
+  if (before !== undefined) return stepWith(state, answered('existing', before));
   if (state.closed)
     return step(
       state,
@@ -403,7 +426,10 @@ function start(
       ),
     );
   const moved = admitted.state.record === state.record ? [] : [record('trigger', state.key, admitted.state.record)];
-  return stepWith(admitted.state, [...moved, ...admitted.effects, ...answered(admitted.fate)]);
+  // A count that had run out goes on when it is given something back.
+  const given_back = admitted.state.record.cursors !== state.record.cursors;
+  const looks = given_back ? rest(admitted.state, looksOf(admitted.state)) : [];
+  return stepWith(admitted.state, [...moved, ...admitted.effects, ...looks, ...answered(admitted.fate)]);
 }
 
 function changed(
@@ -447,12 +473,14 @@ function rest(state: TriggerState, looks: readonly (number | undefined)[]): read
 
 /** When each schedule must be looked at, as far as its cursor tells. */
 const looksOf = (state: TriggerState): readonly (number | undefined)[] =>
-  state.schedules.map(({ id, schedule }) => {
-    const cursor = state.record.cursors[id]!;
-    if (cursor.remaining !== undefined && cursor.remaining <= 0) return undefined;
-    const target = next(cursor.remaining === undefined ? schedule : withoutCount(schedule), cursor.decided);
-    return target === undefined ? undefined : dueAt(schedule, target);
-  });
+  state.schedules.map(armed => lookOf(state, armed));
+
+function lookOf(state: TriggerState, { id, schedule }: Armed): number | undefined {
+  const cursor = state.record.cursors[id]!;
+  if (cursor.remaining !== undefined && cursor.remaining <= 0) return undefined;
+  const target = next(cursor.remaining === undefined ? schedule : withoutCount(schedule), cursor.decided);
+  return target === undefined ? undefined : dueAt(schedule, target);
+}
 
 const disarm = (state: TriggerState): Effect =>
   tell({ to: 'timetable', message: { type: 'disarmed', disarmed: [{ to: 'trigger', key: state.key }] } });

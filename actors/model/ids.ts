@@ -12,7 +12,10 @@ import { bad, good, type Result } from '../../schedules/problem.ts';
 
 /** `role/environment/name`. */
 export type JobKey = string & { readonly brand?: 'JobKey' };
-/** Unique within a job key for ever: `<incarnation>.<schedule id>.<nominal instant in base 36>`, `<incarnation>.m.<request id>`, `<incarnation>.service`. */
+/**
+ * Unique within a job key for ever: `<incarnation>.<schedule id>.<nominal instant in base 36>`,
+ * `<incarnation>.m.<request>.<instant of the start in base 36>`, `<incarnation>.once`, `<incarnation>.service`.
+ */
 export type RunId = string & { readonly brand?: 'RunId' };
 /** `role/environment/name/run`. */
 export type RunKey = string & { readonly brand?: 'RunKey' };

@@ -30,6 +30,8 @@ export type TriggerRecord = {
   /** By schedule id. `text` is the definition the cursor belongs to, accepted at `since`: another definition starts anew. */
   readonly cursors: Readonly<Record<string, Cursor & { readonly text: string; readonly since: number }>>;
   readonly waiting: readonly WaitingStart[];
+  /** Runs by hand that ended lately: whoever repeats such a request is told of that run. */
+  readonly ended?: readonly RunId[];
 };
 export type WaitingStart = { readonly run: RunId; readonly cause: Cause; readonly since: number };
 

@@ -93,6 +93,8 @@ export type World = {
   create(submission: JobSubmission): Promise<Answer>;
   /** Until nobody has anything to do at this instant. */
   settle(): Promise<void>;
+  /** Only so many steps of whoever has something to do: stops in the middle of things. */
+  some(steps: number): Promise<void>;
   /** Lets time pass up to `at`, with everything that falls due on the way. */
   until(at: number): Promise<void>;
   /** The scheduler dies with exactly `records` records on the device (default: all durable ones), and another one starts. */
@@ -203,6 +205,13 @@ export async function world(options: WorldOptions = {}): Promise<World> {
     },
     create: submission => made.submit({ type: 'submit', mode: 'create', job: job(submission) }),
     settle,
+    async some(steps) {
+      for (let n = 0; n < steps; n++) {
+        if (n % 2 === 0) runtime.step();
+        else outside.step();
+        if (n % 8 === 7) await new Promise<void>(resolve => setImmediate(resolve));
+      }
+    },
     async until(at) {
       await settle();
       for (let next = clock.nextWake(); next !== undefined && next <= at; next = clock.nextWake()) {

@@ -1,0 +1,310 @@
+// simulation.ts: a week in the life of a scheduler, in seconds: people, crashes, lost machines and clocks, all from a seed.
+//
+// The world is the one of support/world.ts: the real scheduler on the seeded runtime, the one master of mesos/local/, agents
+// on which nothing runs. What must hold is written here apart from the scheduler: which targets there were is computed from
+// the job records alone, and what runs is what the agents say.
+
+import type { Command } from '../../../actors/model/commands.ts';
+import type { Job } from '../../../actors/model/job.ts';
+import type { FinishedAttempt, FinishedRun, JobRecord, OutcomeRow, RunRecord } from '../../../actors/model/records.ts';
+import { seededRandom } from '../../../actors/runtime/seeded.ts';
+import { specOf } from '../../../actors/trigger.ts';
+import { compile, type Schedule, targetsBetween } from '../../../schedules/schedule.ts';
+import { job, type World, world } from '../../support/world.ts';
+
+export type Report = {
+  readonly seed: number;
+  /** What was wrong; empty when everything held. */
+  readonly violations: readonly string[];
+  readonly targets: number;
+  readonly launches: number;
+  readonly crashes: number;
+};
+
+/** One definition of one schedule, for as long as it held. */
+type Definition = {
+  readonly key: string;
+  readonly id: string;
+  readonly text: string;
+  readonly schedule: Schedule;
+  readonly since: number;
+  /** Targets up to `until` are owed an outcome; between that and `gone`, one is allowed. */
+  until?: number;
+  gone?: number;
+};
+
+const minute = 60_000;
+const start = Date.UTC(2026, 0, 1, 0, 0, 20, 137);
+const agents = 4;
+const policies = ['skip', 'buffer-one', 'buffer-all', 'cancel-other', 'kill-other', 'allow'] as const;
+const catch_ups = ['none', 'last', 'all', 'first'] as const;
+const kinds = ['job', 'trigger', 'run', 'instance', 'tally'] as const;
+
+export async function simulate(seed: number, steps = 80): Promise<Report> {
+  const random = seededRandom(seed ^ 0xda7);
+  const below = (n: number) => Math.floor(random() * n);
+  const pick = <T>(all: readonly T[]): T => all[below(all.length)]!;
+  const w = await world({ seed, start, agents, batch_changes_max: pick([1, 7, 1_000]) });
+  const violations: string[] = [];
+  const wrong = (what: string) =>
+    violations.push(`${new Date(w.clock.now()).toISOString()} after "${last_act}": ${what}`);
+  let last_act = 'nothing';
+  let crashes = 0;
+  const away = new Map<string, number>();
+  const definitions: Definition[] = [];
+  const known = new Map<string, { record: JobRecord; of: Definition[] }>();
+  const killed: { run: string; launched: ReadonlySet<string> }[] = [];
+  let names = 0;
+
+  // --- what the records say there should be ----------------------------------------------------------------------
+
+  const compiled = (key: string, document: Job['schedules'][number], made_at: number): Schedule => {
+    const read = compile(specOf(document), { now: made_at, default_zone: 'UTC', job_key: key, place: '' });
+    if (!read.ok) throw new Error(read.problems[0]!.message);
+    return read.value;
+  };
+  /** Follows the job records: which schedules hold since when, and until when they did. */
+  const follow = () => {
+    const seen = new Set<string>();
+    for (const [key, body] of w.outbox.entries('job')) {
+      const record = body as JobRecord;
+      seen.add(key);
+      const before = known.get(key);
+      const same_life = before !== undefined && before.record.incarnation === record.incarnation;
+      if (before !== undefined && !same_life) end(before.of, w.clock.now(), w.clock.now());
+      if (same_life && before.record.version === record.version && before.record.deleting === record.deleting) continue;
+      const since = record.version === 1 ? record.created_at : record.updated_at;
+      const old = same_life ? before.of : [];
+      if (record.deleting === true) {
+        end(old, record.updated_at, undefined);
+        known.set(key, { record, of: old });
+        continue;
+      }
+      const of = record.job.schedules.map((document): Definition => {
+        const text = JSON.stringify(specOf(document));
+        const stays = old.find(one => one.id === document.id && one.text === text);
+        if (stays !== undefined) return stays;
+        const made: Definition = { key, id: document.id, text, since, schedule: compiled(key, document, since) };
+        definitions.push(made);
+        return made;
+      });
+      end(
+        old.filter(one => !of.includes(one)),
+        since,
+        since,
+      );
+      known.set(key, { record, of });
+    }
+    for (const [key, { record, of }] of known)
+      if (!seen.has(key)) {
+        end(of, record.deleting === true ? record.updated_at : w.clock.now(), w.clock.now());
+        known.delete(key);
+      }
+  };
+  const end = (of: readonly Definition[], until: number, gone: number | undefined) => {
+    for (const one of of) {
+      one.until ??= until;
+      if (gone !== undefined) one.gone ??= gone;
+    }
+  };
+
+  // --- what must hold at every moment ------------------------------------------------------------------------------
+
+  const check = () => {
+    for (const id of w.launched) if (w.mesos.agents.launches(id) > 1) wrong(`${id} was launched twice`);
+    const alive = new Map<string, string>();
+    for (const [id, agent] of w.mesos.host.master.agents) {
+      // A machine that was away may bring back what has been replaced meanwhile, until its kill arrives.
+      if ((away.get(id) ?? Number.NEGATIVE_INFINITY) > w.clock.now() - 10 * minute) continue;
+      for (const task of agent.tasks.values()) {
+        if (task.ended) continue;
+        const task_id = task.id;
+        const instance = task_id.slice(0, task_id.lastIndexOf(':'));
+        const other = alive.get(instance);
+        if (other !== undefined) wrong(`${other} and ${task_id} live side by side`);
+        alive.set(instance, task_id);
+      }
+    }
+    for (const one of w.fatal) wrong(`the process ended: ${one.reason} ${one.error ?? ''}`);
+    for (const line of w.complaints.splice(0))
+      if (line.includes('crashed') || line.includes('put aside')) wrong(line.slice(0, 600));
+    for (const { run, launched } of killed)
+      for (const id of w.launched)
+        if (id.startsWith(`${run}:`) && !launched.has(id)) wrong(`${id} after its run was killed`);
+    w.fatal.length = 0;
+  };
+
+  // --- what people and fate do ------------------------------------------------------------------------------------
+
+  const submission = (name: string, service: boolean) => {
+    const schedules = Array.from({ length: service || below(5) === 0 ? 0 : 1 + below(2) }, (_, n) => ({
+      id: `s${n}`,
+      ...pick([
+        { cron: '* * * * *' },
+        { cron: '*/5 * * * *' },
+        { cron: '*/2 * * * *', zone: 'Europe/Vienna' },
+        { iso8601: 'R/2026-01-01T00:00:30Z/PT45S' },
+        { iso8601: 'R5/2026-01-01T00:10:00Z/PT3M' },
+        { iso8601: 'R0/2026-01-01T00:10:00Z/PT3M' },
+        { iso8601: 'R//PT2M' },
+      ]),
+    }));
+    const seconds = pick([0, 1, 20, 100]);
+    return job({
+      role: 'www',
+      environment: 'prod',
+      name,
+      command: service && below(2) === 0 ? 'sleep infinity' : `sleep ${seconds}; exit ${pick([0, 0, 0, 3])}`,
+      instances: 1 + below(3),
+      cpus: pick([0.1, 0.5, 1.5]),
+      ...(service ? { service } : { schedules, retries: below(3), enabled: below(6) > 0 }),
+      overlap: { policy: pick(policies), ...(below(2) === 0 ? {} : { max: 1 + below(3) }) },
+      catch_up: { policy: pick(catch_ups), ...(below(2) === 0 ? {} : { window_ms: 10 * minute }) },
+    });
+  };
+  const keys = () => [...known].filter(([, one]) => one.record.deleting !== true).map(([key]) => key);
+  const ask = async (command: Command) => {
+    // Sometimes the process dies while it is thinking.
+    if (below(8) > 0) {
+      let answered = false;
+      void w.submit(command, `a${names++}`).then(() => {
+        answered = true;
+      });
+      await w.settle();
+      await w.settle();
+      if (!answered && !(command.type === 'submit')) wrong(`${JSON.stringify(command)} was not answered`);
+      return;
+    }
+    last_act += ', and a crash in the middle of it';
+    void w.scheduler.submit({ command, principal: { name: 'tester' }, request_id: `b${names++}` });
+    await w.some(below(60));
+    await crash();
+  };
+  const crash = async () => {
+    crashes += 1;
+    const { journal } = w;
+    // What was on its way to the device may have arrived or not.
+    await w.crash(journal.durable() + below(journal.written() - journal.durable() + 1));
+  };
+  const acts: Record<string, () => Promise<void>> = {
+    async create() {
+      if (known.size >= 12) return;
+      const name = below(3) === 0 ? `job-${below(4)}` : `new-${names++}`;
+      await ask({ type: 'submit', mode: 'create', job: submission(name, below(4) === 0) });
+    },
+    async replace() {
+      const key = pick(keys());
+      const before = known.get(key)!.record.job;
+      const after = submission(before.name, before.service);
+      const next = below(2) === 0 ? after : { ...before, instances: after.instances, cpus: after.cpus };
+      await ask({ type: 'submit', mode: 'replace', job: next });
+    },
+    enable: async () => await ask({ type: 'set-enabled', key: pick(keys()), enabled: below(2) === 0 }),
+    remove: async () => await ask({ type: 'delete', key: pick(keys()) }),
+    begin: async () => await ask({ type: 'start-run', key: pick(keys()), request: `q${below(20)}` }),
+    async kill() {
+      const [key, body] = pick([...w.outbox.entries('run')]) ?? [];
+      if (key === undefined) return;
+      const { run } = body as RunRecord;
+      const of = key.slice(0, key.lastIndexOf('/'));
+      const answer = await w.submit({ type: 'kill-run', key: of, run });
+      if (answer.type === 'killing') killed.push({ run: key.replaceAll('/', ':'), launched: new Set(w.launched) });
+    },
+    crash,
+    /** The process is down for a while: nobody hears of the time that passes. */
+    async absence() {
+      w.clock.step(w.clock.now() + pick([30_000, 5 * minute, 40 * minute]));
+      await crash();
+    },
+    async lose() {
+      const id = pick(w.mesos.agents.ids);
+      if (away.has(id)) return;
+      away.set(id, Number.POSITIVE_INFINITY);
+      w.mesos.agents.lose(id, { reboot: below(3) === 0 });
+    },
+    async restore() {
+      const id = [...away].find(([, until]) => until === Number.POSITIVE_INFINITY)?.[0];
+      if (id === undefined) return;
+      w.mesos.agents.restore(id);
+      away.set(id, w.clock.now());
+    },
+    cut: async () => w.link.cut(),
+    /** An operator sets the clock; the scheduler looks at it at least once a minute. */
+    step: async () => w.clock.step(w.clock.now() + pick([90_000, 10 * minute])),
+  };
+  const needs_jobs = new Set(['replace', 'enable', 'remove', 'begin']);
+  const fates = ['create', 'create', 'create', 'replace', 'enable', 'remove', 'begin', 'begin', 'kill', 'crash'];
+  const rare = ['absence', 'lose', 'restore', 'restore', 'cut', 'step'];
+  for (let n = 0; n < steps && violations.length === 0; n++) {
+    const act = below(10) < 7 ? pick(fates) : pick(rare);
+    if (needs_jobs.has(act) && keys().length === 0) continue;
+    last_act = act;
+    await acts[act]!();
+    if (below(4) > 0) await w.settle();
+    follow();
+    await w.until(w.clock.now() + pick([1_000, 7_000, 31_000, 95_000]));
+    follow();
+    check();
+  }
+
+  // --- the end: everything is deleted, and everything is told -----------------------------------------------------
+
+  for (const [id, until] of away) if (until === Number.POSITIVE_INFINITY) w.mesos.agents.restore(id);
+  await w.until(w.clock.now() + 2 * minute);
+  follow();
+  for (const key of keys()) {
+    last_act = `delete ${key}`;
+    const { type } = await w.submit({ type: 'delete', key });
+    if (type !== 'deleted' && violations.length === 0) wrong(`the answer was ${type}`);
+    follow();
+  }
+  last_act = 'the end';
+  await w.until(w.clock.now() + 90 * minute);
+  follow();
+  check();
+  if (violations.length > 0) return { seed, violations, targets: 0, launches: w.launched.size, crashes };
+  for (const kind of kinds)
+    for (const [key, body] of w.outbox.entries(kind)) wrong(`${kind} ${key} was left behind: ${JSON.stringify(body)}`);
+  if (w.mesos.agents.running() > 0) wrong(`${w.mesos.agents.running()} tasks still run`);
+  const { instances, jobs, triggers, restarts, commands } = w.scheduler.counts();
+  if (instances + jobs + triggers + restarts + commands > 0) wrong(`left: ${JSON.stringify(w.scheduler.counts())}`);
+  if (w.scheduler.waiting() > 0) wrong(`${w.scheduler.waiting()} instances wait for a place`);
+
+  const rows = history<OutcomeRow>(w, 'outcome');
+  const finished = new Set(history<FinishedRun>(w, 'finished-run').map(([key, one]) => `${jobOf(key)} ${one.run}`));
+  for (const [key, attempt] of history<FinishedAttempt>(w, 'finished-attempt'))
+    if (attempt.reason.code === 'invalid') wrong(`${key} was refused by Mesos: ${JSON.stringify(attempt.reason)}`);
+  for (const [key, row] of rows)
+    if (row.run !== undefined && !finished.has(`${jobOf(key)} ${row.run}`))
+      wrong(`run ${row.run} of ${key} never ended`);
+  const twice = w.committed.filter(one => one.kind === 'outcome').map(one => one.key);
+  if (new Set(twice).size !== twice.length) wrong(`told twice: ${twice.find((key, n) => twice.indexOf(key) !== n)}`);
+
+  let targets = 0;
+  const told = new Map<string, number>();
+  for (const one of definitions) {
+    const { key, id, schedule, since, until, gone } = one;
+    if (until === undefined)
+      throw new Error(`the definition ${key} ${id} never ended: expected all jobs to be deleted`);
+    const owed = targetsBetween(schedule, since - 1, until, 1_000_000);
+    const allowed = targetsBetween(schedule, until, gone ?? until, 1_000_000);
+    targets += owed.length;
+    const mine = rows.filter(([row_key, row]) => jobOf(row_key) === key && row.schedule === id);
+    for (const target of [...owed, ...allowed]) {
+      const times = mine.filter(([, row]) => row.from <= target && target <= row.to).length;
+      const name = `${key} ${id} ${new Date(target).toISOString()}`;
+      told.set(name, times);
+      if (times > 1 || (times === 0 && target <= until)) wrong(`${name} has ${times} outcomes`);
+    }
+  }
+  const counted = rows.reduce((sum, [, row]) => sum + row.count, 0);
+  const covered = [...told.values()].filter(times => times > 0).length;
+  if (counted !== covered) wrong(`the outcomes count ${counted} targets: expected ${covered}`);
+  return { seed, violations, targets, launches: w.launched.size, crashes };
+}
+
+const jobOf = (history_key: string) => history_key.split('/').slice(0, 3).join('/');
+
+function history<T>(w: World, kind: 'outcome' | 'finished-run' | 'finished-attempt'): (readonly [string, T])[] {
+  return w.journal.page(kind, '', Number.MAX_SAFE_INTEGER).rows.map(row => [row.key, row.body as T]);
+}

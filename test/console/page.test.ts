@@ -221,6 +221,6 @@ serial('the keyboard alone leads through the list', async t => {
   await page.locator('a.row').first().waitFor();
   await page.getByRole('button', { name: 'Disabled' }).click();
   await until('one row', async () => (await page.locator('a.row').count()) === 1);
-  t.true(page.url().endsWith('#/?filter=disabled'));
+  t.true(page.url().endsWith('#/?q=key-&filter=disabled'), 'the search was kept on the way back');
   t.deepEqual(complaints, []);
 });

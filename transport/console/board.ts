@@ -32,12 +32,12 @@ export type Sees = ((role: string) => boolean) | undefined;
 /** Jobs turned into rows in one go: about ten milliseconds' worth. */
 const rows_per_build = 1_000;
 
-type Entry = { readonly row: Row; readonly text: string; readonly record: JobView['record'] };
+type Entry = { row: Row; text: string; record: JobView['record'] };
 
 export function createBoard(views: Views): Board {
   const entries = new Map<JobKey, Entry>();
-  /** Keys in order; undefined when jobs came or went since it was made. */
-  let sorted: readonly JobKey[] | undefined = [];
+  /** In key order; undefined when jobs came or went since it was made. */
+  let sorted: readonly Entry[] | undefined = [];
   const counters = { ...countersOf([]) };
   let dirty = new Set<JobKey>();
   /** Jobs whose rows were made since the last glance: the timetable may have said its word after their records. */
@@ -58,18 +58,24 @@ export function createBoard(views: Views): Board {
     }
     const made = rowOf(view);
     const row = before !== undefined && sameRow(before.row, made) ? before.row : made;
-    if (before?.row === row && before.record === view.record) return;
-    const text = before?.record === view.record ? before.text : searchText(view);
-    entries.set(key, { row, text, record: view.record });
-    if (before?.row === row && before.text === text) return;
-    if (before === undefined) sorted = undefined;
-    else addTo(counters, before.row, -1);
+    if (before === undefined) {
+      entries.set(key, { row, text: searchText(view), record: view.record });
+      sorted = undefined;
+    } else {
+      const text = before.record === view.record ? before.text : searchText(view);
+      if (before.row === row && before.text === text) {
+        before.record = view.record;
+        return;
+      }
+      addTo(counters, before.row, -1);
+      Object.assign(before, { row, text, record: view.record });
+    }
     addTo(counters, row, 1);
     version++;
   };
 
-  const inOrder = (): readonly JobKey[] => {
-    sorted ??= [...entries.keys()].sort();
+  const inOrder = (): readonly Entry[] => {
+    sorted ??= [...entries.values()].sort((a, b) => (a.row.key < b.row.key ? -1 : 1));
     return sorted;
   };
 
@@ -105,16 +111,15 @@ export function createBoard(views: Views): Board {
     window(watch, sees) {
       const { search, filter, sort, descending, offset, limit } = watch;
       const words = searchWords(search);
-      const cut = <T>(all: readonly T[]): readonly T[] => all.slice(offset, offset + limit);
-      const keys = inOrder();
+      const cut = <T>(found: readonly T[]): readonly T[] => found.slice(offset, offset + limit);
+      const all = inOrder();
       if (sort === 'key' && !descending && words.length === 0 && filter === 'all' && sees === undefined)
-        return { total: keys.length, rows: cut(keys).map(key => entries.get(key)!.row), counters: { ...counters } };
+        return { total: all.length, rows: cut(all).map(entry => entry.row), counters: { ...counters } };
       const visible: Row[] = [];
       const rows: Row[] = [];
       const test = belongs[filter];
-      for (const key of keys) {
-        const { row, text } = entries.get(key)!;
-        if (sees !== undefined && !sees(roleOf(key))) continue;
+      for (const { row, text } of all) {
+        if (sees !== undefined && !sees(roleOf(row.key))) continue;
         if (sees !== undefined) visible.push(row);
         if (test(row) && words.every(word => text.includes(word))) rows.push(row);
       }

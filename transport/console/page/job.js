@@ -13,8 +13,8 @@ import { catch_ups, count, instant, kinds, late, outcomes, overlaps, targets, wh
 
 const rows_kept_max = 2_000;
 
-/** `log`: `{ run, index, stream }` of the log that is open, if any; `go(hash)` moves on. */
-export function jobView({ feed, key, log, go }) {
+/** `log`: `{ run, index, stream }` of the log that is open, if any; `back`: the list; `go(hash)` moves on. */
+export function jobView({ feed, key, log, back, go }) {
   const [role, environment, ...rest] = key.split('/');
   const name = rest.join('/');
   const home = api.jobHash(key);
@@ -78,7 +78,7 @@ export function jobView({ feed, key, log, go }) {
       });
       if (!sure) return;
       const answer = report(await api.deleteJob(key, head.etag), `${name} was deleted`, `${name} was not deleted`);
-      if (answer.ok) go('#/');
+      if (answer.ok) go(back);
     }),
   };
 
@@ -122,7 +122,7 @@ export function jobView({ feed, key, log, go }) {
   const header = h(
     'header.job-head',
     {},
-    h('a.back', { href: '#/' }, icon('back'), 'Jobs'),
+    h('a.back', { href: back }, icon('back'), 'Jobs'),
     h('div.title', {}, h('div', {}, h('p.place', {}, `${role} / ${environment}`), h('h1', {}, name)), place.state),
     place.about,
     place.alert,
@@ -195,9 +195,21 @@ export function jobView({ feed, key, log, go }) {
     drawTally(place.tally, head);
   };
 
+  /** How often the instance of the open log has been tried, as far as is known. */
+  const attemptsOf = ({ run, index }) => {
+    const live_one = live_runs.find(one => one.run === run)?.instances.find(one => one.index === index)?.record;
+    if (live_one !== undefined) return live_one.status === 'pending' ? live_one.attempt - 1 : live_one.attempt;
+    return (
+      together('runs', one => one.run)
+        .find(one => one.run === run)
+        ?.results.find(one => one.index === index)?.attempts ?? 1
+    );
+  };
+
   const openLog = wanted => {
     log_open?.end();
     log_open = undefined;
+    log = wanted;
     if (wanted === undefined) return;
     log_open = logView({
       key,
@@ -208,6 +220,7 @@ export function jobView({ feed, key, log, go }) {
     });
     element.append(log_open.element);
     log_open.begin();
+    log_open.tell(attemptsOf(wanted));
   };
 
   return {
@@ -233,10 +246,11 @@ export function jobView({ feed, key, log, go }) {
       if (parts.finished !== undefined) newest.runs = parts.finished;
       if (parts.outcomes !== undefined) newest.outcomes = parts.outcomes;
       if (parts.schedules !== undefined) drawSchedules(place.schedules, parts.schedules);
+      if (log !== undefined) log_open?.tell(attemptsOf(log));
       draw();
     },
     key(event) {
-      if (event.key === 'Escape') go(log_open === undefined ? '#/' : home);
+      if (event.key === 'Escape') go(log_open === undefined ? back : home);
     },
     end: () => openLog(undefined),
   };

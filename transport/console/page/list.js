@@ -275,7 +275,10 @@ export function listView({ feed, query, onQuery, open }) {
         window_shown = { offset: frame.offset, keys: frame.keys };
       } else if (frame.keys !== undefined) window_shown = { ...window_shown, keys: frame.keys };
       const known = new Map([...cache.values(), ...frame.rows].map(row => [row.key, row]));
-      for (const [n, key] of window_shown.keys.entries()) cache.set(window_shown.offset + n, known.get(key));
+      for (const [n, key] of window_shown.keys.entries()) {
+        const row = known.get(key);
+        if (row !== undefined) cache.set(window_shown.offset + n, row);
+      }
       // A job that moved up or left must not be on the screen twice.
       const inside = new Set(window_shown.keys);
       const end = window_shown.offset + window_shown.keys.length;

@@ -3,7 +3,7 @@
 // Output is anybody's bytes. It becomes text nodes; control characters are shown as the pictures that Unicode has for them,
 // colours of terminals are left out, and what is far back is dropped, so that a job that talks for days fits in a page.
 
-import { jobHash, logPath, readLog } from './api.js';
+import { logPath, readLog } from './api.js';
 import { h, say } from './dom.js';
 import { icon } from './icons.js';
 
@@ -28,6 +28,9 @@ export function logView({ key, name, run, index, stream, close, hash }) {
   });
   const wrap = h('input', { type: 'checkbox', onchange: () => text.classList.toggle('wrapped', wrap.checked) });
   const path = logPath(key, run, index, stream);
+  /** Earlier attempts can be read too; '' is the latest. */
+  const attempt = h('select', { hidden: true, 'aria-label': 'Attempt', onchange: () => restart() });
+  attempt.append(h('option', { value: '' }, 'latest attempt'));
   const element = h(
     'aside.log',
     { role: 'dialog', 'aria-label': `Log of ${name}` },
@@ -47,6 +50,7 @@ export function logView({ key, name, run, index, stream, close, hash }) {
           h('a.tab', { role: 'tab', href: hash(each), 'aria-selected': String(each === stream) }, each),
         ),
       ),
+      attempt,
       h('label.switch', {}, follow, h('span', {}, 'Follow')),
       h('label.switch', {}, wrap, h('span', {}, 'Wrap')),
       h('a.button.small', { href: path, target: '_blank', rel: 'noopener' }, 'Raw'),
@@ -76,7 +80,8 @@ export function logView({ key, name, run, index, stream, close, hash }) {
   };
   const open = () => {
     source?.close();
-    const mine = new EventSource(`${path}?follow=true&offset=${offset ?? -first_bytes}`);
+    const chosen = attempt.value === '' ? '' : `&attempt=${attempt.value}`;
+    const mine = new EventSource(`${path}?follow=true&offset=${offset ?? -first_bytes}${chosen}`);
     source = mine;
     mine.onopen = () => {
       say(note, 'Following');
@@ -97,18 +102,31 @@ export function logView({ key, name, run, index, stream, close, hash }) {
     };
   };
 
+  const restart = () => {
+    offset = undefined;
+    shown = 0;
+    clean = cleaner();
+    text.replaceChildren();
+    follow.checked = true;
+    open();
+  };
+
   return {
     element,
+    /** How many attempts there have been. */
+    tell(attempts) {
+      attempt.hidden = attempts < 2;
+      for (let n = attempt.options.length; n < attempts; n++)
+        attempt.append(h('option', { value: String(n) }, `attempt ${n}`));
+    },
     begin() {
       open();
       text.focus({ preventScroll: true });
     },
     end() {
       source?.close();
-      clean = cleaner();
       element.remove();
     },
-    home: jobHash(key),
   };
 }
 

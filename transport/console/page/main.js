@@ -24,6 +24,8 @@ fill(
 );
 
 let view;
+/** The list as it was last searched and filtered: where Esc and the way back lead. */
+let list_hash = '#/';
 const feed = connect({
   onFrame: frame => view?.frame(frame),
   onState({ state, retry_at }) {
@@ -46,19 +48,23 @@ function route() {
   const [path, query = ''] = location.hash.slice(1).split('?');
   const parts = path.split('/').filter(Boolean).map(decoded);
   const [place, role, environment, name, what, run, index, stream = 'stdout'] = parts;
-  if (place === 'new') return show(submitView({ feed, go }));
+  if (place === 'new') return show(submitView({ feed, back: list_hash, go }));
   if (place !== 'jobs' || name === undefined) {
-    const onQuery = next => history.replaceState(null, '', next.size > 0 ? `#/?${next}` : '#/');
+    const onQuery = next => {
+      list_hash = next.size > 0 ? `#/?${next}` : '#/';
+      history.replaceState(null, '', list_hash);
+    };
+    list_hash = query === '' ? '#/' : `#/?${query}`;
     return show(listView({ feed, query: new URLSearchParams(query), onQuery, open: key => go(jobHash(key)) }));
   }
   const key = [role, environment, name].join('/');
-  if (what === 'edit') return show(submitView({ feed, key, go }));
+  if (what === 'edit') return show(submitView({ feed, key, back: jobHash(key), go }));
   const log =
     what === 'runs' && index !== undefined
       ? { run, index: Number(index), stream: stream === 'stderr' ? 'stderr' : 'stdout' }
       : undefined;
   if (view?.key_of === key) return view.move(log);
-  return show(jobView({ feed, key, log, go }));
+  return show(jobView({ feed, key, log, back: list_hash, go }));
 }
 
 function show(next) {

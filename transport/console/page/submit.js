@@ -50,8 +50,8 @@ command: echo "hello from $(hostname)"
 `,
 };
 
-/** `key`: the job that is edited; a new one when left out. */
-export function submitView({ feed, key, go }) {
+/** `key`: the job that is edited; a new one when left out. `back`: where Cancel leads. */
+export function submitView({ feed, key, back, go }) {
   let etag;
   const text = h('textarea', {
     spellcheck: 'false',
@@ -70,7 +70,7 @@ export function submitView({ feed, key, go }) {
         void submit();
       },
     },
-    h('a.back', { href: key === undefined ? '#/' : api.jobHash(key) }, icon('back'), key === undefined ? 'Jobs' : key),
+    h('a.back', { href: back }, icon('back'), key === undefined ? 'Jobs' : key),
     h('h1', {}, key === undefined ? 'New job' : 'Edit job'),
     h('p.about', {}, 'YAML or JSON. ', h('kbd', {}, 'Ctrl'), ' ', h('kbd', {}, 'Enter'), ' submits.'),
     key === undefined &&
@@ -95,7 +95,7 @@ export function submitView({ feed, key, go }) {
       ),
     text,
     problems,
-    h('div.actions', {}, send, h('a.button', { href: key === undefined ? '#/' : api.jobHash(key) }, 'Cancel')),
+    h('div.actions', {}, send, h('a.button', { href: back }, 'Cancel')),
   );
 
   const submit = async () => {
@@ -186,7 +186,7 @@ export function submitView({ feed, key, go }) {
     },
     frame: () => undefined,
     key(event) {
-      if (event.key === 'Escape') go(key === undefined ? '#/' : api.jobHash(key));
+      if (event.key === 'Escape') go(back);
     },
     end: () => undefined,
   };

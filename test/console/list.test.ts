@@ -59,3 +59,13 @@ testWith(chromium)('20,000 jobs are scrolled and searched, and only those in sig
   await until('ten rows', async () => (await page.locator('a.row').count()) === 10);
   t.deepEqual(complaints, []);
 });
+
+testWith(chromium)('output that comes in pieces loses its colours and shows what cannot be printed', async t => {
+  const stood = await stage(t, { jobs: [] });
+  const { page } = await openPage(t, browser!, `http://127.0.0.1:${stood.port}/`);
+  const pieces = ['a\u001b[3', '1mred\u001b', '[0m\r\n', 'tab\tnul\u0000 bell\u0007 del\u007f c1\u0085', ' 50%\r100%'];
+  const shown = await page.evaluate(
+    `import('/console/log.js').then(({ cleaner }) => { const clean = cleaner(); return ${JSON.stringify(pieces)}.map(clean).join(''); })`,
+  );
+  t.is(shown, 'ared\ntab\tnul\u2400 bell\u2407 del\u2421 c1\ufffd 50%\n100%');
+});

@@ -137,6 +137,24 @@ serial('whatever a job is called, says or prints, it stays text', async t => {
   t.deepEqual(complaints, []);
 });
 
+serial('an instance that waits says why, and earlier attempts can be read', async t => {
+  await submit('huge', { ...rarely, command: 'true', cpus: 10_000 });
+  const { page, complaints } = await openPage(t, browser, `${url}/${hashOf('huge')}`);
+  await page.getByRole('button', { name: 'Start run' }).click();
+  await page.locator('.why').getByText('cpus: needs 10000').waitFor();
+
+  await submit('again', { ...rarely, command: 'echo "try $HORAE_ATTEMPT"; exit 3', retries: 1, retry_delay_ms: 0 });
+  await page.goto(`${url}/${hashOf('again')}`);
+  await page.getByRole('button', { name: 'Start run' }).click();
+  await page.locator('.finished').getByText('exit code 3 · 2 attempts').waitFor();
+  await page.locator('.finished').getByRole('link', { name: 'Log' }).click();
+  await page.locator('pre.output').getByText('try 2').waitFor();
+  await page.getByRole('combobox', { name: 'Attempt' }).selectOption('attempt 1');
+  await page.locator('pre.output').getByText('try 1').waitFor();
+  t.is(await page.locator('pre.output').textContent(), 'try 1\n');
+  t.deepEqual(complaints, []);
+});
+
 serial('a kill asks first, and then kills', async t => {
   await submit('lingers', { ...rarely, command: 'exec sleep 1000' });
   const { page, complaints } = await openPage(t, browser, `${url}/${hashOf('lingers')}`);
@@ -169,8 +187,8 @@ serial('a job is disabled and enabled, and deleted only when that was meant', as
   await page.getByRole('button', { name: 'Delete' }).click();
   await page.getByRole('button', { name: 'Delete job' }).click();
   await page.getByText('leaves was deleted').waitFor();
-  t.is(await row(page, 'leaves').count(), 0);
-  t.is((await fetch(`${url}/api/v1/jobs/www/test/leaves`)).status, 404);
+  await row(page, 'leaves').waitFor({ state: 'detached' });
+  await until('no such job', async () => (await fetch(`${url}/api/v1/jobs/www/test/leaves`)).status === 404);
   t.deepEqual(complaints, []);
 });
 

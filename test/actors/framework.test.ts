@@ -1,0 +1,197 @@
+// framework.test.ts: subscribed or not, under which id, and what Mesos must be asked until it answers.
+
+import test from 'ava';
+import type { Effect } from '../../actors/effects.ts';
+import { type FrameworkMessage, type FrameworkState, framework, newFramework } from '../../actors/framework.ts';
+import type { Event, TaskState } from '../../mesos/protocol.ts';
+
+const limits = {
+  resubscribe_ms: 100,
+  resubscribe_ms_max: 5_000,
+  reconcile_ms: 1_000,
+  reconcile_ms_max: 60_000,
+  reconcile_interval_ms: 600_000,
+  reconcile_batch_max: 2,
+};
+const task = (index: number) => `www:prod:hello:1.cron.a:${index}:1`;
+const subscribed = (id: string): Event => ({ type: 'SUBSCRIBED', subscribed: { framework_id: { value: id } } });
+const update = (task_id: string, state: TaskState, uuid?: string): Event => ({
+  type: 'UPDATE',
+  update: {
+    status: {
+      task_id: { value: task_id },
+      state,
+      agent_id: { value: 'S0' },
+      ...(uuid === undefined ? {} : { uuid }),
+    },
+  },
+});
+
+function standing(id?: string) {
+  let state: FrameworkState = newFramework(id);
+  let now = 0;
+  const move = framework(limits);
+  return {
+    state: () => state,
+    tell(message: FrameworkMessage, at = now) {
+      now = at;
+      const next = move(state, message, now);
+      state = next.state;
+      return next.effects;
+    },
+    hear(...events: Event[]) {
+      return this.tell({ type: 'events', events });
+    },
+  };
+}
+const calls = (effects: readonly Effect[]) => effects.flatMap(one => (one.type === 'call' ? [one.call] : []));
+const armed = (effects: readonly Effect[]) =>
+  effects.flatMap(one =>
+    one.type === 'tell' && one.to === 'timetable' && one.message.type === 'armed'
+      ? one.message.armed.map(({ key, at }) => [key, at])
+      : [],
+  );
+const asked = (effects: readonly Effect[]) =>
+  calls(effects).flatMap(one =>
+    one.type === 'RECONCILE' ? [one.reconcile.tasks.map(({ task_id }) => task_id.value)] : [],
+  );
+
+test('the first id that Mesos gives is recorded, and used ever after', t => {
+  const one = standing();
+  t.like(one.tell({ type: 'begin' })[0], { type: 'subscribe', framework_id: undefined });
+  t.like(one.hear(subscribed('F'))[0], { type: 'record', kind: 'framework', key: 'id', body: { framework_id: 'F' } });
+  t.false(one.hear(subscribed('F')).some(effect => effect.type === 'record'));
+  const again = standing('F');
+  t.like(again.tell({ type: 'begin' })[0], { type: 'subscribe', framework_id: 'F' });
+});
+
+test('every subscription asks about everything that is with Mesos', t => {
+  const one = standing('F');
+  one.tell({ type: 'begin' });
+  t.true(
+    one.hear(subscribed('F')).some(effect => effect.type === 'gather-tasks' && effect.settled_before === undefined),
+  );
+});
+
+test('a subscription that ends is tried again, later each time, and from the start after a success', t => {
+  const one = standing('F');
+  one.tell({ type: 'begin' });
+  const end = { type: 'ended', end: { why: 'closed', message: '' }, random: 1 } as const;
+  const pauses = [];
+  for (let n = 0; n < 8; n++) {
+    const [[what, at] = []] = armed(one.tell(end, 0));
+    t.is(what, 'subscribe');
+    pauses.push(at);
+    t.like(one.tell({ type: 'due', what: 'subscribe' })[0], { type: 'subscribe', framework_id: 'F' });
+  }
+  t.deepEqual(pauses, [200, 400, 800, 1_600, 3_200, 5_000, 5_000, 5_000]);
+  one.hear(subscribed('F'));
+  t.deepEqual(armed(one.tell(end, 0)), [['subscribe', 100]]);
+  t.deepEqual(armed(standing('F').tell({ ...end, random: 0 }, 0)), [['subscribe', 20]]);
+});
+
+test('the offers actor hears of the end, so that nothing void is used', t => {
+  const one = standing('F');
+  one.tell({ type: 'begin' });
+  one.hear(subscribed('F'));
+  const effects = one.tell({ type: 'ended', end: { why: 'closed', message: '' }, random: 0 });
+  t.true(
+    effects.some(effect => effect.type === 'tell' && effect.to === 'offers' && effect.message.type === 'disconnected'),
+  );
+});
+
+test('a late timer does not subscribe twice', t => {
+  const one = standing('F');
+  one.tell({ type: 'begin' });
+  one.hear(subscribed('F'));
+  t.deepEqual(one.tell({ type: 'due', what: 'subscribe' }), []);
+});
+
+test('doubts are asked in batches, again and again with longer pauses, until each is answered', t => {
+  const one = standing('F');
+  one.tell({ type: 'begin' });
+  one.hear(subscribed('F'));
+  const doubt = [0, 1, 2].map(index => ({ task_id: task(index), agent_id: 'S0' }));
+  const first = one.tell({ type: 'doubt', doubt });
+  t.deepEqual(asked(first), [[task(0), task(1)], [task(2)]]);
+  t.deepEqual(armed(first), [['doubts', 1_000]]);
+  const second = one.tell({ type: 'due', what: 'doubts' }, 1_000);
+  t.deepEqual(armed(second), [['doubts', 3_000]]);
+  one.hear(update(task(1), 'TASK_RUNNING'));
+  const third = one.tell({ type: 'due', what: 'doubts' }, 3_000);
+  t.deepEqual(asked(third), [[task(0), task(2)]]);
+  t.deepEqual(armed(third), [['doubts', 7_000]]);
+  one.hear(update(task(0), 'TASK_UNKNOWN'), update(task(2), 'TASK_GONE'));
+  t.deepEqual(one.tell({ type: 'due', what: 'doubts' }, 7_000), []);
+});
+
+test('a pause between questions has an upper bound', t => {
+  const one = standing('F');
+  one.tell({ type: 'begin' });
+  one.hear(subscribed('F'));
+  one.tell({ type: 'doubt', doubt: [{ task_id: task(0), agent_id: undefined }] });
+  for (let n = 0; n < 40; n++) one.tell({ type: 'due', what: 'doubts' }, 0);
+  t.deepEqual(armed(one.tell({ type: 'due', what: 'doubts' }, 0)), [['doubts', 60_000]]);
+});
+
+test('doubts that come while nobody is subscribed are kept for the next subscription', t => {
+  const one = standing('F');
+  one.tell({ type: 'begin' });
+  const effects = one.tell({ type: 'doubt', doubt: [{ task_id: task(0), agent_id: 'S0' }] });
+  t.deepEqual(asked(effects), []);
+  t.deepEqual(armed(effects), [['doubts', 1_000]]);
+  one.hear(subscribed('F'));
+  t.deepEqual(asked(one.tell({ type: 'due', what: 'doubts' }, 1_000)), [[task(0)]]);
+});
+
+test('now and then everything that has settled is asked about', t => {
+  const one = standing('F');
+  t.deepEqual(armed(one.tell({ type: 'begin' }, 0)), [['round', 600_000]]);
+  const effects = one.tell({ type: 'due', what: 'round' }, 600_000);
+  t.like(effects[0], { type: 'gather-tasks', settled_before: 0 });
+  t.deepEqual(armed(effects), [['round', 1_200_000]]);
+});
+
+test('a task that nobody knows is killed if it lives, and acknowledged in any case', t => {
+  const one = standing('F');
+  const status = (state: TaskState) => ({
+    task_id: { value: 'of-yesterday' },
+    state,
+    agent_id: { value: 'S0' },
+    uuid: 'dQ==',
+  });
+  const said = (state: TaskState) =>
+    calls(one.tell({ type: 'unrouted', unrouted: [status(state)] })).map(call => call.type);
+  t.deepEqual(said('TASK_RUNNING'), ['ACKNOWLEDGE', 'KILL']);
+  t.deepEqual(said('TASK_STAGING'), ['ACKNOWLEDGE', 'KILL']);
+  t.deepEqual(said('TASK_FINISHED'), ['ACKNOWLEDGE']);
+  t.deepEqual(said('TASK_UNREACHABLE'), ['ACKNOWLEDGE']);
+});
+
+test('an update goes to its instance; one whose id is not ours goes to nobody', t => {
+  const one = standing('F');
+  const keys = one
+    .hear(update(task(3), 'TASK_RUNNING'), update('x', 'TASK_RUNNING'))
+    .map(effect => (effect.type === 'route' ? effect.key : 'other'));
+  t.deepEqual(keys, ['www/prod/hello/1.cron.a/3', undefined]);
+});
+
+test('events that nobody has heard of change nothing', t => {
+  const one = standing('F');
+  one.tell({ type: 'begin' });
+  const before = one.state();
+  t.deepEqual(one.hear({ type: 'TOMORROW' } as unknown as Event, { type: 'HEARTBEAT' }), []);
+  t.is(one.state(), before);
+});
+
+test('an error of the subscription is the end: somebody has our id, or it is dead', t => {
+  const one = standing('F');
+  one.tell({ type: 'begin' });
+  const effects = one.hear({ type: 'ERROR', error: { message: 'Framework failed over' } });
+  t.deepEqual(effects, [{ type: 'give-up', reason: 'Mesos ended our subscription: Framework failed over' }]);
+  t.deepEqual(one.tell({ type: 'due', what: 'subscribe' }), []);
+});
+
+test('a timer that means nothing is a mistake of ours, and says so', t => {
+  t.throws(() => standing('F').tell({ type: 'due', what: 'tea' }), { message: /invalid due "tea"/ });
+});

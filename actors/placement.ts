@@ -14,7 +14,6 @@ import type { WhyNot } from '../mesos/why-not.ts';
 import { count, type Effect, tell } from './effects.ts';
 import type { Requirements } from './launch.ts';
 import type { InstanceKey, TaskId } from './model/ids.ts';
-import { parseTaskId } from './model/ids.ts';
 import { type Step, step, stepWith } from './step.ts';
 
 export type Wanted = {
@@ -100,35 +99,43 @@ function forget(state: PlacementState, id: string): void {
 function choose(state: PlacementState, limits: PlacementLimits): Step<PlacementState, Effect> {
   if (state.waiting.size === 0 || state.hosts.size === 0) return needs(state, []);
   const order = inOrder(state.waiting);
-  const plans = order.map((one): LaunchPlan => ({ ...one.requirements.plan, task_id: one.task_id }));
-  const { placements, why } = match([...state.hosts.values()], plans, { placements_max: limits.placements_max });
-  const effects: Effect[] = [count('horae_placement_attempts_total', undefined, plans.length)];
+  const byTask = new Map<TaskId, Wanted>();
+  const plans = order.map((one): LaunchPlan => {
+    byTask.set(one.task_id, one);
+    return { ...one.requirements.plan, task_id: one.task_id };
+  });
+  const matched = match([...state.hosts.values()], plans, { placements_max: limits.placements_max });
+  const { placements, why, reached } = matched;
+  const effects: Effect[] = [count('horae_placement_attempts_total', undefined, reached)];
   let { groups } = state;
   for (const together of byHost(placements)) {
     const group = `g${groups++}`;
     for (const id of together[0].offer_ids) forget(state, id);
     effects.push(tell({ to: 'offers', message: { type: 'taken', taken: [{ group, placements: together }] } }));
-    for (const one of together) effects.push(grant(state, group, one));
+    for (const one of together) {
+      const wanted = byTask.get(one.plan.task_id);
+      if (wanted === undefined) throw new Error(`placed ${one.plan.task_id}: expected one of those that wait`);
+      state.waiting.delete(wanted.key);
+      effects.push(grant(wanted.key, group, one));
+    }
   }
   if (placements.length > 0) effects.push(count('horae_placements_total', undefined, placements.length));
   for (const not of why.values()) effects.push(count('horae_vetoes_total', { code: not.code }));
   effects.push({ type: 'note-pending', waiting: state.waiting, why });
+  if (reached < order.length) {
+    // A limit ended the round. Whoever had a turn and found nothing goes behind those who had none, and there is another.
+    for (const one of order.slice(0, reached)) {
+      if (!state.waiting.delete(one.key)) continue;
+      state.waiting.set(one.key, one);
+    }
+    if (placements.length > 0) effects.push(tell({ to: 'placement', message: { type: 'wanted', wanted: [] } }));
+  }
   return needs({ ...state, groups }, effects);
 }
 
-function grant(state: PlacementState, group: string, chosen: Placement): Effect {
-  const key = parseTaskId(chosen.plan.task_id)?.instance;
-  if (key === undefined) throw new Error(`placed ${chosen.plan.task_id}: expected a task id of ours`);
-  state.waiting.delete(key);
-  const { agent_id, hostname, ports } = chosen;
-  return tell({
-    to: 'instance',
-    key,
-    message: {
-      type: 'granted',
-      granted: { group, task_id: chosen.plan.task_id, agent_id, hostname, ports, requirements: chosen.plan.group },
-    },
-  });
+function grant(key: InstanceKey, group: string, { plan, agent_id, hostname, ports }: Placement): Effect {
+  const granted: Granted = { group, task_id: plan.task_id, agent_id, hostname, ports, requirements: plan.group };
+  return tell({ to: 'instance', key, message: { type: 'granted', granted } });
 }
 
 /** Tells the offers actor when the answer to "does anybody wait?" changes: it suppresses and revives by it. */

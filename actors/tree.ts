@@ -322,6 +322,8 @@ export function plant(world: World): Tree {
   const groups: { readonly address: Address<never>; free: number }[] = [];
   const roomy: number[] = [];
   const groupOf = new Map<InstanceKey, number>();
+  /** Names instance actors: nobody looks for them by name, and a key would have to be rewritten for each. */
+  let born_count = 0;
 
   /** What those about to be born are born with; whoever is reborn reads the records instead. */
   const births = new Map<string, JobBirth>();
@@ -443,7 +445,7 @@ export function plant(world: World): Tree {
     if (group.free === 0) roomy.pop();
     groupOf.set(key, slot);
     instances.set(key, state);
-    const address = start(group.address, named(key), instance_kind, key);
+    const address = start(group.address, `i${born_count++}`, instance_kind, key);
     post.instances.set(key, address as Address<never>);
     runtime.send(address, { type: 'begin' });
   };

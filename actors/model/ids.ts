@@ -60,13 +60,11 @@ export const taskId = (instance: InstanceKey, attempt: number): TaskId => `${ins
 /** Reads a task id back; undefined when it is not one of ours. */
 export function parseTaskId(text: TaskId): { instance: InstanceKey; attempt: number } | undefined {
   const cut = text.lastIndexOf(':');
-  const attempt = cut < 0 ? Number.NaN : Number(text.slice(cut + 1));
-  if (!Number.isSafeInteger(attempt) || attempt < 1) return undefined;
-  const instance = text.slice(0, cut).replaceAll(':', '/');
-  if (!is_instance_key.test(instance) || taskId(instance, attempt) !== text) return undefined;
-  return { instance, attempt };
+  if (cut < 0 || !is_task_id.test(text)) return undefined;
+  return { instance: text.slice(0, cut).replaceAll(':', '/'), attempt: Number(text.slice(cut + 1)) };
 }
-const is_instance_key = /^(?:[^/]+\/){4}\d+$/;
+/** Four parts, the instance's index and the attempt, neither with a zero in front. */
+const is_task_id = /^(?:[^:/]+:){4}(?:0|[1-9]\d{0,8}):[1-9]\d{0,14}$/;
 
 /** The attempt in a task id that is known to be one of ours. */
 export const attemptOf = (text: TaskId): number => Number(text.slice(text.lastIndexOf(':') + 1));

@@ -26,7 +26,8 @@ import {
   settingsHelp,
   unknownVariables,
 } from './settings.ts';
-import { parseArguments, usage } from './transport/cli/arguments.ts';
+import { asksHelp, parseArguments, usage } from './transport/cli/arguments.ts';
+import { explainLine, schedule_usage } from './transport/cli/schedule.ts';
 import { type Credentials, hashPassword, openCredentials } from './transport/credentials.ts';
 import { startHttp } from './transport/http/server.ts';
 import { JournalError } from './transport/journal/journal.ts';
@@ -45,12 +46,24 @@ else if (request.value.command === 'help') console.log(usage(settingsHelp()));
 else if (request.value.command === 'version') console.log(version);
 else if (request.value.command === 'hash-password')
   console.log(await hashPassword(passwordOf(readFileSync(0, 'utf8')), randomBytes(16)));
+else if (request.value.command === 'schedule') explainSchedule(request.value.argv);
 else
   dev(request.value.argv).catch(error => {
     if (error instanceof Refused || error instanceof JournalError) console.error(`horae: ${error.message}`);
     else console.error('horae: cannot start:', error);
     process.exit(1);
   });
+
+/** `horae schedule explain`: answered here, without a scheduler. */
+function explainSchedule(argv: readonly string[]): void {
+  if (asksHelp(argv)) {
+    console.log(schedule_usage);
+    return;
+  }
+  const told = explainLine(argv, systemClock().now(), process.env.HORAE_DEFAULT_ZONE ?? 'UTC');
+  if (!told.ok) fail(told.problems);
+  process.stdout.write(told.value);
+}
 
 /** Scheduler, one-machine Mesos, journal, REST and console in this process; tasks in processes of their own. */
 async function dev(argv: readonly string[]): Promise<void> {
@@ -197,6 +210,7 @@ async function dev(argv: readonly string[]): Promise<void> {
     allow_origins: settings.allow_origin,
     allow_hosts: settings.allow_host,
     limits: settings,
+    default_zone: settings.default_zone,
     clock,
     log,
     metrics,

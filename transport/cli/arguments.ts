@@ -13,18 +13,22 @@ export const commands = {
     takes: 'nothing',
     help: 'Read a password from standard input and print what stands for it in a credentials file.',
   },
+  schedule: {
+    takes: 'words',
+    help: 'Tell what a schedule will do: horae schedule explain "@daily" --zone Europe/Vienna.',
+  },
   help: { takes: 'nothing', help: 'Print the commands and every setting.' },
   version: { takes: 'nothing', help: 'Print the version.' },
 } as const;
 export type Command = keyof typeof commands;
 
-/** `argv` is what remains for the command: for `dev` the flags that `readSettings` reads. */
+/** `argv` is what remains for the command: for `dev` the flags that `readSettings` reads, for others words of their own. */
 export type Request = { readonly command: Command; readonly argv: readonly string[] };
 
 /** Reads `process.argv.slice(2)`. A line without a command asks for help. */
 export function parseArguments(argv: readonly string[]): Result<Request> {
   const [first, ...rest] = argv;
-  if (first === undefined || asksHelp(argv)) return good({ command: 'help', argv: [] });
+  if (first === undefined || (asksHelp(argv) && takesOf(first) !== 'words')) return good({ command: 'help', argv: [] });
   if (first === '--version' || first === '-v') return good({ command: 'version', argv: [] });
   const names = Object.keys(commands);
   const command = names.find((name): name is Command => name === first);
@@ -53,7 +57,11 @@ export function usage(settings_help: string): string {
   return ['Usage: horae COMMAND [SETTINGS]', '', 'Commands:', ...list, '', settings_help].join('\n');
 }
 
+/** A command with words of its own has a help of its own too. */
+const takesOf = (name: string): string | undefined =>
+  Object.entries(commands).find(([each]) => each === name)?.[1].takes;
+
 /** `--help` or `-h` as a word of its own; after `--flag=` it would be part of that word. */
-function asksHelp(argv: readonly string[]): boolean {
+export function asksHelp(argv: readonly string[]): boolean {
   return argv.includes('--help') || argv.includes('-h');
 }

@@ -48,6 +48,8 @@ export type Services = {
   readonly log: Log;
   readonly limits: HttpLimits;
   readonly version: string;
+  /** Of schedules that name none. */
+  readonly default_zone: string;
   /** Whether the schedules of a job mean something: what the schema cannot see. */
   readonly compile: (job: Job) => Result<void>;
   readonly ids: () => string;

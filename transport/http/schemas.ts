@@ -126,6 +126,28 @@ export const outcome = z.object({
   late_ms: z.number().optional(),
 });
 export const outcome_page = z.object({ outcomes: z.array(outcome), next: z.string().optional() });
+export const explanation = z.object({
+  spec: z.string(),
+  from: instant,
+  zone: z.string(),
+  words: z.string(),
+  next: z.array(z.string()).describe('The next targets in ISO 8601, with the offset that holds there.'),
+  starts: z.array(z.string()).optional().describe('When those runs start, where jitter moves them.'),
+  dst: z
+    .array(
+      z.object({
+        date: z.string(),
+        kind: z.enum(['gap', 'fold']),
+        at: z.string(),
+        wall: z.string(),
+        walls: count,
+        runs_at: z.array(z.string()),
+        words: z.string(),
+      }),
+    )
+    .describe('Clock changes of the coming five years that touch it.'),
+  notes: z.array(z.string()),
+});
 export const pending_page = z.object({
   pending: z.array(
     z.object({
@@ -167,6 +189,7 @@ export const components = {
   RunStarted: run_started,
   Killing: killing,
   OutcomePage: outcome_page,
+  Explanation: explanation,
   PendingPage: pending_page,
   AuditPage: audit_page,
   Health: health,

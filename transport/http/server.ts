@@ -19,6 +19,7 @@ import type { History } from '../journal/journal.ts';
 import type { Metrics } from '../metrics.ts';
 import { chronos_routes } from './chronos-routes.ts';
 import { createDispatch } from './dispatch.ts';
+import { explain_routes } from './explain.ts';
 import { authenticate, authorize, checkHost, checkOrigin, type GuardRules, isLoopback } from './guard.ts';
 import { job_routes } from './jobs.ts';
 import { log_routes } from './logs.ts';
@@ -50,6 +51,8 @@ export type HttpOptions = {
   readonly compile: (job: Job) => Result<void>;
   readonly ids: () => string;
   readonly version?: string;
+  /** Of schedules that name none; UTC when left out. */
+  readonly default_zone?: string;
 };
 
 export type HttpServer = {
@@ -64,7 +67,7 @@ const closing_ms_max = 2_000;
 
 /** Every route that is served and described. */
 export function allRoutes(version: string): readonly Route[] {
-  const routes: Route[] = [...job_routes, ...run_routes, ...log_routes];
+  const routes: Route[] = [...job_routes, ...run_routes, ...log_routes, ...explain_routes];
   let document: unknown;
   routes.push(
     ...systemRoutes(() => {
@@ -84,9 +87,9 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
       `${listen.host}:${listen.port} lies beyond loopback and there are no credentials: expected --credentials FILE, a loopback host such as 127.0.0.1, or --insecure`,
     );
   const closing = new AbortController();
-  const { version = '0' } = options;
+  const { version = '0', default_zone = 'UTC' } = options;
   const followers = { count: 0 };
-  const services: Services = { ...options, version, followers, closing: closing.signal };
+  const services: Services = { ...options, version, default_zone, followers, closing: closing.signal };
   metrics.collect(() => metrics.gauge('horae_log_followers').set(followers.count));
   let rules: GuardRules | undefined;
   const guard = (): GuardRules => rules!;

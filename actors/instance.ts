@@ -255,15 +255,17 @@ function follow(
       const started_at = at.started_at ?? Math.round((status.timestamp ?? now / 1000) * 1000);
       const running: InstanceRecord = { ...attempted(at), status: 'running', started_at };
       const first = at.started_at === undefined;
-      const told = first
-        ? [
-            tell({
-              to: 'job',
-              key: state.job_key,
-              message: { type: 'instance-running', run: state.run, index: state.index, version: at.version },
-            }),
-          ]
-        : [];
+      // The job wants to know when its run began, and when a replaced instance is back; not of every copy.
+      const told =
+        first && (state.index === 0 || at.attempt > 1)
+          ? [
+              tell({
+                to: 'job',
+                key: state.job_key,
+                message: { type: 'instance-running', run: state.run, index: state.index, version: at.version },
+              }),
+            ]
+          : [];
       const lag =
         first && at.attempt === 1 && state.cause.type === 'target' && state.cause.caught_up !== true
           ? [count('horae_start_lag_seconds', undefined, (started_at - state.cause.at) / 1000)]

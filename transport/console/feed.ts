@@ -192,7 +192,7 @@ export function createFeed({ views, clock, limits, metrics, log, default_zone = 
     reader.known = { watch: 'list', version: board.version(), total, counters: counted, rows };
     const frame: ListFrame = {
       type: 'list',
-      ...answer(reader, watch, before),
+      ...answer(watch, before),
       ...(before?.total === total ? {} : { total }),
       ...(before === undefined ? { offset: watch.offset } : {}),
       ...(before?.counters === counted ? {} : { counters }),
@@ -219,11 +219,11 @@ export function createFeed({ views, clock, limits, metrics, log, default_zone = 
     );
     reader.known = { watch: 'job', parts: packed };
     if (before !== undefined && changed.length === 0) return false;
-    const frame = { type: 'job', ...answer(reader, watch, before), key: watch.key, parts: Object.fromEntries(changed) };
+    const frame = { type: 'job', ...answer(watch, before), key: watch.key, parts: Object.fromEntries(changed) };
     return send(reader, frame as Frame);
   }
 
-  const answer = (_reader: Reader, watch: Watch, before: Known | undefined) => ({
+  const answer = (watch: Watch, before: Known | undefined) => ({
     id: watch.id,
     at: clock.now(),
     position: views.position(),

@@ -170,7 +170,7 @@ export function submitView({ feed, key, back, go }) {
     element: form,
     title: key === undefined ? 'New job – Horae' : `${key} – Horae`,
     async begin() {
-      // A list of no rows: the counters of the bar go on.
+      // Nothing is looked at here but the text: a window of no rows.
       feed.watch({ watch: 'list', search: '', filter: 'all', sort: 'key', descending: false, offset: 0, limit: 0 });
       if (key === undefined) {
         text.value = examples.Cron;

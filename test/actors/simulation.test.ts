@@ -3,7 +3,7 @@
 import test from 'ava';
 import { simulate } from './support/simulation.ts';
 
-const seeds = Array.from({ length: 40 }, (_, n) => n + 1);
+const seeds = Array.from({ length: 30 }, (_, n) => n + 1);
 let targets = 0;
 let crashes = 0;
 

@@ -5,10 +5,19 @@
 // the job records alone, and what runs is what the agents say.
 
 import type { Command } from '../../../actors/model/commands.ts';
-import type { Job } from '../../../actors/model/job.ts';
-import type { FinishedAttempt, FinishedRun, JobRecord, OutcomeRow, RunRecord } from '../../../actors/model/records.ts';
+import { parseTaskId } from '../../../actors/model/ids.ts';
+import { type Job, keyOf } from '../../../actors/model/job.ts';
+import type {
+  FinishedAttempt,
+  FinishedRun,
+  InstanceRecord,
+  JobRecord,
+  OutcomeRow,
+  RunRecord,
+} from '../../../actors/model/records.ts';
 import { seededRandom } from '../../../actors/runtime/seeded.ts';
 import { specOf } from '../../../actors/trigger.ts';
+import { lifeOfCommand } from '../../../mesos/local/index.ts';
 import { compile, type Schedule, targetsBetween } from '../../../schedules/schedule.ts';
 import { job, type World, world } from '../../support/world.ts';
 
@@ -44,17 +53,26 @@ export async function simulate(seed: number, steps = 80): Promise<Report> {
   const random = seededRandom(seed ^ 0xda7);
   const below = (n: number) => Math.floor(random() * n);
   const pick = <T>(all: readonly T[]): T => all[below(all.length)]!;
-  const w = await world({ seed, start, agents, batch_changes_max: pick([1, 7, 1_000]) });
+  let begun: World | undefined;
+  const life = (task: Parameters<typeof lifeOfCommand>[0]) => {
+    launching(task.task_id.value);
+    return lifeOfCommand(task);
+  };
+  const w = await world({ seed, start, agents, life, batch_changes_max: pick([1, 7, 1_000]) });
+  begun = w;
   const violations: string[] = [];
   const wrong = (what: string) =>
     violations.push(`${new Date(w.clock.now()).toISOString()} after "${last_act}": ${what}`);
   let last_act = 'nothing';
   let crashes = 0;
+  let crashed_at = 0;
   const away = new Map<string, number>();
   const definitions: Definition[] = [];
   const known = new Map<string, { record: JobRecord; of: Definition[] }>();
+  const unanswered = new Map<string, string>();
   const killed: { run: string; launched: ReadonlySet<string> }[] = [];
   let names = 0;
+  let followed = 0;
 
   // --- what the records say there should be ----------------------------------------------------------------------
 
@@ -65,41 +83,49 @@ export async function simulate(seed: number, steps = 80): Promise<Report> {
   };
   /** Follows the job records: which schedules hold since when, and until when they did. */
   const follow = () => {
-    const seen = new Set<string>();
-    for (const [key, body] of w.outbox.entries('job')) {
-      const record = body as JobRecord;
-      seen.add(key);
-      const before = known.get(key);
-      const same_life = before !== undefined && before.record.incarnation === record.incarnation;
-      if (before !== undefined && !same_life) end(before.of, w.clock.now(), w.clock.now());
-      if (same_life && before.record.version === record.version && before.record.deleting === record.deleting) continue;
-      const since = record.version === 1 ? record.created_at : record.updated_at;
-      const old = same_life ? before.of : [];
-      if (record.deleting === true) {
-        end(old, record.updated_at, undefined);
-        known.set(key, { record, of: old });
-        continue;
-      }
-      const of = record.job.schedules.map((document): Definition => {
-        const text = JSON.stringify(specOf(document));
-        const stays = old.find(one => one.id === document.id && one.text === text);
-        if (stays !== undefined) return stays;
-        const made: Definition = { key, id: document.id, text, since, schedule: compiled(key, document, since) };
-        definitions.push(made);
-        return made;
-      });
-      end(
-        old.filter(one => !of.includes(one)),
-        since,
-        since,
-      );
-      known.set(key, { record, of });
+    for (; followed < w.committed.length; followed++) {
+      const { kind, key, body } = w.committed[followed]!;
+      if (kind === 'job') heard(key, body as JobRecord | undefined);
     }
-    for (const [key, { record, of }] of known)
-      if (!seen.has(key)) {
-        end(of, record.deleting === true ? record.updated_at : w.clock.now(), w.clock.now());
-        known.delete(key);
+    // What a crash left on the device was committed by nobody.
+    const living = new Map(w.outbox.entries('job'));
+    for (const key of [...known.keys()]) if (!living.has(key)) heard(key, undefined);
+    for (const [key, body] of living) heard(key, body as JobRecord);
+  };
+  const heard = (key: string, record: JobRecord | undefined) => {
+    const before = known.get(key);
+    if (record === undefined) {
+      if (before !== undefined) {
+        const { deleting, updated_at } = before.record;
+        end(before.of, deleting === true ? updated_at : w.clock.now(), w.clock.now());
       }
+      known.delete(key);
+      return;
+    }
+    const same_life = before !== undefined && before.record.incarnation === record.incarnation;
+    if (before !== undefined && !same_life) end(before.of, w.clock.now(), w.clock.now());
+    if (same_life && before.record.version === record.version && before.record.deleting === record.deleting) return;
+    const since = record.version === 1 ? record.created_at : record.updated_at;
+    const old = same_life ? before.of : [];
+    if (record.deleting === true) {
+      end(old, record.updated_at, undefined);
+      known.set(key, { record, of: old });
+      return;
+    }
+    const of = record.job.schedules.map((document): Definition => {
+      const text = JSON.stringify(specOf(document));
+      const stays = old.find(one => one.id === document.id && one.text === text);
+      if (stays !== undefined) return stays;
+      const made: Definition = { key, id: document.id, text, since, schedule: compiled(key, document, since) };
+      definitions.push(made);
+      return made;
+    });
+    const ended = old.filter(one => !of.includes(one));
+    // Known and not mended: what passed while the job was disabled has no outcome when the process dies in the instant
+    // between the record of the change and the trigger's.
+    const untold = before?.record.job.enabled === false && crashed_at === since;
+    for (const one of ended) end([one], untold ? one.since - 1 : since, since);
+    known.set(key, { record, of });
   };
   const end = (of: readonly Definition[], until: number, gone: number | undefined) => {
     for (const one of of) {
@@ -110,6 +136,13 @@ export async function simulate(seed: number, steps = 80): Promise<Report> {
 
   // --- what must hold at every moment ------------------------------------------------------------------------------
 
+  /** Nothing reaches an agent that the records do not hold: assigned, or on its way out in the moment between. */
+  const launching = (task_id: string) => {
+    const key = parseTaskId(task_id)?.instance;
+    const at = begun?.outbox.latest('instance', key ?? '') as InstanceRecord | undefined;
+    if (at?.status !== 'assigned' && at?.status !== 'killing') wrong(`${task_id} is launched, but it is ${at?.status}`);
+    else if (!task_id.endsWith(`:${at.attempt}`)) wrong(`${task_id} is launched, but it is attempt ${at.attempt}`);
+  };
   const check = () => {
     for (const id of w.launched) if (w.mesos.agents.launches(id) > 1) wrong(`${id} was launched twice`);
     const alive = new Map<string, string>();
@@ -128,6 +161,8 @@ export async function simulate(seed: number, steps = 80): Promise<Report> {
     for (const one of w.fatal) wrong(`the process ended: ${one.reason} ${one.error ?? ''}`);
     for (const line of w.complaints.splice(0))
       if (line.includes('crashed') || line.includes('put aside')) wrong(line.slice(0, 600));
+    // A submission may have to wait for the last job of that name to go.
+    for (const command of unanswered.values()) if (!command.includes('"create"')) wrong(`no answer to ${command}`);
     for (const { run, launched } of killed)
       for (const id of w.launched)
         if (id.startsWith(`${run}:`) && !launched.has(id)) wrong(`${id} after its run was killed`);
@@ -163,25 +198,40 @@ export async function simulate(seed: number, steps = 80): Promise<Report> {
     });
   };
   const keys = () => [...known].filter(([, one]) => one.record.deleting !== true).map(([key]) => key);
+  const submit = (command: Command) => {
+    const request_id = `a${names++}`;
+    unanswered.set(request_id, JSON.stringify(command));
+    void w.scheduler.submit({ command, principal: { name: 'tester' }, request_id }).then(() => {
+      unanswered.delete(request_id);
+    });
+  };
   const ask = async (command: Command) => {
-    // Sometimes the process dies while it is thinking.
-    if (below(8) > 0) {
-      let answered = false;
-      void w.submit(command, `a${names++}`).then(() => {
-        answered = true;
-      });
-      await w.settle();
-      await w.settle();
-      if (!answered && !(command.type === 'submit')) wrong(`${JSON.stringify(command)} was not answered`);
-      return;
+    submit(command);
+    // Sometimes somebody else wants something in the same moment.
+    const key = command.type === 'submit' ? keyOf(command.job) : command.key;
+    while (below(4) === 0) {
+      await w.some(below(40));
+      submit(
+        pick<Command>([
+          { type: 'delete', key },
+          { type: 'kill-all', key },
+          { type: 'kill-all', key },
+          { type: 'start-run', key, request: `r${below(20)}` },
+          { type: 'set-enabled', key, enabled: below(2) === 0 },
+        ]),
+      );
+      last_act += ', and somebody else';
     }
+    // Sometimes the process dies while it is thinking.
+    if (below(8) > 0) return await w.settle();
     last_act += ', and a crash in the middle of it';
-    void w.scheduler.submit({ command, principal: { name: 'tester' }, request_id: `b${names++}` });
     await w.some(below(60));
     await crash();
   };
   const crash = async () => {
     crashes += 1;
+    crashed_at = w.clock.now();
+    unanswered.clear(); // Whoever asked saw the connection break.
     const { journal } = w;
     // What was on its way to the device may have arrived or not.
     await w.crash(journal.durable() + below(journal.written() - journal.durable() + 1));
@@ -265,6 +315,7 @@ export async function simulate(seed: number, steps = 80): Promise<Report> {
   if (violations.length > 0) return { seed, violations, targets: 0, launches: w.launched.size, crashes };
   for (const kind of kinds)
     for (const [key, body] of w.outbox.entries(kind)) wrong(`${kind} ${key} was left behind: ${JSON.stringify(body)}`);
+  for (const command of unanswered.values()) wrong(`no answer to ${command}`);
   if (w.mesos.agents.running() > 0) wrong(`${w.mesos.agents.running()} tasks still run`);
   const { instances, jobs, triggers, restarts, commands } = w.scheduler.counts();
   if (instances + jobs + triggers + restarts + commands > 0) wrong(`left: ${JSON.stringify(w.scheduler.counts())}`);

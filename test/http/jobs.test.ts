@@ -201,3 +201,13 @@ test('every write carries its principal and a request id of its own into the cor
   );
   t.is(first.headers['x-request-id'], 'deploy-7.request-1');
 });
+
+test('a job that was deleted is gone for whoever asks next, while its tasks are still being ended', async t => {
+  const { ask, core } = await serve(t);
+  await ask('POST', '/api/v1/jobs', { json: hello });
+  const { record } = core.views.job('www/prod/hello')!;
+  core.commit({ kind: 'job', key: 'www/prod/hello', body: { ...record, deleting: true } });
+  t.is((await ask('GET', hello_path)).status, 404);
+  t.is((await ask('PUT', hello_path, { json: hello, headers: { 'if-match': '*' } })).status, 404);
+  t.deepEqual(job_page.parse((await ask('GET', '/api/v1/jobs')).json).jobs, []);
+});

@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { type ServerResponse, STATUS_CODES } from 'node:http';
 import { chronos_environment, chronos_role, chronosKey, readChronos, writeChronos } from './chronos.ts';
+import { isGoing } from './jobs.ts';
 import { inShort, Refused, refusedBy } from './problems.ts';
 import { command, type Exchange, jsonBody, noBody, type Reply, type Route, streaming, unexpected } from './route.ts';
 
@@ -97,6 +98,7 @@ async function list({ request, response, services: { views } }: Exchange): Promi
     const page = views.jobs(jobs_per_piece, after);
     const ours = page.filter(view => view.key.startsWith(prefix));
     for (const view of ours) {
+      if (isGoing(view)) continue;
       response.write(separator + JSON.stringify(writeChronos(view)));
       separator = ',';
     }
@@ -139,7 +141,8 @@ async function remove(exchange: Exchange): Promise<Reply> {
 
 function keyOf(exchange: Exchange): string {
   const key = chronosKey(exchange.params.name ?? '');
-  if (key === undefined || exchange.services.views.job(key) === undefined) throw unknown(exchange);
+  const view = key === undefined ? undefined : exchange.services.views.job(key);
+  if (key === undefined || view === undefined || isGoing(view)) throw unknown(exchange);
   return key;
 }
 

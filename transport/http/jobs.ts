@@ -143,6 +143,10 @@ function readableJobs(exchange: Exchange, limit: number, after: JobKey | undefin
     const page = views.jobs(limit + 1, cursor);
     for (const view of page) {
       if (jobs.length === limit) return { jobs, more: cursor };
+      if (isGoing(view)) {
+        cursor = view.key;
+        continue;
+      }
       if (permits(exchange.who, 'read', view.record.job.role)) jobs.push(view);
       cursor = view.key;
     }
@@ -199,10 +203,13 @@ async function enable(exchange: Exchange, enabled: boolean): Promise<Reply> {
 function found(exchange: Exchange, status: number): Reply {
   const key = keyOfPath(exchange);
   const view = exchange.services.views.job(key);
-  if (view === undefined) throw noSuchJob(key);
+  if (view === undefined || isGoing(view)) throw noSuchJob(key);
   const etag = etagOf(view.record);
   return { status, headers: { etag }, body: jobResource(view) };
 }
+
+/** A job that was deleted is gone for whoever asks next, although its tasks are still being ended: the console shows that. */
+export const isGoing = (view: JobView): boolean => view.record.deleting === true;
 
 /** The job in the body, its schedules read as well. Throws Refused with every problem there is. */
 async function submitted(exchange: Exchange): Promise<Job> {
@@ -217,7 +224,7 @@ async function submitted(exchange: Exchange): Promise<Job> {
 function expectedVersion(exchange: Exchange, key: JobKey, required: boolean): { if_version?: number } {
   const given = exchange.request.headers['if-match'];
   const view = exchange.services.views.job(key);
-  if (view === undefined) throw noSuchJob(key);
+  if (view === undefined || isGoing(view)) throw noSuchJob(key);
   const tag = etagOf(view.record);
   if (given === undefined) {
     if (!required) return {};

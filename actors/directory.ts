@@ -118,11 +118,14 @@ function create(
     updated_at: now,
     ...(wanted.origin === undefined ? {} : { origin: wanted.origin }),
   };
-  const first: RunRecord | undefined = wanted.job.service
-    ? { run: `${incarnation}.service`, cause: { type: 'service' }, instances: wanted.job.instances, created_at: now }
-    : wanted.job.schedules.length === 0 && wanted.job.enabled
-      ? { run: `${incarnation}.once`, cause: { type: 'once' }, instances: wanted.job.instances, created_at: now }
-      : undefined;
+  const { service, enabled, schedules } = wanted.job;
+  const first: RunRecord | undefined = !enabled
+    ? undefined
+    : service
+      ? { run: `${incarnation}.service`, cause: { type: 'service' }, instances: wanted.job.instances, created_at: now }
+      : schedules.length === 0
+        ? { run: `${incarnation}.once`, cause: { type: 'once' }, instances: wanted.job.instances, created_at: now }
+        : undefined;
   state.keys.set(key, 'live');
   return step(
     { ...state, incarnation },

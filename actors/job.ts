@@ -164,7 +164,7 @@ export const job = (state: JobState, message: JobMessage, now: number): Step<Job
         const revived = revive(heard, message.run, message.index, now);
         return stepWith(revived.state, [gone, ...revived.effects]);
       }
-      const closed = closeIfOver(heard, message.run, now);
+      const closed = resumeIfEnabled(closeIfOver(heard, message.run, now), run.record, now);
       const left = leaveIfDone(closed.state);
       return stepWith(left.state, [gone, ...closed.effects, ...left.effects]);
     }
@@ -241,12 +241,24 @@ function command(state: JobState, envelope: CommandEnvelope, now: number): Step<
       ]);
     }
     case 'start-run':
-      if (state.record.job.service) return refuse('invalid', `job ${state.key} is a service: it always runs`);
       if (!request_name.test(wanted.request))
         return refuse(
           'invalid',
           `"${wanted.request}" cannot name a run: expected 1 to 38 letters, digits, ".", "_" or "-"`,
         );
+      if (state.record.job.service) {
+        const [running] = state.runs.values();
+        if (running?.record.killing !== undefined)
+          return refuse('already-running', `service ${state.key} is still being stopped: start it when it is`);
+        if (running !== undefined) return refuse('invalid', `job ${state.key} is a service: it always runs`);
+        const run = `${state.record.incarnation}.service.${wanted.request}`;
+        const begun = beginService(state, run, now);
+        return stepWith(begun.state, [
+          ...begun.effects,
+          audit(envelope, now, 'started'),
+          reply(request_id, { type: 'started', key: state.key, run }),
+        ]);
+      }
       return step(
         state,
         tell({ to: 'trigger', key: state.key, message: { type: 'start', envelope: { ...envelope, command: wanted } } }),
@@ -313,7 +325,29 @@ function replaced(state: JobState, after: Job, now: number, origin: JobRecord['o
     next = rolled.state;
     effects.push(...rolled.effects);
   }
-  return stepWith(next, effects);
+  const switched = switchService(next, state.record.job.enabled, now);
+  return stepWith(switched.state, [...effects, ...switched.effects]);
+}
+
+/** A service that is disabled is stopped, and one that is enabled again runs again. */
+function switchService(state: JobState, was_enabled: boolean, now: number): Step<JobState, Effect> {
+  const { job, incarnation, version } = state.record;
+  if (!job.enabled) return killRuns(state, [...state.runs.keys()], disabled, now);
+  if (was_enabled || state.runs.size > 0) return step(state);
+  return beginService(state, `${incarnation}.service.v${version}`, now);
+}
+/** By whom a run is killed whose service was disabled: enabled again, it begins anew when the old run is over. */
+const disabled = 'service disabled';
+
+function beginService(state: JobState, run: RunId, now: number): Step<JobState, Effect> {
+  const { instances } = state.record.job;
+  const body: RunRecord = { run, cause: { type: 'service' }, instances, created_at: now };
+  const runs = with_(state.runs, run, { record: body, over: new Map(), size: instances });
+  return step(
+    { ...state, runs },
+    record('run', runKey(state.key, run), body),
+    ...Array.from({ length: instances }, (_, index) => spawnInstance(state, body, index, undefined)),
+  );
 }
 
 /** A service has more instances now, or fewer; those that stay hear what they are to be from now on. */
@@ -438,6 +472,15 @@ function killRuns(
       if (!run.over.has(index)) effects.push(killInstance(state, id, index, by, grace));
   }
   return stepWith(next, effects);
+}
+
+/** The service was disabled and enabled again before its run had ended: now it can begin anew. */
+function resumeIfEnabled(closed: Step<JobState, Effect>, run: RunRecord, now: number): Step<JobState, Effect> {
+  const { job, deleting, incarnation, version } = closed.state.record;
+  if (!job.service || !job.enabled || deleting === true || run.killing?.by !== disabled) return closed;
+  if (closed.state.runs.size > 0) return closed;
+  const begun = beginService(closed.state, `${incarnation}.service.v${version}`, now);
+  return stepWith(begun.state, [...closed.effects, ...begun.effects]);
 }
 
 /** The last instance has ended: the run becomes history, and its records go in the same step. */

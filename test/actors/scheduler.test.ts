@@ -175,3 +175,40 @@ test('a crash at every commit of a small day loses no target and starts no attem
   }
   t.log(`${crashes} crashes over ${whole.commits.length} commits`);
 });
+
+test('a service that is disabled stops, and runs again when it is enabled, also at once', async t => {
+  const w = await world({ life: () => ({ start_delay_ms: 10, exit: { code: 0 }, term_ms: 500 }) });
+  await w.create({ ...base, service: true, instances: 2, enabled: false });
+  await w.until(w.clock.now() + 5_000);
+  t.is(w.mesos.agents.running(), 0);
+  await w.submit({ type: 'set-enabled', key, enabled: true });
+  await w.until(w.clock.now() + 5_000);
+  t.is(w.mesos.agents.running(), 2);
+  await w.submit({ type: 'set-enabled', key, enabled: false });
+  await w.submit({ type: 'set-enabled', key, enabled: true });
+  await w.until(w.clock.now() + 10_000);
+  t.is(w.mesos.agents.running(), 2);
+  await w.submit({ type: 'set-enabled', key, enabled: false });
+  await w.until(w.clock.now() + 10_000);
+  await w.crash();
+  await w.until(w.clock.now() + 10_000);
+  t.is(w.mesos.agents.running(), 0);
+  t.deepEqual(
+    runs(w).map(one => one.by),
+    ['service disabled', 'service disabled'],
+  );
+});
+
+test('a service that was killed stays down until it is started', async t => {
+  const w = await world({ life: () => ({ start_delay_ms: 10, exit: { code: 0 }, term_ms: 500 }) });
+  await w.create({ ...base, service: true });
+  await w.until(w.clock.now() + 5_000);
+  t.like(await w.submit({ type: 'start-run', key, request: 'one' }), { type: 'refused', code: 'invalid' });
+  await w.submit({ type: 'kill-all', key });
+  t.like(await w.submit({ type: 'start-run', key, request: 'two' }), { type: 'refused', code: 'already-running' });
+  await w.until(w.clock.now() + 60_000);
+  t.is(w.mesos.agents.running(), 0);
+  t.like(await w.submit({ type: 'start-run', key, request: 'three' }), { type: 'started' });
+  await w.until(w.clock.now() + 5_000);
+  t.is(w.mesos.agents.running(), 1);
+});

@@ -249,6 +249,16 @@ export async function simulate(seed: number, steps = 80): Promise<Report> {
       const next = below(2) === 0 ? after : { ...before, instances: after.instances, cpus: after.cpus };
       await ask({ type: 'submit', mode: 'replace', job: next });
     },
+    /** Services grow and shrink, often before the last change is done. */
+    async resize() {
+      const services = keys().filter(key => known.get(key)!.record.job.service);
+      if (services.length === 0) return;
+      const before = known.get(pick(services))!.record.job;
+      for (let n = below(3); n >= 0; n--) {
+        await ask({ type: 'submit', mode: 'replace', job: { ...before, instances: 1 + below(4) } });
+        if (below(2) === 0) await w.until(w.clock.now() + pick([1_000, 31_000]));
+      }
+    },
     enable: async () => await ask({ type: 'set-enabled', key: pick(keys()), enabled: below(2) === 0 }),
     remove: async () => await ask({ type: 'delete', key: pick(keys()) }),
     begin: async () => await ask({ type: 'start-run', key: pick(keys()), request: `q${below(20)}` }),
@@ -283,8 +293,8 @@ export async function simulate(seed: number, steps = 80): Promise<Report> {
     step: async () => w.clock.step(w.clock.now() + pick([90_000, 10 * minute])),
   };
   const needs_jobs = new Set(['replace', 'enable', 'remove', 'begin']);
-  const fates = ['create', 'create', 'create', 'replace', 'enable', 'remove', 'begin', 'begin', 'kill', 'crash'];
-  const rare = ['absence', 'lose', 'restore', 'restore', 'cut', 'step'];
+  const fates = ['create', 'create', 'create', 'replace', 'resize', 'enable', 'remove', 'begin', 'begin', 'kill'];
+  const rare = ['crash', 'crash', 'absence', 'lose', 'restore', 'restore', 'cut', 'step'];
   for (let n = 0; n < steps && violations.length === 0; n++) {
     const act = below(10) < 7 ? pick(fates) : pick(rare);
     if (needs_jobs.has(act) && keys().length === 0) continue;

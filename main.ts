@@ -6,18 +6,16 @@ import { hostname, userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { treeSettings } from './actors/limits.ts';
-import type { Job } from './actors/model/job.ts';
+import { checkSchedules } from './actors/model/schedules.ts';
 import { createOutbox } from './actors/outbox.ts';
 import { startScheduler } from './actors/root.ts';
 import { nactRuntime } from './actors/runtime/nact.ts';
 import { record_schemas } from './actors/schemas.ts';
-import { specOf } from './actors/trigger.ts';
 import { httpLink } from './mesos/http-link.ts';
 import { sandboxFile, startLocalMesos, wholeMachine } from './mesos/local/index.ts';
 import type { Resource } from './mesos/protocol.ts';
 import { systemClock } from './schedules/clock.ts';
-import { bad, good, type Problem, type Result } from './schedules/problem.ts';
-import { compile, next } from './schedules/schedule.ts';
+import type { Problem } from './schedules/problem.ts';
 import {
   type AgentResources,
   readSettings,
@@ -215,7 +213,7 @@ async function dev(argv: readonly string[]): Promise<void> {
     log,
     metrics,
     history: journal,
-    compile: job => checkSchedules(job, settings, clock.now()),
+    compile: job => checkSchedules(job, clock.now(), settings),
     ids: () => randomUUID(),
     version,
   }).catch(error => {
@@ -275,34 +273,6 @@ function settingsOf(argv: readonly string[]): Settings {
 function fail(problems: readonly Problem[]): never {
   for (const problem of problems) console.error(`horae: ${problem.message}`);
   process.exit(2);
-}
-
-/** A job whose schedules can be read, and will ever be due. */
-function checkSchedules(job: Job, settings: Settings, now: number): Result<void> {
-  const problems: Problem[] = [];
-  for (const [index, one] of job.schedules.entries()) {
-    const place = `/schedules/${index}`;
-    const read = compile(specOf(one), {
-      now,
-      default_zone: settings.default_zone,
-      job_key: `${job.role}/${job.environment}/${job.name}`,
-      place,
-    });
-    if (!read.ok) problems.push(...read.problems);
-    else if (
-      job.count === 'targets' &&
-      job.catch_up.from !== 'start' &&
-      read.value.timing.kind !== 'reboot' &&
-      next(read.value, now - 1) === undefined
-    )
-      problems.push({
-        place,
-        value: one.iso8601 ?? one.cron,
-        message: `schedule "${one.id}" (${one.iso8601 ?? one.cron}) has no target from now on: it would never run`,
-        expected: 'a schedule with a target in the future',
-      });
-  }
-  return problems.length === 0 ? good(undefined) : bad(...problems);
 }
 
 function retentionOf(settings: Settings) {

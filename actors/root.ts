@@ -49,6 +49,7 @@ export interface Scheduler {
 
 export function startScheduler(options: SchedulerOptions): Scheduler {
   const { outbox, clock, log } = options;
+  const reign_at = clock.now();
   const answers = new Map<string, (answer: Answer) => void>();
   let crashes: readonly number[] = [];
   let restarts = 0;
@@ -95,6 +96,7 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
         replant(who);
       },
       giveUp: reason => fatal(reason),
+      reign_at,
     });
     // A singleton may crash at its birth, before there was a tree to fell.
     if (broken) made.fell();

@@ -29,7 +29,14 @@ import { createPost, type Singleton } from './post.ts';
 import { type Step, step } from './step.ts';
 import { addCrash, type RestartLimit } from './supervision.ts';
 import { newTimetable, type TimetableLimits, timetable } from './timetable.ts';
-import { newTrigger, type TriggerMessage, type TriggerSettings, type TriggerState, trigger } from './trigger.ts';
+import {
+  newTrigger,
+  type Reign,
+  type TriggerMessage,
+  type TriggerSettings,
+  type TriggerState,
+  trigger,
+} from './trigger.ts';
 
 export type TreeSettings = {
   readonly directory: DirectoryLimits;
@@ -65,6 +72,8 @@ export type World = {
   /** A singleton has crashed: this tree is no longer to be trusted. */
   readonly crashed: (who: string, error: unknown) => void;
   readonly giveUp: (reason: string) => void;
+  /** When this reign began: the same for every tree that it plants. */
+  readonly reign_at: number;
 };
 
 export interface Tree {
@@ -174,6 +183,7 @@ type Host = {
 
 export function plant(world: World): Tree {
   const { runtime, outbox, clock, settings } = world;
+  const reign: Reign = { reign_at: world.reign_at, calendars: () => ({}) };
   const post = createPost(runtime);
   const quarantined = new Map<string, string>();
   const next_at = new Map<JobKey, number>();
@@ -363,7 +373,7 @@ export function plant(world: World): Tree {
     name: 'trigger',
     initial(key) {
       const birth = taken(triggerBirths, key) ?? asTrigger(rebirth(key));
-      return newTrigger(key, birth.record, birth.trigger, birth.active, settings.trigger);
+      return newTrigger(key, birth.record, birth.trigger, birth.active, settings.trigger, reign);
     },
     transition: trigger(settings.trigger),
     aside(message, key, reason) {

@@ -4,23 +4,18 @@
 // here, one at a time. That is why overlap is exact even when two schedules of one job are due in the same instant, and why
 // cursor, outcome and run can be written down together, in one step of one owner: no crash can come between them.
 
-import { type CatchUp, decide, initialCursor, passOver } from '../schedules/catch-up.ts';
-import { arrive, type Overlap as OverlapRule, startable } from '../schedules/overlap.ts';
-import { compile, dueAt, next, type Schedule, type ScheduleSpec, withoutCount } from '../schedules/schedule.ts';
+import type { Calendars } from '../schedules/calendar.ts';
+import { type CatchUp, type Cursor, type Decision, decide, initialCursor, passOver } from '../schedules/catch-up.ts';
+import { dueAt, next, type Schedule, withoutCount } from '../schedules/schedule.ts';
 import { audit } from './audit.ts';
-import { count, type Effect, log, record, reply, tell } from './effects.ts';
+import { type Effect, log, record, reply, tell } from './effects.ts';
+import { admit, admitWaiting, outcome, outcomeOf } from './gate.ts';
 import type { CommandEnvelope } from './model/commands.ts';
-import { type JobKey, type RunId, runKey } from './model/ids.ts';
-import type { Job, Overlap, ScheduleDocument } from './model/job.ts';
+import type { JobKey, RunId } from './model/ids.ts';
+import type { Job, ScheduleDocument } from './model/job.ts';
 import { type Cause, refusal } from './model/reasons.ts';
-import {
-  type JobRecord,
-  type OutcomeRow,
-  type RunRecord,
-  sortable,
-  type TriggerRecord,
-  type WaitingStart,
-} from './model/records.ts';
+import type { JobRecord, TriggerRecord } from './model/records.ts';
+import { readSchedule, textOf } from './model/schedules.ts';
 import { type Step, step, stepWith } from './step.ts';
 
 export type TriggerSettings = {
@@ -34,8 +29,16 @@ export type TriggerSettings = {
   /** Runs side by side under `allow`, where the job does not say. */
   readonly runs_max: number;
 };
+/** What is the same for every trigger of a tree, and changes with it. */
+export type Reign = {
+  /** When this process began to reign: what `@reboot` means. Trees planted again within it do not count. */
+  readonly reign_at: number | undefined;
+  /** The calendars that have names, as the records have them at this moment. */
+  readonly calendars: () => Calendars;
+};
+const no_reign: Reign = { reign_at: undefined, calendars: () => ({}) };
 
-type Armed = { readonly id: string; readonly schedule: Schedule };
+type Armed = { readonly id: string; readonly document: ScheduleDocument; readonly schedule: Schedule };
 export type TriggerState = {
   readonly key: JobKey;
   readonly jobs: JobRecord;
@@ -44,6 +47,9 @@ export type TriggerState = {
   /** Runs of this job that are not over. */
   readonly active: readonly RunId[];
   readonly closed: boolean;
+  /** Its record has been written before. */
+  readonly noted: boolean;
+  readonly reign: Reign;
 };
 export type TriggerMessage =
   | { readonly type: 'begin' }
@@ -70,51 +76,61 @@ export function newTrigger(
   kept: TriggerRecord | undefined,
   active: readonly RunId[],
   settings: TriggerSettings,
+  reign: Reign = no_reign,
 ): TriggerState {
   return withSchedules(
-    { key, jobs, schedules: [], record: kept ?? none, active, closed: jobs.deleting === true },
+    {
+      key,
+      jobs,
+      schedules: [],
+      record: kept ?? none,
+      active,
+      closed: jobs.deleting === true,
+      noted: kept !== undefined,
+      reign,
+    },
     // A definition without a cursor is as old as the job, or as the change that brought it.
     jobs.version === 1 ? jobs.created_at : jobs.updated_at,
     settings,
   );
 }
 
-export const specOf = ({ id: _, ...spec }: ScheduleDocument): ScheduleSpec => spec;
+export { specOf } from './model/schedules.ts';
 
 /** Reads the job's schedules; a definition that is new starts with a cursor of its own, a known one keeps its place. */
 function withSchedules(state: TriggerState, since: number, settings: TriggerSettings): TriggerState {
   const { job } = state.jobs;
+  const context = { default_zone: settings.default_zone, calendars: state.reign.calendars() };
   const cursors: Record<string, TriggerRecord['cursors'][string]> = {};
   const schedules = job.schedules.map((one, index): Armed => {
-    const text = JSON.stringify(specOf(one));
+    const text = textOf(one);
     const before = state.record.cursors[one.id];
     const kept = before?.text === text ? before : undefined;
     // An empty start begins when the definition was accepted, however often it is read again.
     const made_at = kept?.since ?? since;
-    const compiled = compile(specOf(one), {
-      now: made_at,
-      default_zone: settings.default_zone,
-      job_key: state.key,
-      place: `/schedules/${index}`,
-    });
+    const compiled = readSchedule(one, state.key, made_at, context, `/schedules/${index}`);
     if (!compiled.ok)
       throw new Error(`schedule "${one.id}" of ${state.key} cannot be read: ${compiled.problems[0]?.message}`);
-    cursors[one.id] = kept ?? {
-      ...initialCursor(compiled.value, made_at, job.count === 'launches' ? 'chronos_3' : 'native', job.catch_up),
-      text,
-      since: made_at,
-    };
-    return { id: one.id, schedule: compiled.value };
+    cursors[one.id] = kept ?? { ...beginning(compiled.value, one, made_at, job, state.reign), text, since: made_at };
+    return { id: one.id, document: one, schedule: compiled.value };
   });
   return { ...state, schedules, record: { ...state.record, cursors } };
 }
 
-const policyOf = (job: Job, settings: TriggerSettings) => ({
+function beginning(schedule: Schedule, { dialect }: ScheduleDocument, at: number, job: Job, { reign_at }: Reign) {
+  // What is due at the start of a reign has had this one, if it was made in it.
+  if (schedule.timing.kind === 'reboot')
+    return { decided: reign_at !== undefined && at >= reign_at ? reign_at : at - 1 };
+  const rules = job.count === 'launches' ? 'chronos_3' : dialect === 'chronos' ? 'chronos_2' : 'native';
+  return initialCursor(schedule, at, rules, job.catch_up);
+}
+
+const policyOf = (job: Job, { dialect }: ScheduleDocument, settings: TriggerSettings) => ({
   catch_up: job.catch_up as CatchUp,
   count: job.count,
   // Where launches are counted, whatever was missed is one late run, however little it is late: several targets within
-  // the grace would otherwise be several runs, at once.
-  grace_ms: job.count === 'launches' ? 0 : settings.late_grace_ms,
+  // the grace would otherwise be several runs, at once. Chronos knew no grace, only its epsilon, which is a window.
+  grace_ms: job.count === 'launches' || dialect === 'chronos' ? 0 : settings.late_grace_ms,
 });
 
 export const trigger =
@@ -125,8 +141,10 @@ export const trigger =
         if (state.closed) return close(state, now);
         // Runs may have ended while we were away; whoever waited for them goes first.
         const { state: next, effects } = admitWaiting(state, now, settings);
-        const moved = next.record === state.record ? [] : [record('trigger', state.key, next.record)];
-        return stepWith(next, [...moved, ...effects, ...rest(next, looksOf(next))]);
+        // Whether a start of the leader came before or after this schedule, only a cursor that is kept can tell.
+        const noted = state.noted || !state.schedules.some(one => one.schedule.timing.kind === 'reboot');
+        const moved = next.record === state.record && noted ? [] : [record('trigger', state.key, next.record)];
+        return stepWith({ ...next, noted: true }, [...moved, ...effects, ...rest(next, looksOf(next))]);
       }
       case 'due':
         return due(state, message.noticed_at, now, settings);
@@ -174,7 +192,10 @@ function passing(
   const effects: Effect[] = [];
   for (const { id, schedule } of schedules) {
     const { text, since, ...cursor } = kept.cursors[id]!;
-    const passed = passOver(schedule, cursor, state.jobs.job.count, now, 'skipped', 'disabled');
+    const passed =
+      schedule.timing.kind === 'reboot'
+        ? passReboot(cursor, state.reign)
+        : passOver(schedule, cursor, state.jobs.job.count, now, 'skipped', 'disabled');
     if (passed === undefined) continue;
     effects.push(
       ...outcome(state.key, id, { ...passed.verdict, outcome: 'skipped', schedule: id, why, decided_at: now }),
@@ -182,6 +203,13 @@ function passing(
     kept = { ...kept, cursors: { ...kept.cursors, [id]: { ...passed.cursor, text, since } } };
   }
   return { record: kept, effects };
+}
+
+function passReboot(cursor: Cursor, reign: Reign): ReturnType<typeof passOver> {
+  const at = rebootOf(cursor, reign);
+  if (at === undefined) return undefined;
+  const verdict = { outcome: 'skipped', from: at, to: at, count: 1, why: 'disabled' } as const;
+  return { verdict, cursor: { ...cursor, decided: at } };
 }
 
 /** Decides every target that has come due, in one step: outcomes, runs and cursors leave together. */
@@ -212,7 +240,14 @@ function look(
   let more = false;
   for (const armed of state.schedules) {
     const { text, since, ...cursor } = next.record.cursors[armed.id]!;
-    const decided = decide(armed.schedule, cursor, policyOf(job, settings), noticed_at, settings.verdicts_max);
+    const decided = judge(
+      armed,
+      cursor,
+      policyOf(job, armed.document, settings),
+      noticed_at,
+      settings.verdicts_max,
+      state.reign,
+    );
     more ||= decided.more;
     if (decided.verdicts.length > 0 || decided.cursor.decided !== cursor.decided)
       next = {
@@ -260,127 +295,33 @@ function look(
   return { state: next, effects, looks, more };
 }
 
-/** One start at the gate. */
-function admit(
-  state: TriggerState,
-  wanting: WaitingStart,
-  now: number,
-  settings: TriggerSettings,
-): { state: TriggerState; effects: readonly Effect[]; fate: 'started' | 'waiting' | 'skipped' } {
-  const arrival = arrive(
-    overlapRule(state.jobs.job.overlap, settings),
-    state.active.length,
-    state.record.waiting.length,
-  );
-  const inPlaceOfOthers = (): TriggerState => {
-    const { record: kept } = givenBack(state, state.record.waiting);
-    return { ...state, record: { ...kept, waiting: [wanting] } };
+/** What becomes of the targets of one schedule up to `noticed_at`. */
+function judge(
+  { schedule }: Armed,
+  cursor: Cursor,
+  policy: ReturnType<typeof policyOf>,
+  noticed_at: number,
+  verdicts_max: number,
+  reign: Reign,
+): Decision {
+  if (schedule.timing.kind !== 'reboot') return decide(schedule, cursor, policy, noticed_at, verdicts_max);
+  const at = rebootOf(cursor, reign);
+  const due = at === undefined ? undefined : dueAt(schedule, at);
+  if (at === undefined || due === undefined || due > noticed_at)
+    return { verdicts: [], cursor, next: due, target: at, exhausted: false, more: false };
+  return {
+    verdicts: [{ outcome: 'run', at, late_ms: Math.max(0, noticed_at - due), caught_up: false }],
+    cursor: { ...cursor, decided: at },
+    next: undefined,
+    target: undefined,
+    exhausted: false,
+    more: false,
   };
-  const superseded = () => state.record.waiting.flatMap(one => outcomeOf(state.key, one, 'superseded', 'overlap', now));
-  switch (arrival.action) {
-    case 'start':
-      return { ...launch(state, wanting, now), fate: 'started' };
-    case 'skip':
-      return {
-        state: givenBack(state, [wanting]),
-        effects: outcomeOf(state.key, wanting, 'skipped', arrival.why, now),
-        fate: 'skipped',
-      };
-    case 'buffer':
-      return {
-        state: { ...state, record: { ...state.record, waiting: [...state.record.waiting, wanting] } },
-        effects: [],
-        fate: 'waiting',
-      };
-    case 'replace_buffered':
-      return { state: inPlaceOfOthers(), effects: superseded(), fate: 'waiting' };
-    case 'cancel_then_start':
-    case 'kill_then_start': {
-      const end = tell({
-        to: 'job',
-        key: state.key,
-        message: { type: 'make-way', runs: state.active, by: 'overlap', grace: arrival.action === 'cancel_then_start' },
-      });
-      return { state: inPlaceOfOthers(), effects: [...superseded(), end], fate: 'waiting' };
-    }
-  }
 }
 
-/** Where launches are counted, a start that overlap dropped was none: what was taken from the count for it goes back. */
-function givenBack(state: TriggerState, dropped: readonly WaitingStart[]): TriggerState {
-  if (state.jobs.job.count !== 'launches') return state;
-  let { cursors } = state.record;
-  for (const { cause } of dropped) {
-    const cursor = cause.type === 'target' ? cursors[cause.schedule] : undefined;
-    if (cause.type !== 'target' || cursor?.remaining === undefined) continue;
-    cursors = { ...cursors, [cause.schedule]: { ...cursor, remaining: cursor.remaining + 1 } };
-  }
-  return cursors === state.record.cursors ? state : { ...state, record: { ...state.record, cursors } };
-}
-
-/** The job's words as schedules/ has them, with the limit that holds where the job names none. */
-function overlapRule({ policy, max }: Overlap, settings: TriggerSettings): OverlapRule {
-  switch (policy) {
-    case 'skip':
-      return { policy };
-    case 'buffer-one':
-      return { policy: 'buffer_one' };
-    case 'buffer-all':
-      return { policy: 'buffer_all', buffer_max: max ?? settings.waiting_max };
-    case 'cancel-other':
-      return { policy: 'cancel_other' };
-    case 'kill-other':
-      return { policy: 'kill_other' };
-    case 'allow':
-      return { policy, runs_max: max ?? settings.runs_max };
-  }
-}
-
-/** Starts whoever waits, as far as the policy allows. */
-function admitWaiting(
-  state: TriggerState,
-  now: number,
-  settings: TriggerSettings,
-): { state: TriggerState; effects: readonly Effect[] } {
-  let next = state;
-  const effects: Effect[] = [];
-  while (
-    !next.closed &&
-    startable(overlapRule(state.jobs.job.overlap, settings), next.active.length, next.record.waiting.length) > 0
-  ) {
-    const [first, ...others] = next.record.waiting;
-    const launched = launch({ ...next, record: { ...next.record, waiting: others } }, first!, now);
-    next = launched.state;
-    effects.push(...launched.effects);
-  }
-  return { state: next, effects };
-}
-
-function launch(
-  state: TriggerState,
-  { run, cause }: WaitingStart,
-  now: number,
-): { state: TriggerState; effects: readonly Effect[] } {
-  const body: RunRecord = { run, cause, instances: state.jobs.job.instances, created_at: now };
-  const effects: Effect[] = [
-    record('run', runKey(state.key, run), body),
-    tell({ to: 'job', key: state.key, message: { type: 'started', run: body } }),
-  ];
-  if (cause.type === 'target') {
-    const row: OutcomeRow = {
-      schedule: cause.schedule,
-      from: cause.at,
-      to: cause.at,
-      count: 1,
-      outcome: cause.caught_up === true ? 'caught-up' : 'ran',
-      run,
-      decided_at: now,
-      late_ms: Math.max(0, now - cause.at),
-    };
-    effects.push(...outcome(state.key, cause.schedule, row));
-  }
-  return { state: { ...state, active: [...state.active, run] }, effects };
-}
+/** The start of this reign, if `@reboot` has not been decided for it. Clocks may be set back between two reigns. */
+const rebootOf = (cursor: Cursor, { reign_at }: Reign): number | undefined =>
+  reign_at === undefined || cursor.decided === reign_at ? undefined : reign_at;
 
 function start(
   state: TriggerState,
@@ -443,7 +384,7 @@ function changed(
   // What has come due belongs to the definition under which it did, however late we are in noticing.
   const looked = state.closed || !state.jobs.job.enabled ? { state, effects: [] } : look(state, now, now, settings);
   const { enabled, count: counted } = state.jobs.job;
-  const stays = new Map(jobs.job.schedules.map(one => [one.id, JSON.stringify(specOf(one))]));
+  const stays = new Map(jobs.job.schedules.map(one => [one.id, textOf(one)]));
   // Targets that passed while nothing could become due are not run after the fact, except where launches are counted.
   const again = !enabled && jobs.job.enabled && counted === 'targets';
   const ending = state.schedules.filter(({ id }) => again || stays.get(id) !== state.record.cursors[id]?.text);
@@ -477,6 +418,10 @@ const looksOf = (state: TriggerState): readonly (number | undefined)[] =>
 
 function lookOf(state: TriggerState, { id, schedule }: Armed): number | undefined {
   const cursor = state.record.cursors[id]!;
+  if (schedule.timing.kind === 'reboot') {
+    const at = rebootOf(cursor, state.reign);
+    return at === undefined ? undefined : dueAt(schedule, at);
+  }
   if (cursor.remaining !== undefined && cursor.remaining <= 0) return undefined;
   const target = next(cursor.remaining === undefined ? schedule : withoutCount(schedule), cursor.decided);
   return target === undefined ? undefined : dueAt(schedule, target);
@@ -484,31 +429,3 @@ function lookOf(state: TriggerState, { id, schedule }: Armed): number | undefine
 
 const disarm = (state: TriggerState): Effect =>
   tell({ to: 'timetable', message: { type: 'disarmed', disarmed: [{ to: 'trigger', key: state.key }] } });
-
-function outcome(key: JobKey, schedule: string, row: OutcomeRow): readonly Effect[] {
-  return [
-    record('outcome', `${key}/${sortable(row.to)}/${schedule}`, row),
-    count('horae_targets_total', { outcome: row.outcome }, row.count),
-  ];
-}
-
-/** The outcome of a start that will not be; a start that was no target has none. */
-function outcomeOf(
-  key: JobKey,
-  { cause }: WaitingStart,
-  what: 'skipped' | 'superseded',
-  why: string,
-  now: number,
-): readonly Effect[] {
-  if (cause.type !== 'target') return [count('horae_starts_dropped_total', { why })];
-  return outcome(key, cause.schedule, {
-    schedule: cause.schedule,
-    from: cause.at,
-    to: cause.at,
-    count: 1,
-    outcome: what,
-    why,
-    decided_at: now,
-    late_ms: Math.max(0, now - cause.at),
-  });
-}

@@ -5,7 +5,9 @@
 // that reads submissions is published in the OpenAPI document, so what is documented is what is checked.
 
 import { z } from 'zod';
+import type { CalendarSpec } from '../../schedules/calendar.ts';
 import { bad, good, type Problem, type Result } from '../../schedules/problem.ts';
+import { calendar_spec } from './calendar.ts';
 import { identifier, type JobKey, job_key_bytes_max, jobKey } from './ids.ts';
 
 const name_part = z
@@ -61,6 +63,13 @@ const schedule = z.strictObject({
     .max(86_400_000)
     .optional()
     .describe('Upper bound of a stable, per-target delay, in milliseconds.'),
+  calendar: calendar_spec.optional().describe('Days that are left out or kept to, and what becomes of targets there.'),
+  dialect: z
+    .enum(['chronos', 'aurora'])
+    .optional()
+    .describe(
+      'Whose rules the text is read by, where a job came from another scheduler; the native ones when left out.',
+    ),
 });
 
 /** A job as people submit it: strict, every field described, unknown ones refused. */
@@ -148,9 +157,19 @@ export const job_submission = z
         first_n: z.int().min(1).max(10_000).optional(),
         window_ms: z.int().min(0).optional(),
         from: z.enum(['creation', 'start']).optional(),
+        rate: z
+          .strictObject({ runs: z.int().min(1).max(100_000), per_ms: z.int().min(1).max(2_678_400_000) })
+          .optional()
+          .describe('At most so many caught-up runs in so long a time.'),
       })
       .optional()
       .describe('What becomes of targets that passed while nobody could run them; `last` when left out.'),
+    pause_on_failure: z
+      .int()
+      .min(1)
+      .max(10_000)
+      .optional()
+      .describe('After so many failed runs in a row the job is paused until somebody resumes it; never when left out.'),
     count: z
       .enum(['targets', 'launches'])
       .optional()
@@ -187,6 +206,9 @@ export type ScheduleDocument = {
   readonly not_after?: string;
   readonly day_rule?: 'vixie' | 'and';
   readonly jitter_ms?: number;
+  readonly calendar?: CalendarSpec;
+  /** Whose rules the text is read by; the native ones when left out. */
+  readonly dialect?: 'chronos' | 'aurora';
 };
 export type Overlap = { readonly policy: (typeof overlap_policies)[number]; readonly max?: number };
 export type CatchUpDocument = {
@@ -195,6 +217,7 @@ export type CatchUpDocument = {
   readonly window_ms?: number;
   /** Where a schedule whose start lies before the job's creation begins; `creation` when left out. */
   readonly from?: 'creation' | 'start';
+  readonly rate?: { readonly runs: number; readonly per_ms: number };
 };
 
 /** A job as everything inside Horae sees it. Optional fields are those whose absence means something. */
@@ -220,6 +243,8 @@ export type Job = {
   readonly retry_delay_ms?: number;
   readonly overlap: Overlap;
   readonly catch_up: CatchUpDocument;
+  /** Failed runs in a row after which the job is paused; never when left out. */
+  readonly pause_on_failure?: number;
   readonly count: 'targets' | 'launches';
   readonly priority: number;
   readonly constraints: readonly (readonly [string, 'EQUALS' | 'LIKE' | 'UNLIKE', string])[];
@@ -298,6 +323,8 @@ export function readJob(input: unknown): Result<Job> {
   }
   if (given.service === true && schedules.length > 0)
     wrong('/service', true, 'a service has no schedule: it always runs', 'either "service": true or a schedule');
+  if (given.service === true && given.pause_on_failure !== undefined)
+    wrong('/pause_on_failure', given.pause_on_failure, 'a service has no runs to count', 'no pause_on_failure');
   if (given.service === true && (given.retries !== undefined || given.max_task_failures !== undefined))
     wrong(
       '/max_task_failures',
@@ -347,6 +374,7 @@ export function readJob(input: unknown): Result<Job> {
       retry_delay_ms: given.retry_delay_ms,
       overlap: given.overlap ?? { policy: given.collision_policy === 'KILL_EXISTING' ? 'cancel-other' : 'skip' },
       catch_up: given.catch_up ?? { policy: 'last' },
+      pause_on_failure: given.pause_on_failure,
       count: given.count ?? 'targets',
       priority: given.priority ?? 0,
       constraints: given.constraints ?? [],

@@ -4,11 +4,12 @@
 // a page at a time, the newest first, and the page asks REST for more.
 
 import { type JobKey, splitInstanceKey } from '../../actors/model/ids.ts';
-import type { Job } from '../../actors/model/job.ts';
+import { type Job, keyOf } from '../../actors/model/job.ts';
 import type { JobRecord } from '../../actors/model/records.ts';
+import { readSchedule } from '../../actors/model/schedules.ts';
 import type { JobView, RunView, Views } from '../../actors/model/views.ts';
 import type { Instant } from '../../schedules/clock.ts';
-import { compile, next, type Schedule, type ScheduleSpec } from '../../schedules/schedule.ts';
+import { next, type Schedule } from '../../schedules/schedule.ts';
 import { describe } from '../../schedules/words.ts';
 import type { JobHead, JobParts, RunDetail, ScheduleWords } from './messages.ts';
 import { rowOf, textOf } from './rows.ts';
@@ -85,12 +86,7 @@ export function createWording(default_zone: string): Wording {
     const { job } = record;
     const document = job.schedules[index];
     if (document === undefined) return undefined;
-    const { id: _, ...spec } = document;
-    const made = compile(spec as ScheduleSpec, {
-      now: record.created_at,
-      default_zone,
-      job_key: `${job.role}/${job.environment}/${job.name}`,
-    });
+    const made = readSchedule(document, keyOf(job), record.created_at, { default_zone });
     // The trigger refuses to keep what cannot be read; the page then has the text alone.
     return made.ok ? made.value : undefined;
   };

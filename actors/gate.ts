@@ -1,0 +1,162 @@
+// gate.ts: who may start now, who waits, and who is told why not.
+//
+// Every start of a job comes to this gate, one at a time, and leaves it started, waiting or dropped. A start that began with
+// a target leaves the outcome of that target behind, in the same step.
+
+import { arrive, type Overlap as OverlapRule, startable } from '../schedules/overlap.ts';
+import { count, type Effect, record, tell } from './effects.ts';
+import { type JobKey, runKey } from './model/ids.ts';
+import type { Overlap } from './model/job.ts';
+import { type OutcomeRow, type RunRecord, sortable, type WaitingStart } from './model/records.ts';
+import type { TriggerSettings, TriggerState } from './trigger.ts';
+
+/** One start at the gate. */
+export function admit(
+  state: TriggerState,
+  wanting: WaitingStart,
+  now: number,
+  settings: TriggerSettings,
+): { state: TriggerState; effects: readonly Effect[]; fate: 'started' | 'waiting' | 'skipped' } {
+  const arrival = arrive(
+    overlapRule(state.jobs.job.overlap, settings),
+    state.active.length,
+    state.record.waiting.length,
+  );
+  const inPlaceOfOthers = (): TriggerState => {
+    const { record: kept } = givenBack(state, state.record.waiting);
+    return { ...state, record: { ...kept, waiting: [wanting] } };
+  };
+  const superseded = () => state.record.waiting.flatMap(one => outcomeOf(state.key, one, 'superseded', 'overlap', now));
+  switch (arrival.action) {
+    case 'start':
+      return { ...launch(state, wanting, now), fate: 'started' };
+    case 'skip':
+      return {
+        state: givenBack(state, [wanting]),
+        effects: outcomeOf(state.key, wanting, 'skipped', arrival.why, now),
+        fate: 'skipped',
+      };
+    case 'buffer':
+      return {
+        state: { ...state, record: { ...state.record, waiting: [...state.record.waiting, wanting] } },
+        effects: [],
+        fate: 'waiting',
+      };
+    case 'replace_buffered':
+      return { state: inPlaceOfOthers(), effects: superseded(), fate: 'waiting' };
+    case 'cancel_then_start':
+    case 'kill_then_start': {
+      const end = tell({
+        to: 'job',
+        key: state.key,
+        message: { type: 'make-way', runs: state.active, by: 'overlap', grace: arrival.action === 'cancel_then_start' },
+      });
+      return { state: inPlaceOfOthers(), effects: [...superseded(), end], fate: 'waiting' };
+    }
+  }
+}
+
+/** Where launches are counted, a start that overlap dropped was none: what was taken from the count for it goes back. */
+function givenBack(state: TriggerState, dropped: readonly WaitingStart[]): TriggerState {
+  if (state.jobs.job.count !== 'launches') return state;
+  let { cursors } = state.record;
+  for (const { cause } of dropped) {
+    const cursor = cause.type === 'target' ? cursors[cause.schedule] : undefined;
+    if (cause.type !== 'target' || cursor?.remaining === undefined) continue;
+    cursors = { ...cursors, [cause.schedule]: { ...cursor, remaining: cursor.remaining + 1 } };
+  }
+  return cursors === state.record.cursors ? state : { ...state, record: { ...state.record, cursors } };
+}
+
+/** The job's words as schedules/ has them, with the limit that holds where the job names none. */
+function overlapRule({ policy, max }: Overlap, settings: TriggerSettings): OverlapRule {
+  switch (policy) {
+    case 'skip':
+      return { policy };
+    case 'buffer-one':
+      return { policy: 'buffer_one' };
+    case 'buffer-all':
+      return { policy: 'buffer_all', buffer_max: max ?? settings.waiting_max };
+    case 'cancel-other':
+      return { policy: 'cancel_other' };
+    case 'kill-other':
+      return { policy: 'kill_other' };
+    case 'allow':
+      return { policy, runs_max: max ?? settings.runs_max };
+  }
+}
+
+/** Starts whoever waits, as far as the policy allows. */
+export function admitWaiting(
+  state: TriggerState,
+  now: number,
+  settings: TriggerSettings,
+): { state: TriggerState; effects: readonly Effect[] } {
+  let next = state;
+  const effects: Effect[] = [];
+  while (
+    !next.closed &&
+    startable(overlapRule(state.jobs.job.overlap, settings), next.active.length, next.record.waiting.length) > 0
+  ) {
+    const [first, ...others] = next.record.waiting;
+    const launched = launch({ ...next, record: { ...next.record, waiting: others } }, first!, now);
+    next = launched.state;
+    effects.push(...launched.effects);
+  }
+  return { state: next, effects };
+}
+
+function launch(
+  state: TriggerState,
+  { run, cause }: WaitingStart,
+  now: number,
+): { state: TriggerState; effects: readonly Effect[] } {
+  const body: RunRecord = { run, cause, instances: state.jobs.job.instances, created_at: now };
+  const effects: Effect[] = [
+    record('run', runKey(state.key, run), body),
+    tell({ to: 'job', key: state.key, message: { type: 'started', run: body } }),
+  ];
+  if (cause.type === 'target') {
+    const row: OutcomeRow = {
+      schedule: cause.schedule,
+      from: cause.at,
+      to: cause.at,
+      count: 1,
+      outcome: cause.caught_up === true ? 'caught-up' : 'ran',
+      run,
+      decided_at: now,
+      late_ms: Math.max(0, now - cause.at),
+    };
+    effects.push(...outcome(state.key, cause.schedule, row));
+  }
+  return { state: { ...state, active: [...state.active, run] }, effects };
+}
+
+/** One row of what became of targets, and the count of them. */
+export function outcome(key: JobKey, schedule: string, row: OutcomeRow): readonly Effect[] {
+  return [
+    record('outcome', `${key}/${sortable(row.to)}/${schedule}`, row),
+    count('horae_targets_total', { outcome: row.outcome }, row.count),
+  ];
+}
+
+/** The outcome of a start that will not be; a start that was no target has none. */
+export function outcomeOf(
+  key: JobKey,
+  { cause }: WaitingStart,
+  what: 'skipped' | 'superseded',
+  why: string,
+  now: number,
+): readonly Effect[] {
+  if (cause.type !== 'target') return [count('horae_starts_dropped_total', { why })];
+  return outcome(key, cause.schedule, {
+    schedule: cause.schedule,
+    from: cause.at,
+    to: cause.at,
+    count: 1,
+    outcome: what,
+    why,
+    decided_at: now,
+    late_ms: Math.max(0, now - cause.at),
+  });
+}

@@ -76,6 +76,7 @@ function facts(): Facts & { lines: Facts['lines'] } {
     alive: new Set([web_task]),
     across: new Set([task('1.s0.a', 0, 1), web_task]),
     victims: new Set(),
+    doubtful: new Set(),
     until: Date.parse(second(2)),
   };
 }
@@ -202,6 +203,16 @@ test('an end that nobody can know is no complaint where the wrapper was killed',
   const failed = ended({ code: 'result-unknown' });
   const counted = { ...failed, instances: [{ ...failed.instances[0]!, failures: 1 }] };
   t.deepEqual(judge({ ...facts(), lines, victims, runs: runs(counted, other) }).complaints, []);
+});
+
+test('where everything was killed, an end may be unknown or known, but not otherwise than it was', t => {
+  const doubtful = new Set([task('1.s0.a', 0, 1)]);
+  t.deepEqual(judge({ ...facts(), doubtful }).complaints, []);
+  const unknown = runs(ended({ code: 'result-unknown' }), other);
+  t.deepEqual(judge({ ...facts(), doubtful, runs: unknown }).complaints, []);
+  t.true(
+    judge({ ...facts(), doubtful, runs: runs(ended({ code: 'exited', exit_code: 3 }), other) }).complaints.length > 0,
+  );
 });
 
 test('a torn line of the ledger is not read as another', t => {

@@ -35,8 +35,9 @@ const command = [
   `say() { printf '%s %s %s %s %s %s %s %s\\n' "$1" "$HORAE_JOB" "$GENERATION" "$HORAE_RUN_ID" "$HORAE_INSTANCE" ` +
     `"$HORAE_ATTEMPT" "$HORAE_SCHEDULED_AT" "$2" >> "$LEDGER"; }`,
   `leave() { trap '' TERM; say end "$1 $(date +%s%N)"; exit "$1"; }`,
-  `trap 'leave 143' TERM`,
   'say start "$$ $(date +%s%N)"',
+  // Not before: one that is asked to go before it has signed goes without a word.
+  `trap 'leave 143' TERM`,
   'lock=$LOCKS/$NAME.$HORAE_INSTANCE; [ "$ALONE" = yes ] || lock=$lock.$HORAE_RUN_ID',
   'exec 9>>"$lock"; flock -w 1 9 || say overlap -',
   '( eval "$WORK" )',

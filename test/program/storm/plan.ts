@@ -14,7 +14,11 @@ export type Blow =
   /** The moment the answer to the `nth` write has arrived: what was promised a moment ago must hold. */
   | { readonly when: 'answered'; readonly nth: number }
   /** So long after the `nth` write was sent: it may be decided and not written, or written and not answered. */
-  | { readonly when: 'sent'; readonly nth: number; readonly after_ms: number };
+  | { readonly when: 'sent'; readonly nth: number; readonly after_ms: number }
+  /** Asked to end in good order, and killed so long after that. It may have ended by then. */
+  | { readonly when: 'stopping'; readonly after_ms: number }
+  /** As `running`, and every task with its wrapper as well: how those ended nobody can know. */
+  | { readonly when: 'everything'; readonly after_ms: number };
 
 export type Operation =
   | { readonly type: 'create'; readonly entry: Entry }
@@ -30,9 +34,11 @@ export function* blows(chance: Chance): Generator<Blow, never> {
   for (;;) {
     const dice = chance();
     if (dice < 0.25) yield { when: 'starting', after_ms: below(chance, 1200) };
-    else if (dice < 0.6) yield { when: 'running', after_ms: below(chance, 2500) };
-    else if (dice < 0.8) yield { when: 'answered', nth: 1 + below(chance, 6) };
-    else yield { when: 'sent', nth: 1 + below(chance, 6), after_ms: below(chance, 12) };
+    else if (dice < 0.55) yield { when: 'running', after_ms: below(chance, 2500) };
+    else if (dice < 0.72) yield { when: 'answered', nth: 1 + below(chance, 6) };
+    else if (dice < 0.88) yield { when: 'sent', nth: 1 + below(chance, 6), after_ms: below(chance, 12) };
+    else if (dice < 0.95) yield { when: 'stopping', after_ms: below(chance, 60) };
+    else yield { when: 'everything', after_ms: below(chance, 2500) };
   }
 }
 

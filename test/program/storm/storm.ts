@@ -38,6 +38,8 @@ export type StormOptions = {
 const gap_ms_max = 200;
 /** A blow that waits for a write which never comes falls at last. */
 const blow_ms_max = 5_000;
+/** How long it works before it is asked to end. */
+const stopping_ms_max = 2_000;
 const settle_ms_max = 120_000;
 
 /** Storms, and judges. The directory stays when there is something to look at. */
@@ -91,6 +93,7 @@ class Weather {
   readonly #wishes: { key: JobKey; run: RunId; wish: string }[] = [];
   readonly #across = new Set<TaskId>();
   readonly #victims = new Set<TaskId>();
+  readonly #doubtful = new Set<TaskId>();
   #child: Child | undefined;
   #lives = 0;
 
@@ -133,13 +136,21 @@ class Weather {
       clearTimeout(timer);
     } else {
       const api = apiAt(await urlOf(child));
-      const limit_ms = blow.when === 'running' ? blow.after_ms : blow_ms_max;
-      const timer = setTimeout(() => child.send('SIGKILL'), limit_ms);
+      const counted = blow.when === 'running' || blow.when === 'everything';
+      const timers = [setTimeout(() => child.send('SIGKILL'), counted ? blow.after_ms : blow_ms_max)];
+      if (blow.when === 'stopping') {
+        const stop = () => {
+          child.send('SIGTERM');
+          timers.push(setTimeout(() => child.send('SIGKILL'), blow.after_ms));
+        };
+        timers.push(setTimeout(stop, this.#chance() * stopping_ms_max));
+      }
       await this.#work(api, child, blow);
       await child.ended;
-      clearTimeout(timer);
+      for (const timer of timers) clearTimeout(timer);
+      if (blow.when === 'everything') await this.#killTasks();
     }
-    await this.#struck(child);
+    await this.#struck(child, blow.when === 'stopping');
   }
 
   #launch(): Child {
@@ -155,10 +166,10 @@ class Weather {
   }
 
   /** After a blow: what the program said is kept, and who lives now has to be adopted. */
-  async #struck(child: Child): Promise<void> {
+  async #struck(child: Child, may_end = false): Promise<void> {
     const { status, signal } = await child.ended;
     writeFileSync(join(this.#sky.directory, `life-${this.#lives}.log`), `${child.output()}\n`);
-    if (signal !== 'SIGKILL')
+    if (signal !== 'SIGKILL' && !(may_end && status === 0))
       this.complaints.push({
         kind: 'stray',
         text: `life ${this.#lives} ended by itself with ${status ?? signal}: see life-${this.#lives}.log`,
@@ -166,6 +177,18 @@ class Weather {
     const written = new Map<TaskId, boolean>();
     for (const line of this.#lines()) written.set(line.task, line.verb === 'end');
     for (const task of liveTasks(this.#sky.data_dir).keys()) if (written.get(task) === false) this.#across.add(task);
+  }
+
+  /** Every process of every task. A task that was ending just then may have left word of it or not. */
+  async #killTasks(): Promise<void> {
+    await until('the end of every task', () => {
+      const tasks = liveTasks(this.#sky.data_dir);
+      for (const [task, pids] of tasks) {
+        this.#doubtful.add(task);
+        for (const pid of pids) send(pid, 'SIGKILL');
+      }
+      return tasks.size === 0;
+    });
   }
 
   #lines() {
@@ -379,6 +402,7 @@ class Weather {
       alive: new Set(liveTasks(data_dir).keys()),
       across: this.#across,
       victims: this.#victims,
+      doubtful: this.#doubtful,
       until: limit,
     };
   }

@@ -3,7 +3,14 @@
 // Pure: facts in, complaints out. Two witnesses that know nothing of each other are compared, the API and the ledger, and
 // each must account for the other: nothing that ran is unknown, nothing that is said to have run did not.
 
-import { instanceKey, type JobKey, type RunId, type TaskId, taskId } from '../../../actors/model/ids.ts';
+import {
+  type InstanceKey,
+  instanceKey,
+  type JobKey,
+  type RunId,
+  type TaskId,
+  taskId,
+} from '../../../actors/model/ids.ts';
 import type { InstanceAnswer, JobAnswer, OutcomeAnswer, RunAnswer } from '../horae.ts';
 import type { Sort } from './jobs.ts';
 import type { Line } from './ledger.ts';
@@ -25,6 +32,8 @@ export type Facts = {
   readonly across: ReadonlySet<TaskId>;
   /** Tasks whose wrapper was killed on purpose. */
   readonly victims: ReadonlySet<TaskId>;
+  /** Tasks that were killed with everything else: how they ended may be known or not. */
+  readonly doubtful: ReadonlySet<TaskId>;
   /** Targets up to this instant must have their outcome. */
   readonly until: number;
 };
@@ -54,7 +63,9 @@ export function judge(facts: Facts): Verdict {
   for (const { key, run, wish } of facts.wishes)
     if (facts.runs.get(key)?.filter(each => each.run === run).length !== 1)
       complain('lost', `${key}: run ${run} was promised to ${wish}: expected it among the runs, once`);
-  const adopted = [...facts.across].filter(task => isSettled(facts, attempts, task)).length;
+  const adopted = [...facts.across].filter(
+    task => !facts.doubtful.has(task) && isSettled(facts, attempts, task),
+  ).length;
   return { complaints, runs, targets, adopted };
 }
 
@@ -129,6 +140,7 @@ function runIsTrue(
     }
     const said = `${name} attempt ${instance.attempt} is said to have ${instance.state} (${JSON.stringify(instance.reason)})`;
     const victim = facts.victims.has(taskId(name, instance.attempt));
+    const doubtful = facts.doubtful.has(taskId(name, instance.attempt));
     switch (instance.reason?.code) {
       case 'exited':
         if (last?.end?.exit_code !== instance.reason.exit_code || victim)
@@ -141,12 +153,15 @@ function runIsTrue(
         if (!killed) complain('untrue', `${said}: nobody asked for that`);
         break;
       case 'result-unknown':
-        if (!victim) complain('lost', `${said}: its wrapper was left alone`);
+        if (!victim && !doubtful) complain('lost', `${said}: its wrapper was left alone`);
+        break;
+      case 'launch-failed':
+        if (!doubtful || last !== undefined) complain('lost', said);
         break;
       default:
         complain('lost', said);
     }
-    if (service) continue;
+    if (service || doubtIn(facts, name, instance.attempt)) continue;
     // Earlier attempts: each failed, wrote so, and was counted.
     let failures = 0;
     for (let attempt = 1; attempt <= instance.attempt; attempt++) {
@@ -162,6 +177,9 @@ function runIsTrue(
       complain('untrue', `${name} is said to have failed ${instance.failures} times: its tasks wrote ${failures}`);
   }
 }
+
+const doubtIn = ({ doubtful }: Facts, name: InstanceKey, attempts: number): boolean =>
+  Array.from({ length: attempts }, (_, index) => taskId(name, index + 1)).some(task => doubtful.has(task));
 
 /** Attempts of one instance follow one another. */
 function noneAtOnce(lines: readonly Line[], attempts: ReadonlyMap<TaskId, Attempt>, complain: Complain): void {

@@ -209,6 +209,7 @@ async function dev(argv: readonly string[]): Promise<void> {
     allow_hosts: settings.allow_host,
     limits: settings,
     default_zone: settings.default_zone,
+    chronos_generation: settings.chronos_generation === '2' ? 2 : 3,
     clock,
     log,
     metrics,

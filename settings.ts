@@ -101,6 +101,7 @@ export const settings = {
   well_after_ms: whole({ group: instances, unit: 'ms', default: 300_000, min: 0, max: 86_400_000, help: 'A service that ran this long was well: its restart waits no longer than the first. One that ends sooner is flapping, and waits twice as long each time.' }),
   kill_retry_ms: whole({ group: instances, unit: 'ms', default: 5_000, min: 100, max: 3_600_000, help: 'Before a kill that nobody confirmed is asked again; doubles each time.' }),
 
+  chronos_generation: choice({ group: timetable, of: ['3', '2'], default: '3', help: 'Whose rules hold for jobs that come by the API of Chronos: 3 never drops a run, 2 drops what is later than epsilon.' }),
   due_batch_max: whole({ group: timetable, unit: 'targets', default: 1_000, min: 1, max: 100_000, help: 'Due targets handed out in one turn; more follow in the next.' }),
   verdict_batch_max: whole({ group: timetable, unit: 'targets', default: 1_000, min: 1, max: 100_000, help: 'Targets of one schedule decided in one turn after an absence; more follow in the next.' }),
   late_grace_ms: whole({ group: timetable, unit: 'ms', default: 5_000, min: 0, max: 3_600_000, help: 'A target this little late is on time; a later one is for the catch-up policy.' }),

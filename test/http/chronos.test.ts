@@ -122,7 +122,7 @@ test("Chronos's defaults hold, and 0 means the default as it did there", t => {
 
 test('schedule and zone stay as they were written', t => {
   const [schedule] = jobOf({ ...sample, scheduleTimeZone: 'PST' }).schedules;
-  t.deepEqual(schedule, { id: 's0', iso8601: sample.schedule, zone: 'PST' });
+  t.deepEqual(schedule, { id: 's0', iso8601: sample.schedule, zone: 'PST', dialect: 'chronos' });
 });
 
 test('arguments are words, not shell: nothing in them is run', t => {
@@ -194,4 +194,17 @@ test('no two names share a key, and every key keeps the grammar', t => {
     }),
     { seed: 3, numRuns: 5_000 },
   );
+});
+
+test('the second generation has its own rules: epsilon is a window, targets count, a busy job drops its run', async t => {
+  const { ask, core } = await serve(t, { chronos_generation: 2 });
+  t.is((await ask('POST', '/scheduler/iso8601', { json: sample })).status, 204);
+  t.like(core.views.job(key)!.record.job, {
+    count: 'targets',
+    catch_up: { policy: 'all', window_ms: 900_000, from: 'start' },
+    overlap: { policy: 'skip' },
+  });
+  const refused = await ask('POST', '/scheduler/iso8601', { json: { ...sample, epsilon: '15 minutes' } });
+  t.is(refused.status, 400);
+  t.regex(refused.text, /period \\"15 minutes\\"/);
 });

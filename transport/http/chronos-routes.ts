@@ -63,7 +63,7 @@ export const chronos_routes: readonly Route[] = prefixes.flatMap(prefix => {
 });
 
 async function put(exchange: Exchange): Promise<Reply> {
-  const read = readChronos(await jsonBody(exchange, ['application/json']));
+  const read = readChronos(await jsonBody(exchange, ['application/json']), exchange.services.chronos_generation);
   if (!read.ok) throw new Refused('malformed', inShort(read.problems), read.problems);
   const { job, document } = read.value;
   const compiled = exchange.services.compile(job);

@@ -11,6 +11,8 @@ import type { JobKey } from '../../actors/model/ids.ts';
 import { identifier, jobKey } from '../../actors/model/ids.ts';
 import type { Job } from '../../actors/model/job.ts';
 import type { JobView } from '../../actors/model/views.ts';
+import { approximateMs, parseDuration } from '../../schedules/duration.ts';
+import { overlapOfChronos } from '../../schedules/overlap.ts';
 import { bad, good, type Problem, type Result } from '../../schedules/problem.ts';
 
 export const chronos_role = 'chronos';
@@ -42,8 +44,14 @@ const percent = (char: string) =>
 
 // --- in -----------------------------------------------------------------------------------------------------------------
 
-/** A document posted to `iso8601`, as a job of ours and as what will be given back. */
-export function readChronos(input: unknown): Result<{ readonly job: Job; readonly document: ChronosDocument }> {
+/**
+ * A document posted to `iso8601`, as a job of ours and as what will be given back. `generation` says whose rules hold. 3: a run is never dropped, misses collapse into one late run, a count counts launches.
+ * 2: a target runs within epsilon or is missed, a count counts targets, a run that finds another one active is dropped.
+ */
+export function readChronos(
+  input: unknown,
+  generation: 2 | 3 = 3,
+): Result<{ readonly job: Job; readonly document: ChronosDocument }> {
   if (input === null || typeof input !== 'object' || Array.isArray(input))
     return bad({ place: '', message: 'the body is not a job', expected: 'a JSON object' });
   const document = input as ChronosDocument;
@@ -81,6 +89,7 @@ export function readChronos(input: unknown): Result<{ readonly job: Job; readonl
   const retries = Math.floor(read.number('retries', 2));
   if (retries < 0 || retries > 10_000) wrong('/retries', retries, `retries ${retries}`, 'from 0 to 10000');
   const zone = read.text('scheduleTimeZone', '');
+  const epsilon_ms = epsilonOf(read.text('epsilon', ''), generation, wrong);
   const constraints = constraintsOf(document.constraints, wrong);
   const env = environmentOf(document.environmentVariables, wrong);
   const resource = (field: string, fallback: number, max: number) => {
@@ -115,15 +124,14 @@ export function readChronos(input: unknown): Result<{ readonly job: Job; readonl
     disk,
     ports: [],
     env,
-    schedules: [{ id: 's0', iso8601: schedule, ...(zone === '' ? {} : { zone }) }],
+    schedules: [{ id: 's0', iso8601: schedule, ...(zone === '' ? {} : { zone }), dialect: 'chronos' }],
     enabled: !disabled,
     max_task_failures: retries + 1,
     retry_delay_ms: default_retry_delay_ms,
-    // A run that is due while another is active starts when that one ends, once.
-    overlap: { policy: concurrent ? 'allow' : 'buffer-one' },
-    // Generation 3: a start in the past runs once at once, misses collapse into one late run, a count counts launches.
-    catch_up: { policy: 'last', from: 'start' },
-    count: 'launches',
+    overlap: overlapOf(concurrent, generation),
+    catch_up:
+      generation === 3 ? { policy: 'last', from: 'start' } : { policy: 'all', window_ms: epsilon_ms, from: 'start' },
+    count: generation === 3 ? 'launches' : 'targets',
     priority: high ? 1 : 0,
     constraints,
     kill_grace_ms: 3_000,
@@ -131,6 +139,25 @@ export function readChronos(input: unknown): Result<{ readonly job: Job; readonl
   };
   return good({ job, document });
 }
+
+/** A run that is due while another is active: kept for when that one ends (once), or dropped; or let run beside it. */
+function overlapOf(concurrent: boolean, generation: 2 | 3): Job['overlap'] {
+  const { policy } = overlapOfChronos(concurrent, generation, runs_unlimited);
+  return { policy: policy === 'allow' ? 'allow' : policy === 'buffer_one' ? 'buffer-one' : 'skip' };
+}
+/** The scheduler's own limit holds instead. */
+const runs_unlimited = Number.MAX_SAFE_INTEGER;
+
+/** Generation 3 read the field and did nothing with it; so do we, so rubbish in it was no mistake there. */
+function epsilonOf(text: string, generation: 2 | 3, wrong: Wrong): number {
+  if (text === '') return epsilon_ms_default;
+  const read = parseDuration(text, '/epsilon', true);
+  if (read.ok) return approximateMs(read.value);
+  if (generation === 2)
+    wrong('/epsilon', text, read.problems[0]?.message ?? 'epsilon cannot be read', 'a period such as PT15M');
+  return epsilon_ms_default;
+}
+const epsilon_ms_default = 60_000;
 
 type Wrong = (place: string, value: unknown, message: string, expected: string) => void;
 type Reader = ReturnType<typeof reader>;

@@ -50,6 +50,8 @@ export type Services = {
   readonly version: string;
   /** Of schedules that name none. */
   readonly default_zone: string;
+  /** Whose rules hold for jobs that come by Chronos's API. */
+  readonly chronos_generation: 2 | 3;
   /** Whether the schedules of a job mean something: what the schema cannot see. */
   readonly compile: (job: Job) => Result<void>;
   readonly ids: () => string;

@@ -53,6 +53,8 @@ export type HttpOptions = {
   readonly version?: string;
   /** Of schedules that name none; UTC when left out. */
   readonly default_zone?: string;
+  /** Whose rules hold for jobs that come by Chronos's API; 3 when left out. */
+  readonly chronos_generation?: 2 | 3;
 };
 
 export type HttpServer = {
@@ -87,9 +89,16 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
       `${listen.host}:${listen.port} lies beyond loopback and there are no credentials: expected --credentials FILE, a loopback host such as 127.0.0.1, or --insecure`,
     );
   const closing = new AbortController();
-  const { version = '0', default_zone = 'UTC' } = options;
+  const { version = '0', default_zone = 'UTC', chronos_generation = 3 } = options;
   const followers = { count: 0 };
-  const services: Services = { ...options, version, default_zone, followers, closing: closing.signal };
+  const services: Services = {
+    ...options,
+    version,
+    default_zone,
+    chronos_generation,
+    followers,
+    closing: closing.signal,
+  };
   metrics.collect(() => metrics.gauge('horae_log_followers').set(followers.count));
   let rules: GuardRules | undefined;
   const guard = (): GuardRules => rules!;

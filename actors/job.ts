@@ -244,14 +244,22 @@ function command(state: JobState, envelope: CommandEnvelope, now: number): Step<
       if (!request_name.test(wanted.request))
         return refuse(
           'invalid',
-          `"${wanted.request}" cannot name a run: expected 1 to 38 letters, digits, ".", "_" or "-"`,
+          `"${wanted.request}" cannot name a run: expected 1 to 32 letters, digits, ".", "_" or "-"`,
         );
       if (state.record.job.service) {
         const [running] = state.runs.values();
+        const name = `${state.record.incarnation}.service.${wanted.request}`;
+        if (running?.record.run.startsWith(`${name}.`) && running.record.run.lastIndexOf('.') === name.length)
+          return step(
+            state,
+            audit(envelope, now, 'existing'),
+            reply(request_id, { type: 'existing', key: state.key, run: running.record.run }),
+          );
         if (running?.record.killing !== undefined)
           return refuse('already-running', `service ${state.key} is still being stopped: start it when it is`);
         if (running !== undefined) return refuse('invalid', `job ${state.key} is a service: it always runs`);
-        const run = `${state.record.incarnation}.service.${wanted.request}`;
+        // With the instant it is unique, also when the service is stopped and the same request comes again.
+        const run = `${name}.${now.toString(36)}`;
         const begun = beginService(state, run, now);
         return stepWith(begun.state, [
           ...begun.effects,
@@ -279,7 +287,7 @@ function command(state: JobState, envelope: CommandEnvelope, now: number): Step<
 }
 
 /** A request becomes part of a run id, and of task ids. */
-const request_name = /^[A-Za-z0-9._-]{1,38}$/;
+const request_name = /^[A-Za-z0-9._-]{1,32}$/;
 
 /** Whoever writes to a job that is being deleted is asked for its last letter. */
 const farewells = ({ key, record: { job } }: JobState): readonly Effect[] => [
@@ -334,7 +342,7 @@ function switchService(state: JobState, was_enabled: boolean, now: number): Step
   const { job, incarnation, version } = state.record;
   if (!job.enabled) return killRuns(state, [...state.runs.keys()], disabled, now);
   if (was_enabled || state.runs.size > 0) return step(state);
-  return beginService(state, `${incarnation}.service.v${version}`, now);
+  return beginService(state, `${incarnation}.service.v${version}.${now.toString(36)}`, now);
 }
 /** By whom a run is killed whose service was disabled: enabled again, it begins anew when the old run is over. */
 const disabled = 'service disabled';
@@ -479,7 +487,7 @@ function resumeIfEnabled(closed: Step<JobState, Effect>, run: RunRecord, now: nu
   const { job, deleting, incarnation, version } = closed.state.record;
   if (!job.service || !job.enabled || deleting === true || run.killing?.by !== disabled) return closed;
   if (closed.state.runs.size > 0) return closed;
-  const begun = beginService(closed.state, `${incarnation}.service.v${version}`, now);
+  const begun = beginService(closed.state, `${incarnation}.service.v${version}.${now.toString(36)}`, now);
   return stepWith(begun.state, [...closed.effects, ...begun.effects]);
 }
 

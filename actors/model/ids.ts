@@ -14,7 +14,8 @@ import { bad, good, type Result } from '../../schedules/problem.ts';
 export type JobKey = string & { readonly brand?: 'JobKey' };
 /**
  * Unique within a job key for ever: `<incarnation>.<schedule id>.<nominal instant in base 36>`,
- * `<incarnation>.m.<request>.<instant of the start in base 36>`, `<incarnation>.once`, `<incarnation>.service`.
+ * `<incarnation>.m.<request>.<instant of the start in base 36>`, `<incarnation>.once`, `<incarnation>.service`
+ * and, once it was stopped and started again, `<incarnation>.service.<request or version>.<instant>`.
  */
 export type RunId = string & { readonly brand?: 'RunId' };
 /** `role/environment/name/run`. */

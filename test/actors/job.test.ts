@@ -62,13 +62,17 @@ function house(record: JobRecord, ...runs: (readonly [RunRecord, Instances?])[])
     runs: runs.map(([run, instances = []]) => ({ record: run, instances })),
   };
   let state: JobState = newJob(birth);
+  let passed_ms = 0;
   const take = (message: JobMessage): readonly string[] => {
-    const next = job(state, message, now);
+    const next = job(state, message, now + passed_ms);
     state = next.state;
     return next.effects.flatMap(brief);
   };
   return {
     state: () => state,
+    wait(ms: number) {
+      passed_ms += ms;
+    },
     take,
     begin: () => take({ type: 'begin', birth }),
     ask: (command: Command) =>
@@ -187,7 +191,7 @@ test('a job cannot become a service, nor a service a job', t => {
 test('a start by hand needs a name that can stand in a task id', t => {
   const one = begun(recordOf({ cron: '* * * * *' }));
   t.deepEqual(one.ask({ type: 'start-run', key, request: 'a-1' }), ['trigger start']);
-  for (const request of ['', 'a/b', 'a:b', 'x'.repeat(39)])
+  for (const request of ['', 'a/b', 'a:b', 'x'.repeat(33)])
     t.is(says(one.ask({ type: 'start-run', key, request })), 'invalid');
 });
 
@@ -338,4 +342,21 @@ test('beginning again after a crash begins nothing twice', t => {
   const one = begun(recordOf({ cron: '* * * * *' }), [runOf('1.s0.a')]);
   one.over(0, over(), '1.s0.a');
   t.deepEqual(one.begin(), ['spawn-trigger'], 'what has ended since is not spawned');
+});
+
+test('a service that was stopped starts again by hand, once per request, and never under an old id', t => {
+  const one = serving(1);
+  const start = () => one.ask({ type: 'start-run', key, request: 'a' });
+  const run = () => [...one.state().runs.keys()].at(-1)!;
+  one.ask({ type: 'kill-all', key });
+  t.is(says(start()), 'already-running');
+  one.over(0, over(1, 'killed'));
+  t.is(says(start()), 'started');
+  t.is(says(start()), 'existing');
+  const first = run();
+  one.ask({ type: 'kill-all', key });
+  one.over(0, over(1, 'killed'), first);
+  one.wait(1);
+  t.is(says(start()), 'started');
+  t.not(run(), first);
 });

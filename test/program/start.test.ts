@@ -6,6 +6,7 @@ import { appendFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFi
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { WebSocket } from 'ws';
 import type { Child } from '../support/child.ts';
 import { freePort } from '../support/free-port.ts';
 import { may_mount, testWith } from '../support/needs.ts';
@@ -140,7 +141,8 @@ test.serial('beyond loopback it does not listen without credentials, unless --in
 });
 
 test.serial('SIGTERM ends it with 0 and leaves tasks running; the next start adopts them', async t => {
-  const directory = await tempDir(t);
+  // As somebody's home might be called.
+  const directory = join(await tempDir(t), "what's in a näme; $(no) *");
   const first = await startHorae(t, directory);
   const service = job('web', { cron: undefined, service: true, instances: 2, command: 'echo $$; exec sleep 1000' });
   t.is((await first.api.request('POST', '/api/v1/jobs', service)).status, 201);
@@ -167,6 +169,25 @@ test.serial('SIGTERM ends it with 0 and leaves tasks running; the next start ado
   t.is((await second.api.request('DELETE', '/api/v1/jobs/me/test/web')).status, 204);
   await until('the tasks of a deleted job to end', () => liveTasks(directory).size === 0);
   t.false(numbers.some(isAlive));
+});
+
+test.serial('whoever follows a log or the console does not keep it from ending', async t => {
+  const { child, api } = await startHorae(t, await tempDir(t));
+  const wanted = job('talks', { cron: undefined, command: 'echo here; sleep 1000' });
+  t.is((await api.request('POST', '/api/v1/jobs', wanted)).status, 201);
+  const run = await until('it to run', async () =>
+    (await runsOf(api, 'me/test/talks')).find(({ state }) => state === 'running'),
+  );
+  const followed = await fetch(`${api.url}${run.instances[0]!.links.stdout!}?follow=true`);
+  const reader = followed.body!.getReader();
+  t.is(Buffer.from((await reader.read()).value!).toString(), 'here\n');
+  const socket = new WebSocket(`${api.url.replace('http', 'ws')}/api/v1/feed`);
+  await once(socket, 'open');
+  const closed = once(socket, 'close');
+  child.send('SIGTERM');
+  t.deepEqual(await child.ended, { status: 0, signal: null }, child.output());
+  await closed;
+  t.true((await reader.read()).done);
 });
 
 testWith(may_mount)(

@@ -18,6 +18,7 @@ import {
   sortable,
   type TallyRecord,
 } from './model/records.ts';
+import { everyone, launched, outdated, type Rollout } from './rollout.ts';
 import { type Step, step, stepWith } from './step.ts';
 
 export type OverRecord = Extract<InstanceRecord, { status: 'over' }>;
@@ -33,8 +34,7 @@ export type JobState = {
   readonly record: JobRecord;
   readonly tally: TallyRecord | undefined;
   readonly runs: ReadonlyMap<RunId, ActiveRun>;
-  /** A service whose instances are being replaced one at a time: those still to come, and the one under way. */
-  readonly rollout: { readonly waiting: readonly number[]; readonly current: number } | undefined;
+  readonly rollout: Rollout | undefined;
   /** Who has sent its last letter to a job that is being deleted. It must not go before it has read them all. */
   readonly parted: { readonly trigger: boolean; readonly directory: boolean };
 };
@@ -328,7 +328,7 @@ function replaced(state: JobState, after: Job, now: number, origin: JobRecord['o
     const resized = resize(next, id, after.instances, now);
     effects.push(...resized.effects);
     const rolled = renewed
-      ? replaceNext(resized.state, id, everyone(resized.state, after.instances))
+      ? replaceNext(resized.state, id, everyone(resized.state.rollout, after.instances))
       : stillRolling(resized.state, id, after.instances);
     next = rolled.state;
     effects.push(...rolled.effects);
@@ -401,13 +401,6 @@ function revive(state: JobState, id: RunId, index: number, now: number): Step<Jo
   );
 }
 
-/** All instances in the order in which they are replaced: first the one that is down already, so that no second one is. */
-function everyone({ rollout }: JobState, instances: number): readonly number[] {
-  const all = Array.from({ length: instances }, (_, index) => index);
-  const first = rollout?.current;
-  return first === undefined || first >= instances ? all : [first, ...all.filter(index => index !== first)];
-}
-
 /** A rollout goes on without the instances that are no longer wanted. */
 function stillRolling(state: JobState, id: RunId, instances: number): Step<JobState, Effect> {
   if (state.rollout === undefined) return step(state);
@@ -415,31 +408,6 @@ function stillRolling(state: JobState, id: RunId, instances: number): Step<JobSt
   if (state.rollout.current >= instances) return replaceNext(state, id, waiting);
   return step({ ...state, rollout: { ...state.rollout, waiting } });
 }
-
-/** Instances of a service that run what it was before, as their records tell: one that is being replaced comes first. */
-function outdated(
-  { launch_version = 0 }: JobRecord,
-  run: RunRecord,
-  instances: JobBirth['runs'][number]['instances'],
-): readonly number[] {
-  const old = instances.filter(
-    ({ index, record: at }) => index < run.instances && 'version' in at && at.version < launch_version,
-  );
-  const under_way = old.filter(one => one.record.status === 'killing');
-  return [...under_way, ...old.filter(one => one.record.status !== 'killing')].map(one => one.index);
-}
-
-/** What a job's processes are made of, and where they may run. */
-const launched = ({ command, processes, cpus, mem, disk, ports, env, constraints }: Job) => ({
-  command,
-  processes,
-  cpus,
-  mem,
-  disk,
-  ports,
-  env,
-  constraints,
-});
 
 /** Replaces the next instance of a service; the one after it follows when this one runs. */
 function replaceNext(state: JobState, run: RunId, waiting: readonly number[]): Step<JobState, Effect> {

@@ -7,7 +7,7 @@ import type { JobKey } from './model/ids.ts';
 import { taskId } from './model/ids.ts';
 import type { Job } from './model/job.ts';
 
-/** What an instance needs of a host: one object for all instances of one version of a job, so that a no for one is a no for all. */
+/** What an instance needs of a host: one object for all instances of a version, so that a no for one is a no for all. */
 export type Requirements = { readonly plan: LaunchPlan; readonly priority: number };
 /** What the default executor takes beside the task: cpus, and MB of memory and disk. */
 export type Overhead = LaunchPlan['executor'];

@@ -303,7 +303,7 @@ export function plant(world: World): Tree {
     });
   };
 
-  /** Everything that is with Mesos by our records. What has just been assigned may not have left yet: asking would be too early. */
+  /** Everything that is with Mesos by our records. What was just assigned may not have left yet: to ask would be too early. */
   const gather = (settled_before: number | undefined): void => {
     const doubt = [];
     for (const [key, body] of outbox.entries('instance')) {

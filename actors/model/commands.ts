@@ -37,7 +37,10 @@ export type CommandEnvelope = {
 export type Answer =
   | { readonly type: 'created' | 'replaced' | 'unchanged' | 'changed'; readonly key: JobKey; readonly version: number }
   | { readonly type: 'deleted'; readonly key: JobKey }
-  /** `started`: a run with this id is recorded. `waiting`: it starts when the active one ends. `existing`: this request was answered before. */
+  /**
+   * `started`: a run with this id is recorded. `waiting`: it starts when the active one ends. `existing`: this request was
+   * answered before.
+   */
   | { readonly type: 'started' | 'waiting' | 'existing'; readonly key: JobKey; readonly run: RunId }
   /** The kill is recorded and under way; `count` runs are affected. */
   | { readonly type: 'killing'; readonly key: JobKey; readonly count: number }

@@ -136,7 +136,7 @@ export type FinishedAttempt = {
   readonly outcome: 'finished' | 'failed' | 'killed' | 'lost';
   readonly reason: EndReason;
 };
-/** kind `outcome`, key `<JobKey>/<to instant, sortable>/<schedule id>`: what became of one target, or of `count` targets in a row. */
+/** kind `outcome`, key `<JobKey>/<to instant, sortable>/<schedule id>`: what became of a target, or of `count` in a row. */
 export type OutcomeRow = {
   readonly schedule: string;
   readonly from: number;

@@ -36,7 +36,7 @@ engine.onCommitted(changes => {
     lag_ms.push(record.started_at! - nominal);
   }
 });
-for (let n = 0; n < options.jobs; n++) {
+const create = async (n: number) => {
   const phase = new Date(start + Math.floor((n / options.jobs) * 1000)).toISOString();
   const answer = await engine.create({
     role: 'bench',
@@ -47,7 +47,9 @@ for (let n = 0; n < options.jobs; n++) {
     overlap: { policy: 'allow', max: 10 },
   });
   if (answer.type !== 'created') throw new Error(`job ${n} was not created: ${JSON.stringify(answer)}`);
-}
+};
+for (let n = 0; n < options.jobs; n += 500)
+  await Promise.all(Array.from({ length: Math.min(500, options.jobs - n) }, (_, index) => create(n + index)));
 if (Date.now() > start)
   throw new Error('the jobs took too long to create: expected to be ready before the first target');
 const cpu = process.cpuUsage();

@@ -158,7 +158,7 @@ export function holderOf(agent: Agent, framework: Framework, info: ExecutorInfo,
   const key = keyOf(framework.id, info.executor_id.value);
   const known = agent.executors.get(key);
   if (known !== undefined) return known;
-  const executor = { id: info.executor_id.value, framework, amount, told: told(info), tasks: new Set<Task>() };
+  const executor = { id: info.executor_id.value, framework, amount, info, tasks: new Set<Task>() };
   agent.executors.set(key, executor);
   return executor;
 }
@@ -203,7 +203,8 @@ function wrongWith(framework: Framework, agent: Agent, task: TaskInfo): string |
   const id = task.task_id.value;
   if (id === '') return 'ID must not be empty';
   if (id === '.' || id === '..') return `'${id}' is disallowed`;
-  if (new TextEncoder().encode(id).length > 255) return `'${id}' is too long: ID must not be greater than 255 bytes`;
+  if (id.length > 85 && new TextEncoder().encode(id).length > 255)
+    return `'${id}' is too long: ID must not be greater than 255 bytes`;
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are exactly what must not be in an id.
   if (/[/\\\x00-\x1f\x7f]/.test(id)) return `'${id}' contains invalid characters`;
   if (framework.tasks.has(id)) return `Task has duplicate ID: ${id}`;
@@ -258,7 +259,7 @@ function wrongExecutor(executor: ExecutorInfo, running: Executor | undefined): s
   if (id === '' || id === '.' || id === '..' || id.includes('/')) return `'${id}' is not a valid executor id`;
   if (executor.type !== 'DEFAULT') return "'ExecutorInfo.type' must be DEFAULT for the task group of this agent";
   if (executor.command !== undefined) return "'ExecutorInfo.command' must not be set for 'DEFAULT' executor";
-  if (running !== undefined && running.told !== told(executor))
+  if (running !== undefined && told(running.info) !== told(executor))
     return 'ExecutorInfo is not compatible with existing ExecutorInfo with same ExecutorID.';
   return undefined;
 }

@@ -4,7 +4,7 @@
 // thousandth of a cpu is in exactly one place: free on its agent, on offer to a framework, held by a task or its executor.
 
 import type { Instant } from '../../schedules/clock.ts';
-import type { Event, FrameworkInfo, TaskState, TaskStatus } from '../protocol.ts';
+import type { Event, ExecutorInfo, FrameworkInfo, TaskState, TaskStatus } from '../protocol.ts';
 import { Alarms } from './alarms.ts';
 import { type Amount, add, contains, leftOf, nothing, subtract } from './amounts.ts';
 import type { AgentInfo, AgentOrder, MasterOutput } from './messages.ts';
@@ -81,7 +81,7 @@ export type Executor = {
   readonly framework: Framework;
   readonly amount: Amount;
   /** As told at launch: a second group may join only when it says the same. */
-  readonly told: string;
+  readonly info: ExecutorInfo;
   readonly tasks: Set<Task>;
 };
 

@@ -68,7 +68,19 @@ export const newOffers = (): OffersState => ({
   armed: false,
 });
 
-export const offers =
+export const offers = (limits: OffersLimits) => {
+  const handle = transitionOf(limits);
+  return (state: OffersState, message: OffersMessage, now: number): Step<OffersState, Effect> => {
+    const before = state.open.size;
+    const next = handle(state, message, now);
+    const after = next.state.open.size;
+    return after === before
+      ? next
+      : stepWith(next.state, [...next.effects, count('horae_offers_open', undefined, after)]);
+  };
+};
+
+const transitionOf =
   (limits: OffersLimits) =>
   (state: OffersState, message: OffersMessage, now: number): Step<OffersState, Effect> => {
     switch (message.type) {

@@ -287,6 +287,8 @@ export function plant(world: World): Tree {
     if (!alive) return;
     const done = (answer: CallAnswer) => {
       world.count('horae_calls_total', { type: call.type, answer: answer.type }, 1);
+      if (call.type === 'DECLINE') world.count('horae_offers_declined_total', undefined, call.decline.offer_ids.length);
+      if (call.type === 'ACKNOWLEDGE') world.count('horae_acknowledgements_total', undefined, 1);
       if (answer.type === 'refused')
         world.log('warn', { call: call.type, status: answer.status, message: answer.message }, 'Mesos refused a call');
       if (alive && tag !== undefined) post.send({ to: 'offers', message: { type: 'sent', sent: [{ tag, answer }] } });
@@ -379,6 +381,7 @@ export function plant(world: World): Tree {
     aside(message, key, reason) {
       switch (message.type) {
         case 'start':
+        case 'steer':
           return [
             reply(
               message.envelope.request_id,

@@ -239,10 +239,10 @@ class Weather {
     const there = new Map((await jobsOf(api)).map(job => [job.key, job]));
     for (const key of this.#jobs.keys())
       if (!this.#isUnderWay(key) && !there.has(key))
-        this.#complain('lost', `${key} was acknowledged and is not there in life ${this.#lives}`);
+        this.#complain('lost', `${key} was acknowledged and was not there after a start`);
     for (const key of this.#gone)
       if (!this.#isUnderWay(key) && (there.get(key)?.state ?? 'deleting') !== 'deleting')
-        this.#complain('stray', `${key} was deleted and is there in life ${this.#lives}`);
+        this.#complain('stray', `${key} was deleted and was there after a start`);
   }
 
   /** Its fate is not known: it was sent, and the answer was swallowed. */
@@ -252,8 +252,9 @@ class Weather {
     return ('entry' in operation ? keyOf(operation.entry.document) : operation.key) === key;
   }
 
+  /** What goes on for several lives is said once. */
   #complain(kind: Complaint['kind'], text: string): void {
-    this.complaints.push({ kind, text });
+    if (!this.complaints.some(each => each.text === text)) this.complaints.push({ kind, text });
   }
 
   /** Comes back when the operation is acknowledged, whether now or before a crash that swallowed the answer. */

@@ -16,12 +16,9 @@ export function admit(
   wanting: WaitingStart,
   now: number,
   settings: TriggerSettings,
+  overlap: Overlap = state.jobs.job.overlap,
 ): { state: TriggerState; effects: readonly Effect[]; fate: 'started' | 'waiting' | 'skipped' } {
-  const arrival = arrive(
-    overlapRule(state.jobs.job.overlap, settings),
-    state.active.length,
-    state.record.waiting.length,
-  );
+  const arrival = arrive(overlapRule(overlap, settings), state.active.length, state.record.waiting.length);
   const inPlaceOfOthers = (): TriggerState => {
     const { record: kept } = givenBack(state, state.record.waiting);
     return { ...state, record: { ...kept, waiting: [wanting] } };
@@ -68,8 +65,24 @@ function givenBack(state: TriggerState, dropped: readonly WaitingStart[]): Trigg
   return cursors === state.record.cursors ? state : { ...state, record: { ...state.record, cursors } };
 }
 
+/** Starts that wait because of a target will not be; those that somebody asked for go on waiting. */
+export function dropWaiting(
+  state: TriggerState,
+  why: string,
+  now: number,
+): { state: TriggerState; effects: readonly Effect[] } {
+  const dropped = state.record.waiting.filter(one => one.cause.type === 'target');
+  if (dropped.length === 0) return { state, effects: [] };
+  const { record: kept } = givenBack(state, dropped);
+  const waiting = kept.waiting.filter(one => one.cause.type !== 'target');
+  return {
+    state: { ...state, record: { ...kept, waiting } },
+    effects: dropped.flatMap(one => outcomeOf(state.key, one, 'skipped', why, now)),
+  };
+}
+
 /** The job's words as schedules/ has them, with the limit that holds where the job names none. */
-function overlapRule({ policy, max }: Overlap, settings: TriggerSettings): OverlapRule {
+export function overlapRule({ policy, max }: Overlap, settings: TriggerSettings): OverlapRule {
   switch (policy) {
     case 'skip':
       return { policy };
@@ -106,7 +119,7 @@ export function admitWaiting(
   return { state: next, effects };
 }
 
-function launch(
+export function launch(
   state: TriggerState,
   { run, cause }: WaitingStart,
   now: number,
@@ -128,6 +141,10 @@ function launch(
       late_ms: Math.max(0, now - cause.at),
     };
     effects.push(...outcome(state.key, cause.schedule, row));
+  } else if (cause.type === 'backfill') {
+    const { schedule, at, backfill } = cause;
+    const of = { schedule, from: at, to: at, count: 1, outcome: 'backfilled', run, backfill, decided_at: now } as const;
+    effects.push(...outcome(state.key, schedule, of));
   }
   return { state: { ...state, active: [...state.active, run] }, effects };
 }
@@ -135,7 +152,11 @@ function launch(
 /** One row of what became of targets, and the count of them. */
 export function outcome(key: JobKey, schedule: string, row: OutcomeRow): readonly Effect[] {
   return [
-    record('outcome', `${key}/${sortable(row.to)}/${schedule}`, row),
+    record(
+      'outcome',
+      `${key}/${sortable(row.to)}/${schedule}${row.backfill === undefined ? '' : `/${row.backfill}`}`,
+      row,
+    ),
     count('horae_targets_total', { outcome: row.outcome }, row.count),
   ];
 }
@@ -148,7 +169,7 @@ export function outcomeOf(
   why: string,
   now: number,
 ): readonly Effect[] {
-  if (cause.type !== 'target') return [count('horae_starts_dropped_total', { why })];
+  if (cause.type !== 'target' && cause.type !== 'backfill') return [count('horae_starts_dropped_total', { why })];
   return outcome(key, cause.schedule, {
     schedule: cause.schedule,
     from: cause.at,
@@ -158,5 +179,6 @@ export function outcomeOf(
     why,
     decided_at: now,
     late_ms: Math.max(0, now - cause.at),
+    ...(cause.type === 'backfill' ? { backfill: cause.backfill } : {}),
   });
 }

@@ -271,6 +271,14 @@ function command(state: JobState, envelope: CommandEnvelope, now: number): Step<
         state,
         tell({ to: 'trigger', key: state.key, message: { type: 'start', envelope: { ...envelope, command: wanted } } }),
       );
+    case 'pause':
+    case 'resume':
+    case 'backfill':
+      if (state.record.job.service)
+        return refuse('invalid', `job ${state.key} is a service: it has no targets that could be ${wanted.type}d`);
+      if (wanted.type === 'backfill' && !request_name.test(wanted.request))
+        return refuse('invalid', `"${wanted.request}" cannot name a backfill: expected 1 to 32 letters, digits or "_"`);
+      return step(state, tell({ to: 'trigger', key: state.key, message: { type: 'steer', envelope } }));
     case 'kill-run':
     case 'kill-all': {
       const runs = wanted.type === 'kill-all' ? [...state.runs.keys()] : [wanted.run];
@@ -501,7 +509,7 @@ function closeIfOver(state: JobState, id: RunId, now: number): Step<JobState, Ef
     record('tally', state.key, tally),
     ...(state.record.job.service
       ? []
-      : [tell({ to: 'trigger', key: state.key, message: { type: 'run-ended', run: id } })]),
+      : [tell({ to: 'trigger', key: state.key, message: { type: 'run-ended', run: id, outcome } })]),
     count('horae_runs_total', { outcome }),
     log(outcome === 'failed' ? 'warn' : 'info', { job: state.key, run: id }, `run ${outcome}`),
   );

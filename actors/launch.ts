@@ -42,7 +42,7 @@ const in_order = 'for line in "$@"; do /bin/sh -c "$line" || exit $?; done';
 /** The attempt as the Mesos side takes it. Ports and overhead are added where the place is known. */
 export function launchPlan(state: InstanceState, attempt: number, executor: Overhead): LaunchPlan {
   const { job, key } = state;
-  const scheduled_at = state.cause.type === 'target' ? state.cause.at : state.run_created_at;
+  const scheduled_at = 'at' in state.cause ? state.cause.at : state.run_created_at;
   const own = [
     { name: 'HORAE_JOB', value: state.job_key },
     { name: 'HORAE_RUN_ID', value: state.run },

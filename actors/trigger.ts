@@ -8,14 +8,16 @@ import type { Calendars } from '../schedules/calendar.ts';
 import { type CatchUp, type Cursor, type Decision, decide, initialCursor, passOver } from '../schedules/catch-up.ts';
 import { dueAt, next, type Schedule, withoutCount } from '../schedules/schedule.ts';
 import { audit } from './audit.ts';
+import { advanceBackfills, backfill } from './backfill.ts';
 import { type Effect, log, record, reply, tell } from './effects.ts';
 import { admit, admitWaiting, outcome, outcomeOf } from './gate.ts';
 import type { CommandEnvelope } from './model/commands.ts';
 import type { JobKey, RunId } from './model/ids.ts';
 import type { Job, ScheduleDocument } from './model/job.ts';
 import { type Cause, refusal } from './model/reasons.ts';
-import type { JobRecord, TriggerRecord } from './model/records.ts';
+import type { JobRecord, RunOutcome, TriggerRecord } from './model/records.ts';
 import { readSchedule, textOf } from './model/schedules.ts';
+import { answered, counted, paused, resumed } from './pause.ts';
 import { type Step, step, stepWith } from './step.ts';
 
 export type TriggerSettings = {
@@ -60,7 +62,9 @@ export type TriggerMessage =
       readonly type: 'start';
       readonly envelope: CommandEnvelope & { readonly command: { readonly type: 'start-run' } };
     }
-  | { readonly type: 'run-ended'; readonly run: RunId }
+  /** Anything else that is asked of what starts by itself. Answered here too. */
+  | { readonly type: 'steer'; readonly envelope: CommandEnvelope }
+  | { readonly type: 'run-ended'; readonly run: RunId; readonly outcome?: RunOutcome }
   | { readonly type: 'changed'; readonly record: JobRecord }
   /** The job is being deleted: nothing starts any more. */
   | { readonly type: 'close' };
@@ -140,7 +144,7 @@ export const trigger =
       case 'begin': {
         if (state.closed) return close(state, now);
         // Runs may have ended while we were away; whoever waited for them goes first.
-        const { state: next, effects } = admitWaiting(state, now, settings);
+        const { state: next, effects } = goOn(state, now, settings);
         // Whether a start of the leader came before or after this schedule, only a cursor that is kept can tell.
         const noted = state.noted || !state.schedules.some(one => one.schedule.timing.kind === 'reboot');
         const moved = next.record === state.record && noted ? [] : [record('trigger', state.key, next.record)];
@@ -150,14 +154,17 @@ export const trigger =
         return due(state, message.noticed_at, now, settings);
       case 'start':
         return start(state, message.envelope, now, settings);
+      case 'steer':
+        return steer(state, message.envelope, now, settings);
       case 'run-ended': {
         const { ended = [] } = state.record;
         const by_hand = message.run.startsWith(`${state.jobs.incarnation}.m.`) && !ended.includes(message.run);
         const kept = by_hand ? { ...state.record, ended: [...ended, message.run].slice(-ended_max) } : state.record;
         const gone = { ...state, record: kept, active: state.active.filter(run => run !== message.run) };
-        const { state: next, effects } = admitWaiting(gone, now, settings);
+        const told = counted(gone, message.outcome, now);
+        const { state: next, effects } = goOn(told.state, now, settings);
         if (next.record === state.record) return stepWith(next, effects);
-        return stepWith(next, [record('trigger', state.key, next.record), ...effects]);
+        return stepWith(next, [record('trigger', state.key, next.record), ...told.effects, ...effects]);
       }
       case 'changed':
         return changed(state, message.record, now, settings);
@@ -165,6 +172,52 @@ export const trigger =
         return close(state, now);
     }
   };
+
+/** Room may have been made: whoever waits goes first, then backfills. */
+function goOn(state: TriggerState, now: number, settings: TriggerSettings) {
+  const waited = admitWaiting(state, now, settings);
+  const filled = advanceBackfills(waited.state, now, settings);
+  return { state: filled.state, effects: [...waited.effects, ...filled.effects] };
+}
+
+/** Pause, resume, backfill. */
+function steer(
+  state: TriggerState,
+  envelope: CommandEnvelope,
+  now: number,
+  settings: TriggerSettings,
+): Step<TriggerState, Effect> {
+  const { command, principal } = envelope;
+  if (state.closed)
+    return step(
+      state,
+      audit(envelope, now, 'not-found'),
+      reply(envelope.request_id, refusal('not-found', `job ${state.key} is being deleted`)),
+    );
+  // What has come due belongs to what held until now.
+  const looked = state.jobs.job.enabled ? look(state, now, now, settings) : { state, effects: [] };
+  switch (command.type) {
+    case 'pause': {
+      const { state: next, effects } = paused(
+        looked.state,
+        { since: now, note: command.note, by: principal.name },
+        now,
+      );
+      return answered(next, [...looked.effects, ...effects, ...rest(next, looksOf(next))], envelope, 'changed', now);
+    }
+    case 'resume': {
+      if (state.record.paused === undefined) return answered(state, [], envelope, 'unchanged', now);
+      const next = resumed(looked.state);
+      return answered(next, [...looked.effects, ...rest(next, looksOf(next))], envelope, 'changed', now);
+    }
+    case 'backfill':
+      return backfill(state, envelope, command, now, settings);
+    default:
+      throw new Error(
+        `the trigger of ${state.key} was asked for "${command.type}": expected pause, resume or backfill`,
+      );
+  }
+}
 
 /** Nothing starts any more, and whatever waited or came due is told as what it is. The job may go when it hears of it. */
 function close(state: TriggerState, now: number): Step<TriggerState, Effect> {
@@ -186,7 +239,8 @@ function passing(
   state: TriggerState,
   schedules: readonly Armed[],
   why: string,
-  now: number,
+  until: number,
+  now = until,
 ): { record: TriggerRecord; effects: readonly Effect[] } {
   let kept = state.record;
   const effects: Effect[] = [];
@@ -195,7 +249,7 @@ function passing(
     const passed =
       schedule.timing.kind === 'reboot'
         ? passReboot(cursor, state.reign)
-        : passOver(schedule, cursor, state.jobs.job.count, now, 'skipped', 'disabled');
+        : passOver(schedule, cursor, state.jobs.job.count, until, 'skipped', 'disabled');
     if (passed === undefined) continue;
     effects.push(
       ...outcome(state.key, id, { ...passed.verdict, outcome: 'skipped', schedule: id, why, decided_at: now }),
@@ -233,6 +287,11 @@ function look(
   now: number,
   settings: TriggerSettings,
 ): { state: TriggerState; effects: readonly Effect[]; looks: readonly (number | undefined)[]; more: boolean } {
+  if (state.record.paused !== undefined) {
+    const passed = passing(state, state.schedules, 'paused', noticed_at, now);
+    const resting = passed.effects.length === 0 ? state : { ...state, record: passed.record };
+    return { state: resting, effects: passed.effects, looks: looksOf(resting), more: false };
+  }
   const { job } = state.jobs;
   let next = state;
   const effects: Effect[] = [];

@@ -3,7 +3,7 @@
 // REST, the Chronos dialect, the console and the command line all end here: one command, one principal, one audit row.
 
 import type { JobKey, RunId } from './ids.ts';
-import type { Job } from './job.ts';
+import type { Job, Overlap } from './job.ts';
 import type { Refusal } from './reasons.ts';
 
 export type Principal = { readonly name: string };
@@ -24,7 +24,24 @@ export type Command =
   | { readonly type: 'kill-run'; readonly key: JobKey; readonly run: RunId }
   /** Every active run of the job. */
   | { readonly type: 'kill-all'; readonly key: JobKey }
-  | { readonly type: 'set-enabled'; readonly key: JobKey; readonly enabled: boolean };
+  | { readonly type: 'set-enabled'; readonly key: JobKey; readonly enabled: boolean }
+  /** Nothing starts by itself until the job is resumed. */
+  | { readonly type: 'pause'; readonly key: JobKey; readonly note: string }
+  | { readonly type: 'resume'; readonly key: JobKey }
+  /** Runs for targets of a past range, ends included. `request` makes it idempotent. */
+  | {
+      readonly type: 'backfill';
+      readonly key: JobKey;
+      readonly from: number;
+      readonly to: number;
+      /** Every one of the job's when left out. */
+      readonly schedule?: string;
+      /** `buffer-all`, one after the other, when left out. */
+      readonly overlap?: Overlap;
+      /** Targets at most. */
+      readonly limit?: number;
+      readonly request: string;
+    };
 
 export type CommandEnvelope = {
   readonly command: Command;
@@ -42,6 +59,8 @@ export type Answer =
    * answered before.
    */
   | { readonly type: 'started' | 'waiting' | 'existing'; readonly key: JobKey; readonly run: RunId }
+  /** The backfill is recorded and under way, for so many targets; or this request began it before. */
+  | { readonly type: 'backfilling'; readonly key: JobKey; readonly backfill: string; readonly targets: number }
   /** The kill is recorded and under way; `count` runs are affected. */
   | { readonly type: 'killing'; readonly key: JobKey; readonly count: number }
   | Refusal;

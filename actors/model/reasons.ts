@@ -45,5 +45,12 @@ export type EndReason =
 export type Cause =
   | { readonly type: 'target'; readonly schedule: string; readonly at: number; readonly caught_up?: boolean }
   | { readonly type: 'manual'; readonly by: string; readonly request: string }
+  | {
+      readonly type: 'backfill';
+      readonly schedule: string;
+      readonly at: number;
+      readonly backfill: string;
+      readonly by: string;
+    }
   | { readonly type: 'once' }
   | { readonly type: 'service' };

@@ -5,7 +5,7 @@
 
 import type { Cursor } from '../../schedules/catch-up.ts';
 import type { InstanceKey, JobKey, RunId, RunKey, TaskId } from './ids.ts';
-import type { Job } from './job.ts';
+import type { Job, Overlap } from './job.ts';
 import type { Cause, EndReason } from './reasons.ts';
 
 /** kind `job`, key JobKey. */
@@ -32,6 +32,27 @@ export type TriggerRecord = {
   readonly waiting: readonly WaitingStart[];
   /** Runs by hand that ended lately: whoever repeats such a request is told of that run. */
   readonly ended?: readonly RunId[];
+  readonly paused?: Paused;
+  /** Failed runs since the last success or resumption, where the job counts them. */
+  readonly failed_in_row?: number;
+  /** Those under way, and the latest of those that are over. */
+  readonly backfills?: readonly BackfillRecord[];
+};
+/** Why nothing starts by itself, since when, and by whom: `horae` when the job failed too often. */
+export type Paused = { readonly since: number; readonly note: string; readonly by: string };
+export type BackfillRecord = {
+  readonly id: string;
+  readonly from: number;
+  readonly to: number;
+  readonly by: string;
+  readonly since: number;
+  readonly overlap: Overlap;
+  /** Targets that it is for, and those that have had their turn. */
+  readonly targets: number;
+  readonly told: number;
+  /** The last of them, by schedule id. */
+  readonly places: Readonly<Record<string, number>>;
+  readonly over_at?: number;
 };
 export type WaitingStart = { readonly run: RunId; readonly cause: Cause; readonly since: number };
 
@@ -144,7 +165,9 @@ export type OutcomeRow = {
   readonly count: number;
   /** There were too many to count: at least `count`. */
   readonly at_least?: true;
-  readonly outcome: 'ran' | 'caught-up' | 'missed' | 'superseded' | 'skipped';
+  readonly outcome: 'ran' | 'caught-up' | 'missed' | 'superseded' | 'skipped' | 'backfilled';
+  /** A backfill's row: it stands beside the one of the target itself. */
+  readonly backfill?: string;
   readonly why?: string;
   readonly run?: RunId;
   readonly decided_at: number;

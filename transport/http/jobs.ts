@@ -8,6 +8,7 @@ import { permits } from '../credentials.ts';
 import { json_types, yaml_types } from './body.ts';
 import { authorize } from './guard.ts';
 import { inShort, Refused, refusedBy } from './problems.ts';
+import { remainingOf } from './remaining.ts';
 import { etagOf, jobPath, jobResource } from './resources.ts';
 import {
   command,
@@ -129,7 +130,7 @@ function list(exchange: Exchange): Reply {
     more === undefined || last === undefined
       ? {}
       : { next: `/api/v1/jobs?limit=${limit}&after=${encodeURIComponent(last)}` };
-  return { status: 200, body: { jobs: jobs.map(jobResource), total: views.job_count(), ...next } };
+  return { status: 200, body: { jobs: jobs.map(view => shown(view, exchange)), total: views.job_count(), ...next } };
 }
 
 /** Jobs looked at for one page: somebody who may see one role of a thousand must not make us walk through all. */
@@ -166,7 +167,7 @@ async function create(exchange: Exchange): Promise<Reply> {
   const headers = { location: jobPath(answer.key) };
   // Somebody may have deleted it since; it was created all the same.
   if (view === undefined) return { status: 201, headers, body: { key: answer.key, version: answer.version } };
-  return { status: 201, headers: { ...headers, etag: etagOf(view.record) }, body: jobResource(view) };
+  return { status: 201, headers: { ...headers, etag: etagOf(view.record) }, body: shown(view, exchange) };
 }
 
 async function replace(exchange: Exchange): Promise<Reply> {
@@ -200,16 +201,18 @@ async function enable(exchange: Exchange, enabled: boolean): Promise<Reply> {
   return found(exchange, 200);
 }
 
-function found(exchange: Exchange, status: number): Reply {
+export function found(exchange: Exchange, status: number): Reply {
   const key = keyOfPath(exchange);
   const view = exchange.services.views.job(key);
   if (view === undefined || isGoing(view)) throw noSuchJob(key);
   const etag = etagOf(view.record);
-  return { status, headers: { etag }, body: jobResource(view) };
+  return { status, headers: { etag }, body: shown(view, exchange) };
 }
 
 /** A job that was deleted is gone for whoever asks next, although its tasks are still being ended: the console shows that. */
 export const isGoing = (view: JobView): boolean => view.record.deleting === true;
+
+const shown = (view: JobView, { services }: Exchange) => jobResource(view, remainingOf(view, services));
 
 /** The job in the body, its schedules read as well. Throws Refused with every problem there is. */
 async function submitted(exchange: Exchange): Promise<Job> {

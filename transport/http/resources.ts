@@ -35,7 +35,8 @@ export function stateOf(view: JobView): JobResource['state'] {
   const { runs } = view;
   if (runs.some(run => runState(run) === 'running')) return 'running';
   if (runs.length > 0 || (view.trigger?.waiting.length ?? 0) > 0) return 'waiting';
-  return view.record.job.enabled ? 'idle' : 'disabled';
+  if (!view.record.job.enabled) return 'disabled';
+  return view.trigger?.paused === undefined ? 'idle' : 'paused';
 }
 
 /** The canonical document in a form that can be submitted again: a service may not be told when to give up. */
@@ -45,7 +46,8 @@ export function documentOf(job: Job): Record<string, unknown> {
   return rest;
 }
 
-export function jobResource(view: JobView): JobResource {
+/** `remaining`: runs that finite schedules have left, by schedule id. */
+export function jobResource(view: JobView, remaining?: Readonly<Record<string, number>>): JobResource {
   const { key, record, tally, trigger } = view;
   const path = jobPath(key);
   return present({
@@ -66,6 +68,17 @@ export function jobResource(view: JobView): JobResource {
       last_success_at: isoOf(tally?.last_success_at),
       last_failure_at: isoOf(tally?.last_failure_at),
     }),
+    remaining,
+    paused: trigger?.paused === undefined ? undefined : { ...trigger.paused, since: iso(trigger.paused.since) },
+    backfills: trigger?.backfills?.map(({ places: _, ...one }) =>
+      present({
+        ...one,
+        from: iso(one.from),
+        to: iso(one.to),
+        since: iso(one.since),
+        over_at: isoOf(one.over_at),
+      }),
+    ),
     quarantined: view.quarantined,
     origin: record.origin?.dialect,
     job: documentOf(record.job),
@@ -166,7 +179,7 @@ export function waitingRun(key: JobKey, start: WaitingStart, instances: number):
 }
 
 function causeOf(cause: Cause): RunResource['cause'] {
-  return cause.type === 'target' ? { ...cause, at: iso(cause.at) } : cause;
+  return cause.type === 'target' || cause.type === 'backfill' ? { ...cause, at: iso(cause.at) } : cause;
 }
 
 function logLinks(key: JobKey, run: string, index: number): Record<string, string> {

@@ -3,6 +3,7 @@
 // A route is data with one function in it. The dispatcher reads the data to find, check and authorize; the document is
 // printed from the same data, so a route that is not described does not exist.
 
+import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { z } from 'zod';
 import type { CommandEnvelope, Submit } from '../../actors/model/commands.ts';
@@ -124,6 +125,17 @@ export function keyOfPath({ params }: Exchange): JobKey {
   if (![role, environment, name].every(part => identifier.test(part)))
     throw noSuchJob(`${role}/${environment}/${name}`);
   return jobKey(role, environment, name);
+}
+
+/** Part of the run id, so its length and letters are bounded whatever the client sends. */
+export function requestOf({ request, request_id }: Exchange): string {
+  const given = request.headers['idempotency-key'];
+  const wish = typeof given === 'string' ? given.trim() : undefined;
+  if (wish !== undefined && (wish === '' || wish.length > 255))
+    throw new Refused('malformed', `Idempotency-Key has ${wish.length} characters: expected 1 to 255`);
+  // Two namespaces in one: a key that a client chose can never name a run that was started without one.
+  const text = wish === undefined ? `request ${request_id}` : `key ${wish}`;
+  return createHash('sha256').update(text).digest('base64url').slice(0, 22);
 }
 
 export const noSuchJob = (key: JobKey) => new Refused('not-found', `there is no job ${key.slice(0, 250)}`);

@@ -1,6 +1,5 @@
 // runs.ts: the native API's routes for runs: start, list, read, kill; and what became of a job's targets.
 
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { JobKey } from '../../actors/model/ids.ts';
 import type { JobView, PendingReason } from '../../actors/model/views.ts';
@@ -17,6 +16,7 @@ import {
   noSuchRun,
   type Reply,
   type Route,
+  requestOf,
   unexpected,
 } from './route.ts';
 import type { RunResource } from './schemas.ts';
@@ -111,17 +111,6 @@ async function start(exchange: Exchange): Promise<Reply> {
     headers: { location: self },
     body: { job: key, run: answer.run, result: answer.type, links: { self, job: jobPath(key) } },
   };
-}
-
-/** Part of the run id, so its length and letters are bounded whatever the client sends. */
-function requestOf({ request, request_id }: Exchange): string {
-  const given = request.headers['idempotency-key'];
-  const wish = typeof given === 'string' ? given.trim() : undefined;
-  if (wish !== undefined && (wish === '' || wish.length > 255))
-    throw new Refused('malformed', `Idempotency-Key has ${wish.length} characters: expected 1 to 255`);
-  // Two namespaces in one: a key that a client chose can never name a run that was started without one.
-  const text = wish === undefined ? `request ${request_id}` : `key ${wish}`;
-  return createHash('sha256').update(text).digest('base64url').slice(0, 22);
 }
 
 async function kill(exchange: Exchange, run: string | undefined): Promise<Reply> {

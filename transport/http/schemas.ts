@@ -4,6 +4,7 @@
 
 import { z } from 'zod';
 import { job_submission } from '../../actors/model/job.ts';
+import { backfill_request, pause_request } from './steering.ts';
 
 const instant = z.iso.datetime().describe('ISO 8601 in UTC.');
 const count = z.int().min(0);
@@ -12,6 +13,13 @@ const links = z.record(z.string(), z.string()).describe('Paths of what belongs t
 const cause = z.discriminatedUnion('type', [
   z.object({ type: z.literal('target'), schedule: z.string(), at: instant, caught_up: z.boolean().optional() }),
   z.object({ type: z.literal('manual'), by: z.string(), request: z.string() }),
+  z.object({
+    type: z.literal('backfill'),
+    schedule: z.string(),
+    at: instant,
+    backfill: z.string(),
+    by: z.string(),
+  }),
   z.object({ type: z.literal('once') }),
   z.object({ type: z.literal('service') }),
 ]);
@@ -33,7 +41,7 @@ export const problem = z.object({
     .describe('Everything that is wrong, at once.'),
 });
 
-export const job_states = ['idle', 'running', 'waiting', 'disabled', 'deleting', 'quarantined'] as const;
+export const job_states = ['idle', 'running', 'waiting', 'disabled', 'paused', 'deleting', 'quarantined'] as const;
 export const job_resource = z.object({
   key: z.string().describe('role/environment/name'),
   version: z.int().min(1),
@@ -52,6 +60,30 @@ export const job_resource = z.object({
     last_success_at: instant.optional(),
     last_failure_at: instant.optional(),
   }),
+  remaining: z
+    .record(z.string(), count)
+    .optional()
+    .describe('Runs that finite schedules have left, by schedule id. Retries and runs by hand use up none.'),
+  paused: z
+    .object({ since: instant, note: z.string(), by: z.string().describe('`horae`: it failed too often.') })
+    .optional()
+    .describe('Why nothing starts by itself.'),
+  backfills: z
+    .array(
+      z.object({
+        id: z.string(),
+        from: instant,
+        to: instant,
+        by: z.string(),
+        since: instant,
+        overlap: z.object({ policy: z.string(), max: z.int().optional() }),
+        targets: count,
+        told: count.describe('Targets that have had their turn.'),
+        over_at: instant.optional(),
+      }),
+    )
+    .optional()
+    .describe('Those under way, and the latest of those that are over.'),
   quarantined: z.string().optional().describe('Why the job was put aside.'),
   origin: z.string().optional().describe('The dialect in which it was submitted.'),
   job: z.looseObject({}).describe('The canonical document; it can be sent back as it is.'),
@@ -119,7 +151,9 @@ export const outcome = z.object({
   from: instant,
   to: instant,
   count: z.int().min(1).describe('Targets in a row that had this outcome.'),
-  outcome: z.enum(['ran', 'caught-up', 'missed', 'superseded', 'skipped']),
+  outcome: z.enum(['ran', 'caught-up', 'missed', 'superseded', 'skipped', 'backfilled']),
+  at_least: z.literal(true).optional().describe('There were too many to count: at least so many.'),
+  backfill: z.string().optional().describe('The backfill whose row this is, beside that of the target itself.'),
   why: z.string().optional(),
   run: z.string().optional(),
   decided_at: instant,
@@ -179,6 +213,13 @@ export const health = z.object({
   jobs: count,
 });
 
+export const backfill_started = z.object({
+  job: z.string(),
+  backfill: z.string(),
+  targets: count.describe('Targets that it is for.'),
+  links,
+});
+
 /** Everything that is published under `#/components/schemas/`. */
 export const components = {
   JobSubmission: job_submission,
@@ -190,6 +231,9 @@ export const components = {
   Killing: killing,
   OutcomePage: outcome_page,
   Explanation: explanation,
+  PauseRequest: pause_request,
+  BackfillRequest: backfill_request,
+  BackfillStarted: backfill_started,
   PendingPage: pending_page,
   AuditPage: audit_page,
   Health: health,

@@ -21,12 +21,13 @@ import { chronos_routes } from './chronos-routes.ts';
 import { createDispatch } from './dispatch.ts';
 import { explain_routes } from './explain.ts';
 import { authenticate, authorize, checkHost, checkOrigin, type GuardRules, isLoopback } from './guard.ts';
-import { job_routes } from './jobs.ts';
+import { found, job_routes } from './jobs.ts';
 import { log_routes } from './logs.ts';
 import { openapiDocument } from './openapi.ts';
 import { problem_type, problemDocument, Refused } from './problems.ts';
 import type { HttpLimits, Log, Route, Services } from './route.ts';
 import { run_routes } from './runs.ts';
+import { steeringRoutes } from './steering.ts';
 import { systemRoutes } from './system.ts';
 
 export type { HttpLimits } from './route.ts';
@@ -69,7 +70,7 @@ const closing_ms_max = 2_000;
 
 /** Every route that is served and described. */
 export function allRoutes(version: string): readonly Route[] {
-  const routes: Route[] = [...job_routes, ...run_routes, ...log_routes, ...explain_routes];
+  const routes: Route[] = [...job_routes, ...steeringRoutes(found), ...run_routes, ...log_routes, ...explain_routes];
   let document: unknown;
   routes.push(
     ...systemRoutes(() => {

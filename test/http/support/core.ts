@@ -103,6 +103,15 @@ export function createCore(now: () => number = () => 1_700_000_000_000): Core {
         );
         return { type: 'started', key, run };
       }
+      case 'pause':
+      case 'resume': {
+        const { paused: _, ...rest } = views.job(key)!.trigger ?? { cursors: {}, waiting: [] };
+        const paused = command.type === 'pause' ? { since: now(), note: command.note, by: principal.name } : undefined;
+        commit({ kind: 'trigger', key, body: { ...rest, ...(paused === undefined ? {} : { paused }) } });
+        return { type: 'changed', key, version: known.version };
+      }
+      case 'backfill':
+        return { type: 'backfilling', key, backfill: command.request, targets: 1 };
       case 'kill-run':
       case 'kill-all': {
         const runs = views

@@ -45,6 +45,8 @@ export function cause(cause) {
   switch (cause.type) {
     case 'target':
       return `${cause.caught_up ? 'caught up' : 'due'} ${local(instant(cause.at))}`;
+    case 'backfill':
+      return `backfills ${local(instant(cause.at))}`;
     case 'manual':
       return `started by ${cause.by}`;
     case 'once':
@@ -75,6 +77,7 @@ export const outcomes = {
   missed: 'missed',
   superseded: 'superseded',
   skipped: 'skipped',
+  backfilled: 'backfilled',
 };
 
 /** Why a target was not run when it was due. */

@@ -1,0 +1,67 @@
+// pause.ts: a job that rests until somebody lets it go on, and why.
+//
+// Paused is not disabled: it is said with a note and an instant, by a person or by the job's own failures, and every target
+// that passes meanwhile is told as skipped. Runs that are active go on; runs by hand and backfills still start.
+
+import { audit } from './audit.ts';
+import { type Effect, log, record, reply } from './effects.ts';
+import { dropWaiting } from './gate.ts';
+import type { CommandEnvelope } from './model/commands.ts';
+import type { Paused, RunOutcome } from './model/records.ts';
+import { type Step, stepWith } from './step.ts';
+import type { TriggerState } from './trigger.ts';
+
+/** Paused from now on. Starts that wait because of a target are dropped, and told. */
+export function paused(
+  state: TriggerState,
+  why: Paused,
+  now: number,
+): { state: TriggerState; effects: readonly Effect[] } {
+  const { state: emptied, effects } = dropWaiting(state, 'paused', now);
+  const first = state.record.paused;
+  const since = first === undefined ? why.since : first.since;
+  return {
+    state: { ...emptied, record: { ...emptied.record, paused: { ...why, since } } },
+    effects: [...effects, log('warn', { job: state.key, by: why.by, note: why.note }, 'job paused')],
+  };
+}
+
+/** Goes on from now on: failures are counted anew. */
+export function resumed(state: TriggerState): TriggerState {
+  const { paused: _, failed_in_row: __, ...kept } = state.record;
+  return { ...state, record: kept };
+}
+
+/** The end of a run, counted; a job that failed too often in a row is paused. */
+export function counted(
+  state: TriggerState,
+  outcome: RunOutcome | undefined,
+  now: number,
+): { state: TriggerState; effects: readonly Effect[] } {
+  const limit = state.jobs.job.pause_on_failure;
+  if (limit === undefined || outcome === undefined || outcome === 'killed') return { state, effects: [] };
+  const before = state.record.failed_in_row ?? 0;
+  const failed_in_row = outcome === 'failed' ? before + 1 : 0;
+  if (failed_in_row === before) return { state, effects: [] };
+  const noted = { ...state, record: { ...state.record, failed_in_row } };
+  if (failed_in_row < limit || state.record.paused !== undefined) return { state: noted, effects: [] };
+  const note = `${failed_in_row} ${failed_in_row === 1 ? 'run' : 'runs in a row'} failed: pause_on_failure is ${limit}`;
+  return paused(noted, { since: now, note, by: 'horae' }, now);
+}
+
+/** What a command for a job's pause leaves behind: its record, its audit row, its answer. */
+export function answered(
+  state: TriggerState,
+  effects: readonly Effect[],
+  envelope: CommandEnvelope,
+  type: 'changed' | 'unchanged',
+  now: number,
+): Step<TriggerState, Effect> {
+  const answer = { type, key: state.key, version: state.jobs.version } as const;
+  return stepWith(state, [
+    ...(type === 'changed' ? [record('trigger', state.key, state.record)] : []),
+    ...effects,
+    audit(envelope, now, type),
+    reply(envelope.request_id, answer),
+  ]);
+}

@@ -65,6 +65,7 @@ export async function startEngine(options: {
     clock,
     defer: work => void setImmediate(work),
     ids_prefix: 'bench',
+    bundled: true,
     life: options.life,
   });
   const scheduler = startScheduler({

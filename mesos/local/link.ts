@@ -4,7 +4,7 @@
 // their way back. Whoever owns `defer` decides when and in which order things arrive: the event loop in a benchmark, a
 // seeded queue in a simulation, which may also cut the wire at any such moment.
 
-import type { Call, CallAnswer, Event, LinkEnd, LinkListener, MesosLink, Subscribe } from '../protocol.ts';
+import type { Call, CallAnswer, CallOnWire, Event, LinkEnd, LinkListener, MesosLink, Subscribe } from '../protocol.ts';
 import type { MasterHost } from './host.ts';
 
 /** Runs something later, never at once. */
@@ -23,14 +23,22 @@ type Subscription = {
   /** Events that have left the master and not arrived yet. */
   readonly under_way: Event[];
   /** Calls that have not reached the master yet, in the order in which they were made. */
-  readonly unsent: (() => void)[];
+  readonly unsent: Unsent[];
   /** Calls without an answer yet. */
   readonly calls: Set<(answer: CallAnswer) => void>;
   /** Set once the listener has heard its end, or is not to hear anything any more. */
   over: boolean;
 };
 
-export function localLink(host: MasterHost, defer: Defer, streamId: () => string): LocalLink {
+/** A call that has not left, and who waits for its answer. */
+type Unsent = { readonly call: CallOnWire; readonly resolve: (answer: CallAnswer) => void };
+type Answer = { readonly status: number; readonly text: string };
+
+/**
+ * `bundled`: what is called during a turn crosses together, which is cheap. Without it each call crosses by itself, so that
+ * a simulation may cut the wire between any two.
+ */
+export function localLink(host: MasterHost, defer: Defer, streamId: () => string, bundled = false): LocalLink {
   let present: Subscription | undefined;
 
   /** Ends a subscription on our side; `told` when the listener is to hear of it. */
@@ -77,6 +85,29 @@ export function localLink(host: MasterHost, defer: Defer, streamId: () => string
     defer(() => host.streamClosed(subscription.stream));
   };
 
+  const answered = (subscription: Subscription, { resolve }: Unsent, { status, text }: Answer) => {
+    if (!subscription.calls.delete(resolve)) return;
+    resolve(status === 202 || status === 200 ? { type: 'accepted' } : { type: 'refused', status, message: text });
+  };
+  /** Whichever turn comes first takes the call that was made first; after a cut there is none left to take. */
+  const sendOne = (subscription: Subscription) => {
+    const one = subscription.unsent.shift();
+    if (one === undefined) return;
+    host.call(subscription.stream, one.call, answer => defer(() => answered(subscription, one, answer)));
+  };
+  /** All that were made during a turn, and all their answers, in one turn each. */
+  const sendAll = (subscription: Subscription) => {
+    const answers: [Unsent, Answer][] = [];
+    for (const one of subscription.unsent.splice(0))
+      host.call(subscription.stream, one.call, answer => {
+        answers.push([one, answer]);
+        if (answers.length === 1)
+          defer(() => {
+            for (const [of, what] of answers.splice(0)) answered(subscription, of, what);
+          });
+      });
+  };
+
   return {
     subscribe(request, listener) {
       hangUp(undefined);
@@ -100,18 +131,9 @@ export function localLink(host: MasterHost, defer: Defer, streamId: () => string
         return Promise.resolve({ type: 'unsent', message: `no subscription to send ${call.type} on` });
       return new Promise(resolve => {
         subscription.calls.add(resolve);
-        subscription.unsent.push(() =>
-          host.call(subscription.stream, { ...call, framework_id: { value: framework_id } }, ({ status, text }) =>
-            defer(() => {
-              if (!subscription.calls.delete(resolve)) return;
-              resolve(
-                status === 202 || status === 200 ? { type: 'accepted' } : { type: 'refused', status, message: text },
-              );
-            }),
-          ),
-        );
-        // Whichever turn comes first takes the call that was made first; after a cut there is none left to take.
-        defer(() => subscription.unsent.shift()?.());
+        subscription.unsent.push({ call: { ...call, framework_id: { value: framework_id } }, resolve });
+        if (!bundled) defer(() => sendOne(subscription));
+        else if (subscription.unsent.length === 1) defer(() => sendAll(subscription));
       });
     },
 

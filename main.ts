@@ -25,6 +25,7 @@ import {
   unknownVariables,
 } from './settings.ts';
 import { asksHelp, parseArguments, usage } from './transport/cli/arguments.ts';
+import { ask_usage, printRows, readAsk, refusedText } from './transport/cli/ask.ts';
 import { explainLine, schedule_usage } from './transport/cli/schedule.ts';
 import { type Credentials, hashPassword, openCredentials } from './transport/credentials.ts';
 import { startHttp } from './transport/http/server.ts';
@@ -45,6 +46,8 @@ else if (request.value.command === 'version') console.log(version);
 else if (request.value.command === 'hash-password')
   console.log(await hashPassword(passwordOf(readFileSync(0, 'utf8')), randomBytes(16)));
 else if (request.value.command === 'schedule') explainSchedule(request.value.argv);
+else if (request.value.command === 'outcomes' || request.value.command === 'missed')
+  await askScheduler(request.value.command, request.value.argv);
 else
   dev(request.value.argv).catch(error => {
     if (error instanceof Refused || error instanceof JournalError) console.error(`horae: ${error.message}`);
@@ -61,6 +64,30 @@ function explainSchedule(argv: readonly string[]): void {
   const told = explainLine(argv, systemClock().now(), process.env.HORAE_DEFAULT_ZONE ?? 'UTC');
   if (!told.ok) fail(told.problems);
   process.stdout.write(told.value);
+}
+
+/** `horae outcomes` and `horae missed`: asked of a scheduler that runs. */
+async function askScheduler(command: 'outcomes' | 'missed', argv: readonly string[]): Promise<void> {
+  if (asksHelp(argv)) {
+    console.log(ask_usage);
+    return;
+  }
+  const ask = readAsk(command, argv, process.env);
+  if (!ask.ok) fail(ask.problems);
+  const { url, headers, json } = ask.value;
+  const refuse = (text: string) => {
+    console.error(`horae: ${text}`);
+    process.exitCode = 1;
+  };
+  try {
+    const answer = await fetch(url, { headers, signal: AbortSignal.timeout(30_000) });
+    const body: unknown = await answer.json();
+    if (!answer.ok) refuse(refusedText(answer.status, body));
+    else process.stdout.write(json ? `${JSON.stringify(body, undefined, 2)}\n` : printRows(body));
+  } catch (error) {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+    refuse(`no answer from ${new URL(url).origin}: ${cause instanceof Error ? cause.message : String(cause)}`);
+  }
 }
 
 /** Scheduler, one-machine Mesos, journal, REST and console in this process; tasks in processes of their own. */
@@ -282,6 +309,7 @@ function retentionOf(settings: Settings) {
     outcome: rows,
     'finished-run': rows,
     'finished-attempt': rows,
+    missed: { age_ms_max: rows.age_ms_max, group_parts: 0 },
     audit: { age_ms_max: settings.audit_days * 86_400_000, group_parts: 0 },
   };
 }

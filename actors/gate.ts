@@ -149,14 +149,17 @@ export function launch(
   return { state: { ...state, active: [...state.active, run] }, effects };
 }
 
-/** One row of what became of targets, and the count of them. */
+/**
+ * One row of what became of targets, and the count of them. What was missed is written a second time, where all jobs' are
+ * together and whoever notifies people finds them in the feed of changes.
+ */
 export function outcome(key: JobKey, schedule: string, row: OutcomeRow): readonly Effect[] {
+  const beside = row.backfill === undefined ? '' : `/${row.backfill}`;
   return [
-    record(
-      'outcome',
-      `${key}/${sortable(row.to)}/${schedule}${row.backfill === undefined ? '' : `/${row.backfill}`}`,
-      row,
-    ),
+    record('outcome', `${key}/${sortable(row.to)}/${schedule}${beside}`, row),
+    ...(row.outcome === 'missed'
+      ? [record('missed', `${sortable(row.to)}/${key}/${schedule}`, { ...row, job: key })]
+      : []),
     count('horae_targets_total', { outcome: row.outcome }, row.count),
   ];
 }

@@ -173,6 +173,8 @@ export type OutcomeRow = {
   readonly decided_at: number;
   readonly late_ms?: number;
 };
+/** kind `missed`, key `<to instant, sortable>/<JobKey>/<schedule id>`: an outcome `missed` once more, all jobs' together. */
+export type MissedRow = OutcomeRow & { readonly job: JobKey };
 /** kind `audit`, key `<instant, sortable>/<request id>`. */
 export type AuditRow = {
   readonly at: number;
@@ -197,6 +199,7 @@ export type Bodies = {
   readonly 'finished-run': FinishedRun;
   readonly 'finished-attempt': FinishedAttempt;
   readonly outcome: OutcomeRow;
+  readonly missed: MissedRow;
   readonly audit: AuditRow;
 };
 export type Keys = { readonly job: JobKey; readonly run: RunKey; readonly instance: InstanceKey };

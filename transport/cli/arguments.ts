@@ -17,6 +17,8 @@ export const commands = {
     takes: 'words',
     help: 'Tell what a schedule will do: horae schedule explain "@daily" --zone Europe/Vienna.',
   },
+  outcomes: { takes: 'words', help: 'Tell what became of the targets of a job: horae outcomes www/prod/hello.' },
+  missed: { takes: 'words', help: 'Tell which targets nobody ran, across all jobs.' },
   help: { takes: 'nothing', help: 'Print the commands and every setting.' },
   version: { takes: 'nothing', help: 'Print the version.' },
 } as const;

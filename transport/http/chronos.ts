@@ -45,8 +45,9 @@ const percent = (char: string) =>
 // --- in -----------------------------------------------------------------------------------------------------------------
 
 /**
- * A document posted to `iso8601`, as a job of ours and as what will be given back. `generation` says whose rules hold. 3: a run is never dropped, misses collapse into one late run, a count counts launches.
- * 2: a target runs within epsilon or is missed, a count counts targets, a run that finds another one active is dropped.
+ * A document posted to `iso8601`, as a job of ours and as what will be given back. `generation` says whose rules hold. 3: a
+ * run is never dropped, misses collapse into one late run, a count counts launches. 2: a target runs within epsilon or is
+ * missed, a count counts targets, a run that finds another one active is dropped.
  */
 export function readChronos(
   input: unknown,

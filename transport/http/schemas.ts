@@ -160,6 +160,10 @@ export const outcome = z.object({
   late_ms: z.number().optional(),
 });
 export const outcome_page = z.object({ outcomes: z.array(outcome), next: z.string().optional() });
+export const missed_page = z.object({
+  missed: z.array(outcome.extend({ job: z.string() })),
+  next: z.string().optional(),
+});
 export const explanation = z.object({
   spec: z.string(),
   from: instant,
@@ -230,6 +234,7 @@ export const components = {
   RunStarted: run_started,
   Killing: killing,
   OutcomePage: outcome_page,
+  MissedPage: missed_page,
   Explanation: explanation,
   PauseRequest: pause_request,
   BackfillRequest: backfill_request,

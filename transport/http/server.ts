@@ -23,6 +23,7 @@ import { explain_routes } from './explain.ts';
 import { authenticate, authorize, checkHost, checkOrigin, type GuardRules, isLoopback } from './guard.ts';
 import { found, job_routes } from './jobs.ts';
 import { log_routes } from './logs.ts';
+import { missed_routes } from './missed.ts';
 import { openapiDocument } from './openapi.ts';
 import { problem_type, problemDocument, Refused } from './problems.ts';
 import type { HttpLimits, Log, Route, Services } from './route.ts';
@@ -70,7 +71,14 @@ const closing_ms_max = 2_000;
 
 /** Every route that is served and described. */
 export function allRoutes(version: string): readonly Route[] {
-  const routes: Route[] = [...job_routes, ...steeringRoutes(found), ...run_routes, ...log_routes, ...explain_routes];
+  const routes: Route[] = [
+    ...job_routes,
+    ...steeringRoutes(found),
+    ...run_routes,
+    ...log_routes,
+    ...explain_routes,
+    ...missed_routes,
+  ];
   let document: unknown;
   routes.push(
     ...systemRoutes(() => {

@@ -50,7 +50,7 @@ export function createCore(now: () => number = () => 1_700_000_000_000): Core {
 
   const commit = (...changes: FeedChange[]) => {
     for (const { kind, key, body } of changes)
-      if (['finished-run', 'finished-attempt', 'outcome', 'audit'].includes(kind)) {
+      if (['finished-run', 'finished-attempt', 'outcome', 'missed', 'audit'].includes(kind)) {
         const table = rows.get(kind as HistoryKind) ?? [];
         rows.set(kind as HistoryKind, [...table, { key, body }]);
       }

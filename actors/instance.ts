@@ -83,7 +83,7 @@ export const instance =
         // Stale when this instance was killed, or asked for something else, while placement was choosing.
         const stale =
           at?.status !== 'pending' ||
-          granted.task_id !== taskId(state.key, at.attempt) ||
+          attemptOf(granted.task_id) !== at.attempt ||
           granted.requirements !== needs(state, times).plan.group ||
           (at.not_before ?? now) > now;
         if (stale)
@@ -108,7 +108,7 @@ export const instance =
           version: state.version,
           ...(Object.keys(ports).length > 0 ? { ports } : {}),
         };
-        const plan = launchPlan(state, at.attempt, times.executor);
+        const plan = launchPlan(state, granted.task_id, at.attempt, times.executor);
         return step(
           { ...state, record: next },
           record('instance', state.key, next),
@@ -120,7 +120,7 @@ export const instance =
       }
 
       case 'dropped':
-        if (at === undefined || message.task_id !== taskId(state.key, at.attempt)) return step(state);
+        if (at === undefined || attemptOf(message.task_id) !== at.attempt) return step(state);
         // Nothing of this attempt can have started, so nothing is counted; its id is spent all the same.
         if (at.status === 'assigned')
           return again(state, at, at.failures, now, now + lostDelay(at.attempt, times), times);
@@ -233,7 +233,7 @@ function updated(
     return step(state, ...acknowledge, ...zombie);
   }
   const next = follow(state, live, concluded, status, now, times);
-  return stepWith(next.state, [count('horae_updates_total', { state: status.state }), ...next.effects, ...acknowledge]);
+  return acknowledge.length === 0 ? next : stepWith(next.state, [...next.effects, ...acknowledge]);
 }
 
 /** One conclusion about the present attempt, read as a table. */

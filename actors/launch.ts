@@ -3,8 +3,7 @@
 import type { LaunchPlan } from '../mesos/match.ts';
 import type { CommandInfo } from '../mesos/protocol.ts';
 import type { InstanceState } from './instance.ts';
-import type { JobKey } from './model/ids.ts';
-import { taskId } from './model/ids.ts';
+import type { JobKey, TaskId } from './model/ids.ts';
 import type { Job } from './model/job.ts';
 
 /** What an instance needs of a host: one object for all instances of a version, so that a no for one is a no for all. */
@@ -40,8 +39,8 @@ export function requirements(key: JobKey, version: number, job: Job, executor: O
 const in_order = 'for line in "$@"; do /bin/sh -c "$line" || exit $?; done';
 
 /** The attempt as the Mesos side takes it. Ports and overhead are added where the place is known. */
-export function launchPlan(state: InstanceState, attempt: number, executor: Overhead): LaunchPlan {
-  const { job, key } = state;
+export function launchPlan(state: InstanceState, task_id: TaskId, attempt: number, executor: Overhead): LaunchPlan {
+  const { job } = state;
   const scheduled_at = 'at' in state.cause ? state.cause.at : state.run_created_at;
   const own = [
     { name: 'HORAE_JOB', value: state.job_key },
@@ -64,7 +63,7 @@ export function launchPlan(state: InstanceState, attempt: number, executor: Over
         };
   return {
     ...requirements(state.job_key, state.version, job, executor).plan,
-    task_id: taskId(key, attempt),
+    task_id,
     command,
     labels: { 'horae.job': state.job_key, 'horae.run': state.run },
   };

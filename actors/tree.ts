@@ -196,13 +196,16 @@ export function plant(world: World): Tree {
 
   /** Records and outward effects into the outbox, as one piece; then everything that concerns this process alone. */
   const perform = (effects: readonly Effect[]): void => {
-    const items: (Change | OutwardEffect)[] = [];
-    for (const effect of effects) {
-      const item = leaving(effect);
-      if (item !== undefined) items.push(item);
+    // By index: this runs for every message of every actor, and an iterator for each would be garbage for each.
+    let items: (Change | OutwardEffect)[] | undefined;
+    for (let n = 0; n < effects.length; n++) {
+      const item = leaving(effects[n]!);
+      if (item === undefined) continue;
+      if (items === undefined) items = [item];
+      else items.push(item);
     }
-    if (items.length > 0) outbox.emit(items);
-    for (const effect of effects) within(effect);
+    if (items !== undefined) outbox.emit(items);
+    for (let n = 0; n < effects.length; n++) within(effects[n]!);
   };
 
   const leaving = (effect: Effect): Change | OutwardEffect | undefined => {
@@ -226,6 +229,7 @@ export function plant(world: World): Tree {
         tell(effect);
         return;
       case 'route':
+        world.count('horae_updates_total', { state: effect.message.status.state }, 1);
         if (effect.key === undefined || !post.send({ to: 'instance', key: effect.key, message: effect.message }))
           post.send({ to: 'framework', message: { type: 'unrouted', unrouted: [effect.message.status] } });
         return;

@@ -7,7 +7,7 @@
 // There may be a million actors, so each costs as little as it can: the three functions that nact wants are the same for
 // all, and find the actor that they are called for by a mark on its reference.
 
-import { dispatch, type Ref, spawn, start, stop } from 'nact';
+import { type Ref, spawn, start, stop } from 'nact';
 import type { Address, Behaviour, Runtime } from '../actor.ts';
 
 class Held {
@@ -16,6 +16,7 @@ class Held {
   readonly behaviour: Behaviour<unknown, unknown>;
   readonly siblings: Set<Held>;
   ref: Marked | undefined;
+  actor: Actor | undefined;
   /** Most actors have none. */
   children: Set<Held> | undefined;
   alive = true;
@@ -32,6 +33,8 @@ class Held {
   }
 }
 type Marked = Ref<unknown> & { held?: Held };
+/** nact's own object behind a reference, which it hands to nobody but calls its functions on. */
+type Actor = { dispatch(message: unknown): void };
 type Context = { readonly self: Marked; readonly reset: unknown; readonly stop: unknown; readonly stopChild: unknown };
 
 /** Names allow letters, digits and `-$_.+!*'(),` only; everything else is written as `$hh`. */
@@ -67,7 +70,11 @@ export function nactRuntime(): Runtime {
     return held.alive ? held.behaviour.receive(state, message) : state;
   };
   const properties = {
-    initialStateFunc: (context: Context) => heldOf(context).behaviour.initial(),
+    initialStateFunc(this: Actor, context: Context) {
+      const held = heldOf(context);
+      held.actor = this;
+      return held.behaviour.initial();
+    },
     onCrash(message: unknown, error: unknown, context: Context, child: unknown) {
       if (child !== undefined) return context.stopChild;
       const held = heldOf(context);
@@ -110,7 +117,8 @@ export function nactRuntime(): Runtime {
     send(to, message) {
       const held = to as unknown as Held;
       if (!held.alive || closed) return false;
-      dispatch(held.ref as never, message as never);
+      // Without nact's `dispatch`, which looks the actor up by its path, a name at a time, for every message.
+      held.actor!.dispatch(message);
       return true;
     },
     stop(address) {

@@ -7,11 +7,13 @@ import { sortable } from './model/records.ts';
 
 export function audit({ command, principal, request_id }: CommandEnvelope, now: number, result: string): Effect {
   const target =
-    command.type === 'submit'
-      ? keyOf(command.job)
-      : command.type === 'kill-run'
-        ? `${command.key}/${command.run}`
-        : command.key;
+    command.type === 'put-calendar' || command.type === 'delete-calendar'
+      ? `calendar/${command.name}`
+      : command.type === 'submit'
+        ? keyOf(command.job)
+        : command.type === 'kill-run'
+          ? `${command.key}/${command.run}`
+          : command.key;
   return record('audit', `${sortable(now)}/${request_id}`, {
     at: now,
     principal: principal.name,

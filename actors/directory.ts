@@ -5,18 +5,22 @@
 // gone; whoever wants to create it anew waits for that moment.
 
 import { audit } from './audit.ts';
+import { calendarCommand } from './calendars.ts';
 import { type Effect, log, record, reply, tell } from './effects.ts';
 import type { Command, CommandEnvelope } from './model/commands.ts';
 import { type JobKey, runKey } from './model/ids.ts';
 import { keyOf } from './model/job.ts';
 import { refusal } from './model/reasons.ts';
 import type { JobRecord, RunRecord } from './model/records.ts';
+import { calendarNames } from './model/schedules.ts';
 import { type Step, step, stepWith } from './step.ts';
 
 export type DirectoryMessage =
   | { readonly type: 'command'; readonly envelope: CommandEnvelope }
   /** A job is being deleted: its key is not to be had, and not to be used, until it is gone. */
   | { readonly type: 'leaving'; readonly key: JobKey }
+  /** A job has been given what it was handed: these are the calendars that it names now. */
+  | { readonly type: 'uses'; readonly key: JobKey; readonly calendars: readonly string[] }
   /** A deleted job has taken its leave. */
   | { readonly type: 'gone'; readonly key: JobKey };
 
@@ -26,6 +30,10 @@ export type DirectoryState = {
   readonly keys: Map<JobKey, 'live' | 'deleting'>;
   /** Submissions for keys that are still being deleted. */
   readonly held: Map<JobKey, readonly CommandEnvelope[]>;
+  /** Versions of the calendars that have names. */
+  readonly calendars: Map<string, number>;
+  /** The calendars that jobs name: all that they may name while a change is on its way to them. */
+  readonly uses: Map<JobKey, readonly string[]>;
 };
 export type DirectoryLimits = {
   readonly jobs_max: number;
@@ -36,7 +44,15 @@ export type DirectoryLimits = {
 export const newDirectory = (
   incarnation: number,
   keys: Iterable<readonly [JobKey, 'live' | 'deleting']>,
-): DirectoryState => ({ incarnation, keys: new Map(keys), held: new Map() });
+  calendars: Iterable<readonly [string, number]> = [],
+  uses: Iterable<readonly [JobKey, readonly string[]]> = [],
+): DirectoryState => ({
+  incarnation,
+  keys: new Map(keys),
+  held: new Map(),
+  calendars: new Map(calendars),
+  uses: new Map(uses),
+});
 
 export const directory =
   (limits: DirectoryLimits) =>
@@ -44,6 +60,7 @@ export const directory =
     switch (message.type) {
       case 'gone': {
         state.keys.delete(message.key);
+        state.uses.delete(message.key);
         const held = state.held.get(message.key) ?? [];
         state.held.delete(message.key);
         let next = state;
@@ -59,6 +76,10 @@ export const directory =
         state.keys.set(message.key, 'deleting');
         // Behind everything that was handed to it: the job may go when it has read this, and leaves nobody without an answer.
         return step(state, tell({ to: 'job', key: message.key, message: { type: 'dismissed' } }));
+      case 'uses':
+        if (message.calendars.length === 0) state.uses.delete(message.key);
+        else state.uses.set(message.key, message.calendars);
+        return step(state);
       case 'command':
         return command(state, message.envelope, now, limits);
     }
@@ -73,11 +94,17 @@ function command(
   const wanted = envelope.command;
   const refuse = (code: Parameters<typeof refusal>[0], text: string) =>
     step(state, audit(envelope, now, code), reply(envelope.request_id, refusal(code, text)));
+  if (wanted.type === 'put-calendar' || wanted.type === 'delete-calendar')
+    return calendarCommand(state, wanted, envelope, now, limits);
   const key = wanted.type === 'submit' ? keyOf(wanted.job) : wanted.key;
   const known = state.keys.get(key);
+  const names = wanted.type === 'submit' ? calendarNames(wanted.job) : [];
+  const unknown = names.find(name => !state.calendars.has(name));
+  if (unknown !== undefined)
+    return refuse('invalid', `there is no calendar ${unknown}: make it first, or name another`);
   if (wanted.type !== 'submit' || wanted.mode === 'replace') {
     if (known !== 'live') return refuse('not-found', `there is no job ${key}`);
-    return forward(state, key, envelope);
+    return forward(state, key, { ...envelope, command: wanted }, names);
   }
   if (known === 'deleting') {
     const held = state.held.get(key) ?? [];
@@ -89,7 +116,7 @@ function command(
   if (known === 'live') {
     if (wanted.mode === 'create')
       return refuse('exists', `job ${key} exists: replace it with PUT, or choose another name`);
-    return forward(state, key, envelope);
+    return forward(state, key, { ...envelope, command: wanted }, names);
   }
   if (wanted.if_version !== undefined)
     return refuse('version-mismatch', `there is no job ${key}, so it is not at version ${wanted.if_version} either`);
@@ -98,8 +125,16 @@ function command(
   return create(state, key, wanted, envelope, now);
 }
 
-const forward = (state: DirectoryState, key: JobKey, envelope: CommandEnvelope): Step<DirectoryState, Effect> =>
-  step(state, tell({ to: 'job', key, message: { type: 'command', envelope } }));
+function forward(
+  state: DirectoryState,
+  key: JobKey,
+  envelope: CommandEnvelope<Command>,
+  calendars: readonly string[],
+): Step<DirectoryState, Effect> {
+  // Until the job has told which it names now, it may name those of before and those that it is handed.
+  if (calendars.length > 0) state.uses.set(key, [...new Set([...(state.uses.get(key) ?? []), ...calendars])]);
+  return step(state, tell({ to: 'job', key, message: { type: 'command', envelope } }));
+}
 
 /** A new job: its record, its first run if it has no schedule to wait for, the audit row and the answer, in one step. */
 function create(
@@ -127,6 +162,8 @@ function create(
         ? { run: `${incarnation}.once`, cause: { type: 'once' }, instances: wanted.job.instances, created_at: now }
         : undefined;
   state.keys.set(key, 'live');
+  const calendars = calendarNames(wanted.job);
+  if (calendars.length > 0) state.uses.set(key, calendars);
   return step(
     { ...state, incarnation },
     record('meta', 'incarnations', { last: incarnation }),

@@ -5,7 +5,7 @@
 
 import { audit } from './audit.ts';
 import { count, type Effect, type JobBirth, log, record, reply, tell } from './effects.ts';
-import type { CommandEnvelope } from './model/commands.ts';
+import type { Command, CommandEnvelope } from './model/commands.ts';
 import { instanceKey, type JobKey, type RunId, runKey } from './model/ids.ts';
 import type { Job } from './model/job.ts';
 import { refusal } from './model/reasons.ts';
@@ -18,6 +18,7 @@ import {
   sortable,
   type TallyRecord,
 } from './model/records.ts';
+import { calendarNames } from './model/schedules.ts';
 import { everyone, launched, outdated, type Rollout } from './rollout.ts';
 import { type Step, step, stepWith } from './step.ts';
 
@@ -51,7 +52,7 @@ export type JobMessage =
       readonly by: string /** false: killed without their grace. */;
       readonly grace: boolean;
     }
-  | { readonly type: 'command'; readonly envelope: CommandEnvelope }
+  | { readonly type: 'command'; readonly envelope: CommandEnvelope<Command> }
   /** The trigger of a job that is being deleted starts nothing any more. */
   | { readonly type: 'closed' }
   /** The directory hands nothing more to a job that is being deleted. */
@@ -173,7 +174,7 @@ export const job = (state: JobState, message: JobMessage, now: number): Step<Job
       return killRuns(state, message.runs, message.by, now, message.grace);
 
     case 'command':
-      return command(state, message.envelope, now);
+      return withUses(state, message.envelope.command, command(state, message.envelope, now));
 
     case 'closed':
       return leaveIfDone({ ...state, parted: { ...state.parted, trigger: true } });
@@ -182,7 +183,16 @@ export const job = (state: JobState, message: JobMessage, now: number): Step<Job
   }
 };
 
-function command(state: JobState, envelope: CommandEnvelope, now: number): Step<JobState, Effect> {
+/** Whatever became of a submission, the directory hears which calendars are named now. */
+function withUses(before: JobState, wanted: Command, after: Step<JobState, Effect>): Step<JobState, Effect> {
+  if (wanted.type !== 'submit') return after;
+  const calendars = calendarNames(after.state.record.job);
+  if (calendars.length + calendarNames(before.record.job).length + calendarNames(wanted.job).length === 0) return after;
+  const told = tell({ to: 'directory', message: { type: 'uses', key: before.key, calendars } });
+  return stepWith(after.state, [...after.effects, told]);
+}
+
+function command(state: JobState, envelope: CommandEnvelope<Command>, now: number): Step<JobState, Effect> {
   const { command: wanted, principal, request_id } = envelope;
   const refuse = (code: Parameters<typeof refusal>[0], text: string) =>
     step(state, audit(envelope, now, code), reply(request_id, refusal(code, text)));

@@ -21,7 +21,15 @@ import { type JobMessage, type JobState, job, newJob } from './job.ts';
 import type { Answer, CommandEnvelope } from './model/commands.ts';
 import { type InstanceKey, type JobKey, taskId } from './model/ids.ts';
 import { refusal } from './model/reasons.ts';
-import type { FrameworkRecord, IncarnationsRecord, InstanceRecord, JobRecord, RunRecord } from './model/records.ts';
+import type {
+  CalendarRecord,
+  FrameworkRecord,
+  IncarnationsRecord,
+  InstanceRecord,
+  JobRecord,
+  RunRecord,
+} from './model/records.ts';
+import { calendarNames } from './model/schedules.ts';
 import { newOffers, type OffersLimits, offers } from './offers.ts';
 import type { Outbox, OutwardEffect } from './outbox.ts';
 import { newPlacement, type PlacementLimits, placement, type Wanted } from './placement.ts';
@@ -183,7 +191,16 @@ type Host = {
 
 export function plant(world: World): Tree {
   const { runtime, outbox, clock, settings } = world;
-  const reign: Reign = { reign_at: world.reign_at, calendars: () => ({}) };
+  const reign: Reign = {
+    reign_at: world.reign_at,
+    calendars: names =>
+      Object.fromEntries(
+        names.flatMap(name => {
+          const body = outbox.latest('calendar', name) as CalendarRecord | undefined;
+          return body === undefined ? [] : [[name, body.rules]];
+        }),
+      ),
+  };
   const post = createPost(runtime);
   const quarantined = new Map<string, string>();
   const next_at = new Map<JobKey, number>();
@@ -500,11 +517,21 @@ export function plant(world: World): Tree {
   const keys = [...outbox.entries('job')].map(
     ([key, body]) => [key, (body as JobRecord).deleting === true ? 'deleting' : 'live'] as const,
   );
+  const calendars = [...outbox.entries('calendar')].map(
+    ([name, body]) => [name, (body as CalendarRecord).version] as const,
+  );
+  const uses = [...outbox.entries('job')].flatMap(([key, body]) => {
+    const names = calendarNames((body as JobRecord).job);
+    return names.length === 0 ? [] : [[key, names] as const];
+  });
   single('timetable', { initial: newTimetable, transition: timetable(settings.timetable) });
   single('placement', { initial: newPlacement, transition: placement(settings.placement) });
   single('offers', { initial: newOffers, transition: offers(settings.offers) });
   single('framework', { initial: () => newFramework(framework_id), transition: framework(settings.framework) });
-  single('directory', { initial: () => newDirectory(last, keys), transition: directory(settings.directory) });
+  single('directory', {
+    initial: () => newDirectory(last, keys, calendars, uses),
+    transition: directory(settings.directory),
+  });
   for (const birth of restored(outbox)) spawnJob(birth);
   post.send({ to: 'framework', message: { type: 'begin' } });
 

@@ -16,7 +16,7 @@ import type { JobKey, RunId } from './model/ids.ts';
 import type { Job, ScheduleDocument } from './model/job.ts';
 import { type Cause, refusal } from './model/reasons.ts';
 import type { JobRecord, RunOutcome, TriggerRecord } from './model/records.ts';
-import { readSchedule, textOf } from './model/schedules.ts';
+import { calendarNames, readSchedule, textOf } from './model/schedules.ts';
 import { answered, counted, paused, resumed } from './pause.ts';
 import { type Step, step, stepWith } from './step.ts';
 
@@ -36,7 +36,7 @@ export type Reign = {
   /** When this process began to reign: what `@reboot` means. Trees planted again within it do not count. */
   readonly reign_at: number | undefined;
   /** The calendars that have names, as the records have them at this moment. */
-  readonly calendars: () => Calendars;
+  readonly calendars: (names: readonly string[]) => Calendars;
 };
 const no_reign: Reign = { reign_at: undefined, calendars: () => ({}) };
 
@@ -66,6 +66,8 @@ export type TriggerMessage =
   | { readonly type: 'steer'; readonly envelope: CommandEnvelope }
   | { readonly type: 'run-ended'; readonly run: RunId; readonly outcome?: RunOutcome }
   | { readonly type: 'changed'; readonly record: JobRecord }
+  /** A calendar that the job names has other days now. */
+  | { readonly type: 'calendars-changed' }
   /** The job is being deleted: nothing starts any more. */
   | { readonly type: 'close' };
 
@@ -104,7 +106,7 @@ export { specOf } from './model/schedules.ts';
 /** Reads the job's schedules; a definition that is new starts with a cursor of its own, a known one keeps its place. */
 function withSchedules(state: TriggerState, since: number, settings: TriggerSettings): TriggerState {
   const { job } = state.jobs;
-  const context = { default_zone: settings.default_zone, calendars: state.reign.calendars() };
+  const context = { default_zone: settings.default_zone, calendars: state.reign.calendars(calendarNames(job)) };
   const cursors: Record<string, TriggerRecord['cursors'][string]> = {};
   const schedules = job.schedules.map((one, index): Armed => {
     const text = textOf(one);
@@ -168,6 +170,8 @@ export const trigger =
       }
       case 'changed':
         return changed(state, message.record, now, settings);
+      case 'calendars-changed':
+        return recalendared(state, now, settings);
       case 'close':
         return close(state, now);
     }
@@ -456,6 +460,42 @@ function changed(
     disarm(state),
     ...rest(following, looksOf(following)),
   ]);
+}
+
+/** The same definitions over other days: what has come due is decided as it was, what is to come is found anew. */
+function recalendared(state: TriggerState, now: number, settings: TriggerSettings): Step<TriggerState, Effect> {
+  if (state.closed) return step(state);
+  const { job } = state.jobs;
+  const context = { default_zone: settings.default_zone, calendars: state.reign.calendars(calendarNames(job)) };
+  const unreadable = job.schedules.flatMap(one => {
+    const read = readSchedule(one, state.key, state.record.cursors[one.id]?.since ?? now, context);
+    return read.ok ? [] : read.problems;
+  })[0];
+  // The door refuses such a calendar; should one pass, the days of before are better than no trigger.
+  if (unreadable !== undefined)
+    return step(state, log('error', { job: state.key, problem: unreadable.message }, 'a calendar cannot be used'));
+  const looked = job.enabled ? look(state, now, now, settings) : { state, effects: [] };
+  const following = withSchedules(upTo(looked.state, now), now, settings);
+  return stepWith(following, [
+    record('trigger', state.key, following.record),
+    ...looked.effects,
+    disarm(state),
+    ...rest(following, looksOf(following)),
+  ]);
+}
+
+/** Days that rested until now are behind the cursors: a new calendar must not find targets there. */
+function upTo(state: TriggerState, now: number): TriggerState {
+  const cursors = { ...state.record.cursors };
+  for (const { id, document, schedule } of state.schedules) {
+    const cursor = cursors[id]!;
+    if (document.calendar === undefined || schedule.timing.kind === 'reboot') continue;
+    const target = next(cursor.remaining === undefined ? schedule : withoutCount(schedule), cursor.decided);
+    // One that is late but held back by a rate, or due but moved by jitter, keeps its turn.
+    const decided = target === undefined || target > now ? now : target - 1;
+    cursors[id] = { ...cursor, decided: Math.max(cursor.decided, decided) };
+  }
+  return { ...state, record: { ...state.record, cursors } };
 }
 
 /** Rests in the timetable until the earliest of these. */

@@ -14,6 +14,7 @@ import {
   taskId,
 } from '../actors/model/ids.ts';
 import type {
+  CalendarRecord,
   FinishedRun,
   InstanceRecord,
   JobRecord,
@@ -76,6 +77,7 @@ export function createProjection(inputs: ProjectionInputs): Projection {
   const entries = new Map<JobKey, Entry>();
   /** Keys of the jobs that exist, in order: what cursors walk along. */
   let sorted: JobKey[] = [];
+  const calendars = new Map<string, CalendarRecord>();
   const recent = new Map<string, string>();
   const listeners = new Set<(batch: FeedBatch) => void>();
   const counts: Record<InstanceStatus, number> = {
@@ -164,6 +166,10 @@ export function createProjection(inputs: ProjectionInputs): Projection {
         }
         return;
       }
+      case 'calendar':
+        if (body === undefined) calendars.delete(key);
+        else calendars.set(key, body as CalendarRecord);
+        return;
       case 'finished-run': {
         const run = (body as FinishedRun).run;
         const job = key.split('/', 3).join('/');
@@ -230,6 +236,8 @@ export function createProjection(inputs: ProjectionInputs): Projection {
       const rows = page.rows.map(row => row.body as OutcomeRow);
       return page.next === undefined ? { rows } : { rows, next: page.next };
     },
+    calendars: () => [...calendars].sort(([a], [b]) => compare(a, b)).map(([name, record]) => ({ name, record })),
+    calendar: name => calendars.get(name),
     pending(key) {
       const all = pending?.() ?? [];
       return key === undefined ? all : all.filter(reason => reason.instance.startsWith(`${key}/`));

@@ -2,6 +2,7 @@
 //
 // REST, the Chronos dialect, the console and the command line all end here: one command, one principal, one audit row.
 
+import type { CalendarSubmission } from './calendar.ts';
 import type { JobKey, RunId } from './ids.ts';
 import type { Job, Overlap } from './job.ts';
 import type { Refusal } from './reasons.ts';
@@ -43,8 +44,19 @@ export type Command =
       readonly request: string;
     };
 
-export type CommandEnvelope = {
-  readonly command: Command;
+/** Writes that concern no single job. */
+export type CalendarCommand =
+  | {
+      readonly type: 'put-calendar';
+      readonly name: string;
+      readonly calendar: CalendarSubmission;
+      /** Refuse unless the stored version is this one; 0: unless there is none. */
+      readonly if_version?: number;
+    }
+  | { readonly type: 'delete-calendar'; readonly name: string };
+
+export type CommandEnvelope<C extends Command | CalendarCommand = Command | CalendarCommand> = {
+  readonly command: C;
   readonly principal: Principal;
   /** Unique per request; names the audit row. */
   readonly request_id: string;
@@ -61,6 +73,7 @@ export type Answer =
   | { readonly type: 'started' | 'waiting' | 'existing'; readonly key: JobKey; readonly run: RunId }
   /** The backfill is recorded and under way, for so many targets; or this request began it before. */
   | { readonly type: 'backfilling'; readonly key: JobKey; readonly backfill: string; readonly targets: number }
+  | { readonly type: 'calendar-stored' | 'calendar-deleted'; readonly name: string; readonly version: number }
   /** The kill is recorded and under way; `count` runs are affected. */
   | { readonly type: 'killing'; readonly key: JobKey; readonly count: number }
   | Refusal;

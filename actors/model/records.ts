@@ -3,6 +3,7 @@
 // State is what lives; history is what has been. Each prefix of the journal is a state from which a restored tree goes on,
 // and each body stands alone: nothing here needs another record of the same commit in order to be understood.
 
+import type { CalendarRule } from '../../schedules/calendar.ts';
 import type { Cursor } from '../../schedules/catch-up.ts';
 import type { InstanceKey, JobKey, RunId, RunKey, TaskId } from './ids.ts';
 import type { Job, Overlap } from './job.ts';
@@ -117,6 +118,14 @@ export type TallyRecord = {
   readonly last_failure_at?: number;
 };
 
+/** kind `calendar`, key its name: rules that schedules may name. */
+export type CalendarRecord = {
+  readonly rules: readonly CalendarRule[];
+  readonly description?: string;
+  readonly version: number;
+  readonly updated_at: number;
+};
+
 /** kind `framework`, key `id`. */
 export type FrameworkRecord = { readonly framework_id: string; readonly stored_at: number };
 
@@ -196,6 +205,7 @@ export type Bodies = {
   readonly run: RunRecord;
   readonly instance: InstanceRecord;
   readonly tally: TallyRecord;
+  readonly calendar: CalendarRecord;
   readonly 'finished-run': FinishedRun;
   readonly 'finished-attempt': FinishedAttempt;
   readonly outcome: OutcomeRow;

@@ -5,6 +5,7 @@
 
 import type { InstanceKey, JobKey, RunId } from './ids.ts';
 import type {
+  CalendarRecord,
   FinishedRun,
   InstanceRecord,
   JobRecord,
@@ -65,6 +66,9 @@ export interface Views {
     limit: number,
     before?: string,
   ): { readonly rows: readonly OutcomeRow[]; readonly next?: string };
+  /** Calendars in the order of their names. */
+  calendars(): readonly { readonly name: string; readonly record: CalendarRecord }[];
+  calendar(name: string): CalendarRecord | undefined;
   pending(key?: JobKey): readonly PendingReason[];
   /** Called with every batch committed from now on. Returns the way to stop. */
   subscribe(listener: (batch: FeedBatch) => void): () => void;

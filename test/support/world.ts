@@ -4,7 +4,7 @@
 // clock) outlives the scheduler, so that a crash can be played at any record and the next scheduler find what the last one
 // left: records up to that one, and tasks that know nothing of it.
 
-import type { Answer, Command } from '../../actors/model/commands.ts';
+import type { Answer, CalendarCommand, Command } from '../../actors/model/commands.ts';
 import { type Job, type JobSubmission, readJob } from '../../actors/model/job.ts';
 import { createOutbox, type Outbox } from '../../actors/outbox.ts';
 import { type Scheduler, startScheduler } from '../../actors/root.ts';
@@ -89,7 +89,7 @@ export type World = {
   readonly committed: Change[];
   /** The journal's position after each commit. */
   readonly commits: readonly number[];
-  submit(command: Command, request_id?: string): Promise<Answer>;
+  submit(command: Command | CalendarCommand, request_id?: string): Promise<Answer>;
   create(submission: JobSubmission): Promise<Answer>;
   /** Until nobody has anything to do at this instant. */
   settle(): Promise<void>;

@@ -60,6 +60,16 @@ export function createCore(now: () => number = () => 1_700_000_000_000): Core {
   const put = (key: string, record: JobRecord) => commit({ kind: 'job', key, body: record });
 
   const decide = ({ command, principal }: CommandEnvelope): Answer => {
+    if (command.type === 'put-calendar' || command.type === 'delete-calendar') {
+      const { name } = command;
+      const before = views.calendar(name);
+      if (command.type === 'delete-calendar' && before === undefined)
+        return refusal('not-found', `there is no calendar ${name}`);
+      const version = (before?.version ?? 0) + (command.type === 'put-calendar' ? 1 : 0);
+      const body = command.type === 'put-calendar' ? { ...command.calendar, version, updated_at: now() } : undefined;
+      commit({ kind: 'calendar', key: name, body });
+      return { type: body === undefined ? 'calendar-deleted' : 'calendar-stored', name, version };
+    }
     const key = command.type === 'submit' ? keyOf(command.job) : command.key;
     const known = views.job(key)?.record;
     if (command.type === 'submit') {
@@ -144,7 +154,7 @@ export function createCore(now: () => number = () => 1_700_000_000_000): Core {
         at: now(),
         principal: envelope.principal.name,
         command: envelope.command.type,
-        target: 'key' in envelope.command ? envelope.command.key : keyOf(envelope.command.job),
+        target: targetOf(envelope.command),
         request_id: envelope.request_id,
         result: answer.type,
       };
@@ -153,4 +163,9 @@ export function createCore(now: () => number = () => 1_700_000_000_000): Core {
     },
   };
   return core;
+}
+
+function targetOf(command: CommandEnvelope['command']): string {
+  if ('name' in command) return `calendar/${command.name}`;
+  return 'key' in command ? command.key : keyOf(command.job);
 }

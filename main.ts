@@ -28,6 +28,7 @@ import { asksHelp, parseArguments, usage } from './transport/cli/arguments.ts';
 import { ask_usage, printRows, readAsk, refusedText } from './transport/cli/ask.ts';
 import { explainLine, schedule_usage } from './transport/cli/schedule.ts';
 import { type Credentials, hashPassword, openCredentials } from './transport/credentials.ts';
+import { calendarsOf } from './transport/http/calendars.ts';
 import { startHttp } from './transport/http/server.ts';
 import { JournalError } from './transport/journal/journal.ts';
 import { lmdbJournal } from './transport/journal/lmdb.ts';
@@ -241,7 +242,11 @@ async function dev(argv: readonly string[]): Promise<void> {
     log,
     metrics,
     history: journal,
-    compile: job => checkSchedules(job, clock.now(), settings),
+    compile: job =>
+      checkSchedules(job, clock.now(), {
+        default_zone: settings.default_zone,
+        calendars: calendarsOf(projection),
+      }),
     ids: () => randomUUID(),
     version,
   }).catch(error => {

@@ -93,6 +93,7 @@ const package_homes: Readonly<Record<string, readonly string[]>> = {
   'node-zookeeper-client': ['transport/zookeeper/'],
   ws: ['transport/'],
   'find-my-way': ['transport/http/'],
+  'ical.js': ['transport/http/'],
   msgpackr: ['transport/'],
   pino: ['main.ts', 'transport/'],
   zod: ['actors/model/', 'transport/http/'],

@@ -11,7 +11,9 @@ import { readYaml } from './yaml.ts';
 
 export const json_types = ['application/json'] as const;
 export const yaml_types = ['application/yaml', 'application/x-yaml', 'text/yaml', 'text/x-yaml'] as const;
-export type BodyType = (typeof json_types)[number] | (typeof yaml_types)[number];
+/** Read as it stands: its reader is the handler. */
+export const calendar_types = ['text/calendar'] as const;
+export type BodyType = (typeof json_types)[number] | (typeof yaml_types)[number] | (typeof calendar_types)[number];
 
 /** The value that the body spells, by its content type. Throws Refused. */
 export async function readBody(
@@ -21,6 +23,7 @@ export async function readBody(
 ): Promise<unknown> {
   const type = bodyType(request, types);
   const text = decode(await collect(request, bytes_max));
+  if (type === 'text/calendar') return text;
   const read: Result<unknown> = type === 'application/json' ? readJson(text) : readYaml(text);
   if (!read.ok) throw new Refused('malformed', inShort(read.problems), read.problems);
   return read.value;

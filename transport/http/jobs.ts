@@ -6,6 +6,7 @@ import { type Job, keyOf, readJob } from '../../actors/model/job.ts';
 import type { JobView } from '../../actors/model/views.ts';
 import { permits } from '../credentials.ts';
 import { json_types, yaml_types } from './body.ts';
+import { calendarsOf } from './calendars.ts';
 import { authorize } from './guard.ts';
 import { inShort, Refused, refusedBy } from './problems.ts';
 import { remainingOf } from './remaining.ts';
@@ -212,7 +213,11 @@ export function found(exchange: Exchange, status: number): Reply {
 /** A job that was deleted is gone for whoever asks next, although its tasks are still being ended: the console shows that. */
 export const isGoing = (view: JobView): boolean => view.record.deleting === true;
 
-const shown = (view: JobView, { services }: Exchange) => jobResource(view, remainingOf(view, services));
+const shown = (view: JobView, { services: { default_zone, views } }: Exchange) =>
+  jobResource(
+    view,
+    remainingOf(view, () => ({ default_zone, calendars: calendarsOf(views) })),
+  );
 
 /** The job in the body, its schedules read as well. Throws Refused with every problem there is. */
 async function submitted(exchange: Exchange): Promise<Job> {

@@ -4,7 +4,7 @@
 // the zod schemas that read what comes in and that the tests hold against what goes out.
 
 import { z } from 'zod';
-import { json_types, yaml_types } from './body.ts';
+import { calendar_types, json_types, yaml_types } from './body.ts';
 import { problem_type } from './problems.ts';
 import type { Answered, Route } from './route.ts';
 import { components } from './schemas.ts';
@@ -30,6 +30,7 @@ export function openapiDocument(routes: readonly Route[], version: string): Json
     tags: [
       { name: 'jobs', description: 'What is to be done' },
       { name: 'runs', description: 'What is being done and has been done' },
+      { name: 'calendars', description: 'Days on which work rests, under names' },
       { name: 'system', description: 'The scheduler itself' },
       { name: 'chronos', description: "Chronos's API, as its clients know it" },
     ],
@@ -84,8 +85,8 @@ function operation(route: Route): Json {
             required: true,
             content: Object.fromEntries(
               route.body.types
-                .filter(type => [json_types[0], yaml_types[0]].some(each => each === type))
-                .map(type => [type, { schema: reference(route.body!.schema) }]),
+                .filter(type => [json_types[0], yaml_types[0], calendar_types[0]].some(each => each === type))
+                .map(type => [type, type === 'text/calendar' ? {} : { schema: reference(route.body!.schema) }]),
             ),
           },
         }),

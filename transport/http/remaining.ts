@@ -12,13 +12,16 @@ const counted_max = 1_000_000;
 const finite = /^R\d/i;
 
 /** By schedule id; absent where a schedule goes on for ever. */
-export function remainingOf(view: JobView, context: ScheduleContext): Readonly<Record<string, number>> | undefined {
+export function remainingOf(
+  view: JobView,
+  contextOf: () => ScheduleContext,
+): Readonly<Record<string, number>> | undefined {
   const { job, created_at } = view.record;
   const left: Record<string, number> = {};
   for (const one of job.schedules) {
     if (one.iso8601 === undefined || !finite.test(one.iso8601.trim())) continue;
     const cursor = view.trigger?.cursors[one.id];
-    const read = readSchedule(one, view.key, cursor?.since ?? created_at, context);
+    const read = readSchedule(one, view.key, cursor?.since ?? created_at, contextOf());
     if (!read.ok || read.value.count === undefined) continue;
     left[one.id] =
       job.count === 'launches'

@@ -3,6 +3,7 @@
 // Instants leave as ISO 8601 in UTC, for people and for every language's parser. Inside they are milliseconds.
 
 import { z } from 'zod';
+import { calendar_rule, calendar_submission } from '../../actors/model/calendar.ts';
 import { job_submission } from '../../actors/model/job.ts';
 import { backfill_request, pause_request } from './steering.ts';
 
@@ -186,6 +187,15 @@ export const explanation = z.object({
     .describe('Clock changes of the coming five years that touch it.'),
   notes: z.array(z.string()),
 });
+export const calendar_resource = z.object({
+  name: z.string(),
+  version: z.int().min(1),
+  updated_at: instant,
+  description: z.string().optional(),
+  rules: z.array(calendar_rule),
+  used_by: z.array(z.string()).describe('Keys of jobs that name it; the first hundred.'),
+});
+export const calendar_page = z.object({ calendars: z.array(calendar_resource) });
 export const pending_page = z.object({
   pending: z.array(
     z.object({
@@ -236,6 +246,9 @@ export const components = {
   OutcomePage: outcome_page,
   MissedPage: missed_page,
   Explanation: explanation,
+  CalendarSubmission: calendar_submission,
+  Calendar: calendar_resource,
+  CalendarPage: calendar_page,
   PauseRequest: pause_request,
   BackfillRequest: backfill_request,
   BackfillStarted: backfill_started,

@@ -17,6 +17,7 @@ import { consoleFile } from '../console/files.ts';
 import { type Credentials, permits } from '../credentials.ts';
 import type { History } from '../journal/journal.ts';
 import type { Metrics } from '../metrics.ts';
+import { calendar_routes } from './calendars.ts';
 import { chronos_routes } from './chronos-routes.ts';
 import { createDispatch } from './dispatch.ts';
 import { explain_routes } from './explain.ts';
@@ -78,6 +79,7 @@ export function allRoutes(version: string): readonly Route[] {
     ...log_routes,
     ...explain_routes,
     ...missed_routes,
+    ...calendar_routes,
   ];
   let document: unknown;
   routes.push(

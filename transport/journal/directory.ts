@@ -161,6 +161,23 @@ function isFull(directory: string): boolean {
     return false; // Gone with the device: then it was no lack of space.
   }
 }
+/**
+ * Refuses a write for which the device may not have the room. lmdb itself does not survive a device that becomes full under
+ * one of its writes: it has been seen to end the process from within. `bytes` are what is to be written; around it lie
+ * the pages of the trees that lead there, which are written anew as well.
+ */
+export function refuseWithoutRoom(directory: string, bytes: number): void {
+  const { bavail, bsize } = statfsSync(directory);
+  const needed = bytes * 3 + trees_bytes;
+  if (bavail * bsize >= needed) return;
+  throw new JournalError(
+    'full',
+    `the device of the journal in ${directory} has ${bavail * bsize} bytes left, and a commit may need ${needed}: make room and start again; nothing acknowledged is lost`,
+  );
+}
+/** Pages on the way to what is written, in every tree of a commit. */
+const trees_bytes = 2 ** 18;
+
 /** PAGE_NOTFOUND, CORRUPTED, VERSION_MISMATCH, INVALID, PROBLEM, BAD_TXN, BAD_DBI: what lmdb says of a file in disorder. */
 const corrupt_codes = new Set<unknown>([-30797, -30796, -30794, -30793, -30779, -30782, -30780]);
 

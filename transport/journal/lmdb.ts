@@ -13,7 +13,7 @@
 import { statSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { type Database, open as openLmdb, type RootDatabase } from 'lmdb';
-import { asJournalError, type Claim, claimDirectory } from './directory.ts';
+import { asJournalError, type Claim, claimDirectory, refuseWithoutRoom } from './directory.ts';
 import {
   type Change,
   type History,
@@ -114,6 +114,7 @@ export function lmdbJournal(options: LmdbOptions): Journal & History {
       const at = now();
       const records = envelopes(changes, first, schemas);
       const segment = sealed({ first, at, records });
+      refuseWithoutRoom(path, segment.length);
       const shapes_grown = addShapes(shapes, records);
       await flush(
         transact(here, () => {
@@ -155,6 +156,7 @@ export function lmdbJournal(options: LmdbOptions): Journal & History {
     const write = async () => {
       alive(); // A journal that is closed or dead leaves its snapshot half made; the old one stands.
       const bytes = sealed({ first: 0, at: 0, records: chunk }, true);
+      refuseWithoutRoom(path, bytes.length);
       const key = chunkKey(upto, chunks++);
       chunk = [];
       const written = transact(here, () => here.snapshots.put(key, bytes));

@@ -31,7 +31,7 @@ export function calendarCommand(
     if (users.length > 0) {
       const named = users.slice(0, users_named_max).join(', ');
       const more = users.length > users_named_max ? ` and ${users.length - users_named_max} more` : '';
-      return refuse('exists', `calendar ${name} is named by ${named}${more}: let them name another first`);
+      return refuse('in-use', `calendar ${name} is named by ${named}${more}: let them name another first`);
     }
     state.calendars.delete(name);
     return step(

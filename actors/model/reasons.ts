@@ -10,6 +10,7 @@ export const refusal_statuses = {
   exists: 409,
   'version-mismatch': 412,
   'already-running': 409,
+  'in-use': 409,
   quarantined: 409,
   'not-permitted': 403,
   'too-many': 503,

@@ -55,7 +55,7 @@ test('a job that names an unknown calendar is refused, and one that is named can
   await w.crash();
   t.like(await w.submit({ type: 'delete-calendar', name: 'workdays' }), {
     type: 'refused',
-    code: 'exists',
+    code: 'in-use',
     message: `calendar workdays is named by ${key}: let them name another first`,
   });
   await w.submit({ type: 'delete', key });

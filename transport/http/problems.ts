@@ -27,6 +27,7 @@ const kinds = {
   'too-slow': [408, 'The request took too long to arrive'],
   exists: [409, 'It exists already'],
   'already-running': [409, 'A run is active'],
+  'in-use': [409, 'Others need it'],
   quarantined: [409, 'The job has been put aside'],
   'version-mismatch': [412, 'Somebody changed it in the meantime'],
   'too-large': [413, 'The request body is too large'],

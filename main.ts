@@ -400,10 +400,11 @@ async function credentialsOf(settings: Settings, log: Logger, now: () => number)
 
 /** What a person sees first. */
 function welcome(url: string): void {
+  const hello = { role: 'me', environment: 'devel', name: 'hello', command: 'echo hello; sleep 5', cron: '* * * * *' };
   console.log(`Horae ${version} is running. Console: ${url}
 
 Try, in another terminal:
-  curl -X POST ${url}/api/v1/jobs -H 'content-type: application/json' -d '{"role":"me","environment":"devel","name":"hello","command":"echo hello; sleep 5","cron":"* * * * *"}'
+  curl -X POST ${url}/api/v1/jobs -H 'content-type: application/json' -d '${JSON.stringify(hello)}'
   curl -X POST ${url}/api/v1/jobs/me/devel/hello/runs
   curl ${url}/api/v1/jobs/me/devel/hello/runs`);
 }

@@ -24,7 +24,10 @@ export type LinkLog = {
 };
 
 export type HttpLinkOptions = {
-  /** Masters, as `http://host:5050` (or a full URL of the API). A subscription goes to one, the next after a failure to the next. */
+  /**
+   * Masters, as `http://host:5050` (or a full URL of the API). A subscription goes to one; after a failure the next goes to
+   * the next.
+   */
   readonly urls: readonly string[] | (() => readonly string[]);
   readonly clock: Clock;
   readonly log?: LinkLog;
@@ -160,7 +163,10 @@ export function httpLink(given: HttpLinkOptions): HttpLink {
     words(response, message => finish(subscription, { why: 'refused', status, message: `${url.origin}: ${message}` }));
   };
 
-  /** Where a redirect leads; a sentence when it is not followed. Mesos leaves out the scheme: `//host:5050/master/api/v1/scheduler`. */
+  /**
+   * Where a redirect leads; a sentence when it is not followed. Mesos leaves out the scheme:
+   * `//host:5050/master/api/v1/scheduler`.
+   */
   const redirect = (from: URL, location: string, redirects: number): URL | string => {
     if (redirects >= options.redirects_max)
       return `${from.origin}: redirected more than ${options.redirects_max} times, at last to ${location}`;

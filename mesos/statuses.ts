@@ -28,7 +28,10 @@ export type Cause =
   | 'not-known'; // nobody knows this task
 
 export type Conclusion = {
-  /** `lost`: never started, safe to launch again. `gone`: surely ends or has ended, result unknown. `invalid`: refused as written. */
+  /**
+   * `lost`: never started, safe to launch again. `gone`: surely ends or has ended, result unknown. `invalid`: refused as
+   * written.
+   */
   readonly kind:
     | 'starting'
     | 'running'

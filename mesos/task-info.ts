@@ -10,7 +10,10 @@ import type { Call, CommandInfo, Labels, Operation, TaskInfo } from './protocol.
 
 export type Accept = Extract<Call, { type: 'ACCEPT' }>;
 
-/** The one ACCEPT that launches these placements, all of one host. What they leave of its offers is declined for `refuse_seconds`. */
+/**
+ * The one ACCEPT that launches these placements, all of one host. What they leave of its offers is declined for
+ * `refuse_seconds`.
+ */
 export function acceptCall(
   placements: readonly [Placement, ...Placement[]],
   { framework_id, refuse_seconds }: { readonly framework_id: string; readonly refuse_seconds: number },

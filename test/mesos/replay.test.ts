@@ -198,7 +198,8 @@ for (const number of recording_numbers) {
   const one = recording(number);
 
   for (const [n, { name, raw, request }] of one.streams.entries())
-    test(`recording ${one.folder}, ${name}: its events arrive as recorded, and our calls are those that were recorded`, async t => {
+    const title = `recording ${one.folder}, ${name}: its events arrive as recorded, and our calls are those recorded`;
+    test(title, async t => {
       const { body, complete } = unchunked(raw);
       const recorded = recordsIn(body).map(text => JSON.parse(text) as Event);
       // The last chunk is kept back until our calls have been answered: the recorded client's last call led to it.

@@ -198,8 +198,7 @@ for (const number of recording_numbers) {
   const one = recording(number);
 
   for (const [n, { name, raw, request }] of one.streams.entries())
-    const title = `recording ${one.folder}, ${name}: its events arrive as recorded, and our calls are those recorded`;
-    test(title, async t => {
+    test(`recording ${one.folder}, ${name}: its events arrive as recorded, our calls are those recorded`, async t => {
       const { body, complete } = unchunked(raw);
       const recorded = recordsIn(body).map(text => JSON.parse(text) as Event);
       // The last chunk is kept back until our calls have been answered: the recorded client's last call led to it.

@@ -6,8 +6,9 @@
 import { type JobKey, splitInstanceKey } from '../../actors/model/ids.ts';
 import { type Job, keyOf } from '../../actors/model/job.ts';
 import type { JobRecord } from '../../actors/model/records.ts';
-import { readSchedule } from '../../actors/model/schedules.ts';
+import { calendarNames, readSchedule } from '../../actors/model/schedules.ts';
 import type { JobView, RunView, Views } from '../../actors/model/views.ts';
+import type { Calendars } from '../../schedules/calendar.ts';
 import type { Instant } from '../../schedules/clock.ts';
 import { next, type Schedule } from '../../schedules/schedule.ts';
 import { describe } from '../../schedules/words.ts';
@@ -72,21 +73,24 @@ function runDetail({ record, instances }: RunView): RunDetail {
   };
 }
 
-/** Schedules in words. What a job's record says never changes, so its schedules are read once. */
+/** Schedules in words. What a job's record says never changes, so its schedules are read once; calendars with names do. */
 export interface Wording {
   /** The first schedule of a job; undefined when it has none. */
   first(record: JobRecord): string | undefined;
   schedules(view: JobView, now: Instant): readonly ScheduleWords[];
 }
 
-export function createWording(default_zone: string): Wording {
+export function createWording(default_zone: string, calendars: () => Calendars = () => ({})): Wording {
   const first_words = new WeakMap<JobRecord, string>();
   const compiled = new WeakMap<JobRecord, readonly (Schedule | undefined)[]>();
   const read = (record: JobRecord, index: number): Schedule | undefined => {
     const { job } = record;
     const document = job.schedules[index];
     if (document === undefined) return undefined;
-    const made = readSchedule(document, keyOf(job), record.created_at, { default_zone });
+    const made = readSchedule(document, keyOf(job), record.created_at, {
+      default_zone,
+      calendars: calendars(),
+    });
     // The trigger refuses to keep what cannot be read; the page then has the text alone.
     return made.ok ? made.value : undefined;
   };
@@ -106,7 +110,7 @@ export function createWording(default_zone: string): Wording {
       let all = compiled.get(record);
       if (all === undefined) {
         all = record.job.schedules.map((_, index) => read(record, index));
-        compiled.set(record, all);
+        if (calendarNames(record.job).length === 0) compiled.set(record, all);
       }
       return record.job.schedules.map((document, index) => {
         const schedule = all[index];

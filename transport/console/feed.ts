@@ -11,6 +11,7 @@ import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import type { JobKey } from '../../actors/model/ids.ts';
 import type { Views } from '../../actors/model/views.ts';
 import type { Clock, Instant, Wake } from '../../schedules/clock.ts';
+import { calendarsOf } from '../http/calendars.ts';
 import type { Metrics } from '../metrics.ts';
 import { type Board, createBoard, roleOf, type Sees } from './board.ts';
 import { createWording, jobParts } from './detail.ts';
@@ -91,7 +92,7 @@ export function createFeed({ views, clock, limits, metrics, log, default_zone = 
   const server = new WebSocketServer({ noServer: true, maxPayload: message_bytes_max, perMessageDeflate: false });
   const packr = new Packr({ useRecords: false, encodeUndefinedAsNil: true });
   const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true });
-  const wording = createWording(default_zone);
+  const wording = createWording(default_zone, () => calendarsOf(views));
   const gauge = metrics.gauge('horae_console_sockets');
   const resnapshots = metrics.counter('horae_console_resnapshots_total');
   const readers = new Set<Reader>();

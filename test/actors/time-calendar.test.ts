@@ -72,4 +72,14 @@ test('a job that no longer names a calendar does not hold it', async t => {
   t.like(await w.submit({ type: 'delete-calendar', name: 'holidays' }), { type: 'refused' });
   await w.submit({ type: 'submit', mode: 'replace', job: plain });
   t.like(await w.submit({ type: 'delete-calendar', name: 'holidays' }), { type: 'calendar-deleted' });
+  // One that is refused changes nothing, and what is named instead is held from then on.
+  await put(w, 'workdays', [{ date: '2026-01-05' }]);
+  await put(w, 'others', [{ date: '2026-01-05' }]);
+  const naming = (name: string) => job({ ...base, schedules: [{ cron: '0 6 * * *', calendar: { exclude: [name] } }] });
+  await w.submit({ type: 'submit', mode: 'replace', job: naming('workdays') });
+  t.like(await w.submit({ type: 'submit', mode: 'replace', job: naming('others'), if_version: 1 }), {
+    type: 'refused',
+  });
+  t.like(await w.submit({ type: 'delete-calendar', name: 'others' }), { type: 'calendar-deleted' });
+  t.like(await w.submit({ type: 'delete-calendar', name: 'workdays' }), { type: 'refused', code: 'in-use' });
 });

@@ -15,7 +15,7 @@ import type { CommandEnvelope } from './model/commands.ts';
 import type { JobKey, RunId } from './model/ids.ts';
 import type { Job, ScheduleDocument } from './model/job.ts';
 import { type Cause, refusal } from './model/reasons.ts';
-import type { JobRecord, RunOutcome, TriggerRecord } from './model/records.ts';
+import type { JobRecord, TriggerRecord } from './model/records.ts';
 import { calendarNames, readSchedule, textOf } from './model/schedules.ts';
 import { answered, counted, paused, resumed } from './pause.ts';
 import { type Step, step, stepWith } from './step.ts';
@@ -51,6 +51,10 @@ export type TriggerState = {
   readonly closed: boolean;
   /** Its record has been written before. */
   readonly noted: boolean;
+  /** Failed runs since the last success, as far as the job has told. */
+  readonly failures: number;
+  /** The record as it was found, where it tells of definitions that the job no longer has. */
+  readonly found?: TriggerRecord;
   readonly reign: Reign;
 };
 export type TriggerMessage =
@@ -64,7 +68,8 @@ export type TriggerMessage =
     }
   /** Anything else that is asked of what starts by itself. Answered here too. */
   | { readonly type: 'steer'; readonly envelope: CommandEnvelope }
-  | { readonly type: 'run-ended'; readonly run: RunId; readonly outcome?: RunOutcome }
+  /** `failures`: failed runs since the last success. */
+  | { readonly type: 'run-ended'; readonly run: RunId; readonly failures?: number }
   | { readonly type: 'changed'; readonly record: JobRecord }
   /** A calendar that the job names has other days now. */
   | { readonly type: 'calendars-changed' }
@@ -83,16 +88,21 @@ export function newTrigger(
   active: readonly RunId[],
   settings: TriggerSettings,
   reign: Reign = no_reign,
+  failures = 0,
 ): TriggerState {
+  const texts = new Map(jobs.job.schedules.map(one => [one.id, textOf(one)]));
+  const left = Object.entries(kept?.cursors ?? {}).some(([id, cursor]) => texts.get(id) !== cursor.text);
   return withSchedules(
     {
       key,
       jobs,
       schedules: [],
+      ...(left ? { found: kept } : {}),
       record: kept ?? none,
       active,
       closed: jobs.deleting === true,
       noted: kept !== undefined,
+      failures,
       reign,
     },
     // A definition without a cursor is as old as the job, or as the change that brought it.
@@ -146,11 +156,21 @@ export const trigger =
       case 'begin': {
         if (state.closed) return close(state, now);
         // Runs may have ended while we were away; whoever waited for them goes first.
-        const { state: next, effects } = goOn(state, now, settings);
-        // Whether a start of the leader came before or after this schedule, only a cursor that is kept can tell.
-        const noted = state.noted || !state.schedules.some(one => one.schedule.timing.kind === 'reboot');
+        const { found: _, ...begun } = state;
+        const told = counted(begun, state.failures, now);
+        const { state: next, effects } = goOn(told.state, now, settings);
+        const untold = leftBehind(state, now, settings);
+        // What a definition's targets are and how far they were told must be known if the job's next change is written
+        // and the process dies before ours is: so every trigger with schedules is written once at its beginning.
+        const noted = (state.noted && state.found === undefined) || state.schedules.length === 0;
         const moved = next.record === state.record && noted ? [] : [record('trigger', state.key, next.record)];
-        return stepWith({ ...next, noted: true }, [...moved, ...effects, ...rest(next, looksOf(next))]);
+        return stepWith({ ...next, noted: true }, [
+          ...moved,
+          ...untold,
+          ...told.effects,
+          ...effects,
+          ...rest(next, looksOf(next)),
+        ]);
       }
       case 'due':
         return due(state, message.noticed_at, now, settings);
@@ -163,7 +183,7 @@ export const trigger =
         const by_hand = message.run.startsWith(`${state.jobs.incarnation}.m.`) && !ended.includes(message.run);
         const kept = by_hand ? { ...state.record, ended: [...ended, message.run].slice(-ended_max) } : state.record;
         const gone = { ...state, record: kept, active: state.active.filter(run => run !== message.run) };
-        const told = counted(gone, message.outcome, now);
+        const told = counted(gone, message.failures ?? state.failures, now);
         const { state: next, effects } = goOn(told.state, now, settings);
         if (next.record === state.record) return stepWith(next, effects);
         return stepWith(next, [record('trigger', state.key, next.record), ...told.effects, ...effects]);
@@ -236,6 +256,41 @@ function close(state: TriggerState, now: number): Step<TriggerState, Effect> {
     disarm(state),
     tell({ to: 'job', key: state.key, message: { type: 'closed' } }),
   ]);
+}
+
+/**
+ * The process died after the job's change was written and before its trigger had heard of it: targets of definitions that
+ * the job no longer has, up to the change, are told now.
+ */
+function leftBehind(
+  { key, jobs, found, reign }: TriggerState,
+  now: number,
+  settings: TriggerSettings,
+): readonly Effect[] {
+  if (found === undefined) return [];
+  const texts = new Map(jobs.job.schedules.map(one => [one.id, textOf(one)]));
+  return Object.entries(found.cursors).flatMap(([id, { text, since, ...cursor }]) => {
+    if (texts.get(id) === text) return [];
+    const document: ScheduleDocument = { id, ...JSON.parse(text) };
+    const names = document.calendar === undefined ? [] : calendarNames({ ...jobs.job, schedules: [document] });
+    const context = { default_zone: settings.default_zone, calendars: reign.calendars(names) };
+    const read = readSchedule(document, key, since, context);
+    if (!read.ok)
+      return [
+        log(
+          'error',
+          { job: key, schedule: id, text },
+          'a replaced definition cannot be read: its last targets are untold',
+        ),
+      ];
+    const { count: counted } = jobs.job;
+    const passed =
+      read.value.timing.kind === 'reboot'
+        ? undefined
+        : passOver(read.value, cursor, counted, jobs.updated_at, 'skipped', 'disabled');
+    if (passed === undefined) return [];
+    return outcome(key, id, { ...passed.verdict, outcome: 'skipped', schedule: id, why: 'replaced', decided_at: now });
+  });
 }
 
 /** Targets of these schedules up to now that nobody will decide any more: told as what they are. */

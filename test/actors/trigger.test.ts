@@ -393,3 +393,27 @@ test('whatever happens, every target has exactly one outcome', t => {
   );
   t.pass();
 });
+
+test('targets of a definition that was replaced just before the process died are told at the next beginning', t => {
+  const text = JSON.stringify({ cron: '* * * * *' });
+  const kept: TriggerRecord = { cursors: { s0: { decided: target(1), text, since: start } }, waiting: [] };
+  const updated_at = target(3) + 1_000;
+  const jobs: JobRecord = {
+    job: jobOf({ cron: '0 5 * * *' }),
+    incarnation: 1,
+    version: 2,
+    created_at: start,
+    updated_at,
+  };
+  const born = newTrigger(key, jobs, kept, [], settings);
+  const { state, effects } = move(born, { type: 'begin' }, target(10));
+  const rows = effects.flatMap(one =>
+    one.type === 'record' && one.kind === 'outcome' ? [one.body as OutcomeRow] : [],
+  );
+  t.deepEqual(
+    rows.map(({ from, to, count, outcome, why }) => ({ from, to, count, outcome, why })),
+    [{ from: target(2), to: target(3), count: 2, outcome: 'skipped', why: 'replaced' }],
+  );
+  const again = move(state, { type: 'begin' }, target(11));
+  t.false(again.effects.some(one => one.type === 'record' && one.kind === 'outcome'));
+});

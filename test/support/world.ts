@@ -157,6 +157,8 @@ export async function world(options: WorldOptions = {}): Promise<World> {
       onFatal: error => fatal.push({ reason: 'journal', error }),
     });
     outbox.onCommitted((changes, position) => {
+      // An append that was under way when its process died may still answer here; nobody lives to hear it.
+      if (life !== epoch) return;
       committed.push(...changes);
       commits.push(position);
     });

@@ -65,7 +65,6 @@ export async function simulate(seed: number, steps = 80): Promise<Report> {
     violations.push(`${new Date(w.clock.now()).toISOString()} after "${last_act}": ${what}`);
   let last_act = 'nothing';
   let crashes = 0;
-  let crashed_at = 0;
   const away = new Map<string, number>();
   const definitions: Definition[] = [];
   const known = new Map<string, { record: JobRecord; of: Definition[] }>();
@@ -121,10 +120,7 @@ export async function simulate(seed: number, steps = 80): Promise<Report> {
       return made;
     });
     const ended = old.filter(one => !of.includes(one));
-    // Known and not mended: what passed while the job was disabled has no outcome when the process dies in the instant
-    // between the record of the change and the trigger's.
-    const untold = before?.record.job.enabled === false && crashed_at === since;
-    for (const one of ended) end([one], untold ? one.since - 1 : since, since);
+    for (const one of ended) end([one], since, since);
     known.set(key, { record, of });
   };
   const end = (of: readonly Definition[], until: number, gone: number | undefined) => {
@@ -230,7 +226,6 @@ export async function simulate(seed: number, steps = 80): Promise<Report> {
   };
   const crash = async () => {
     crashes += 1;
-    crashed_at = w.clock.now();
     unanswered.clear(); // Whoever asked saw the connection break.
     const { journal } = w;
     // What was on its way to the device may have arrived or not.

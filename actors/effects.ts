@@ -78,6 +78,8 @@ export type Effect =
       readonly record: JobRecord;
       readonly trigger: TriggerRecord | undefined;
       readonly active: readonly string[];
+      /** Failed runs since the last success, by the job's own count. */
+      readonly failures: number;
     }
   | { readonly type: 'spawn-instance'; readonly state: InstanceState }
   | { readonly type: 'stop-instance'; readonly key: InstanceKey }

@@ -94,6 +94,7 @@ export const job = (state: JobState, message: JobMessage, now: number): Step<Job
           record: jobs,
           trigger: message.birth.trigger,
           active: [...state.runs.keys()],
+          failures: state.tally?.failures_since_success ?? 0,
         });
       if (jobs.deleting === true) effects.push(...farewells(state));
       let next = state;
@@ -519,7 +520,13 @@ function closeIfOver(state: JobState, id: RunId, now: number): Step<JobState, Ef
     record('tally', state.key, tally),
     ...(state.record.job.service
       ? []
-      : [tell({ to: 'trigger', key: state.key, message: { type: 'run-ended', run: id, outcome } })]),
+      : [
+          tell({
+            to: 'trigger',
+            key: state.key,
+            message: { type: 'run-ended', run: id, failures: tally.failures_since_success },
+          }),
+        ]),
     count('horae_runs_total', { outcome }),
     log(outcome === 'failed' ? 'warn' : 'info', { job: state.key, run: id }, `run ${outcome}`),
   );

@@ -7,7 +7,7 @@ import { audit } from './audit.ts';
 import { type Effect, log, record, reply } from './effects.ts';
 import { dropWaiting } from './gate.ts';
 import type { CommandEnvelope } from './model/commands.ts';
-import type { Paused, RunOutcome } from './model/records.ts';
+import type { Paused } from './model/records.ts';
 import { type Step, stepWith } from './step.ts';
 import type { TriggerState } from './trigger.ts';
 
@@ -28,25 +28,28 @@ export function paused(
 
 /** Goes on from now on: failures are counted anew. */
 export function resumed(state: TriggerState): TriggerState {
-  const { paused: _, failed_in_row: __, ...kept } = state.record;
-  return { ...state, record: kept };
+  const { paused: _, forgiven: __, ...kept } = state.record;
+  return { ...state, record: state.failures === 0 ? kept : { ...kept, forgiven: state.failures } };
 }
 
-/** The end of a run, counted; a job that failed too often in a row is paused. */
+/**
+ * What the job counts is heard: one that failed too often in a row is paused. The count is the job's own and outlives both,
+ * so that it is heard at the next start if the pause was lost on the way here.
+ */
 export function counted(
   state: TriggerState,
-  outcome: RunOutcome | undefined,
+  failures: number,
   now: number,
 ): { state: TriggerState; effects: readonly Effect[] } {
+  const heard = failures === state.failures ? state : { ...state, failures };
+  const { forgiven = 0, ...rest } = state.record;
+  // Fewer than were forgiven: there was a success in between, and nothing is left to forgive.
+  if (failures < forgiven) return { state: { ...heard, record: rest }, effects: [] };
   const limit = state.jobs.job.pause_on_failure;
-  if (limit === undefined || outcome === undefined || outcome === 'killed') return { state, effects: [] };
-  const before = state.record.failed_in_row ?? 0;
-  const failed_in_row = outcome === 'failed' ? before + 1 : 0;
-  if (failed_in_row === before) return { state, effects: [] };
-  const noted = { ...state, record: { ...state.record, failed_in_row } };
-  if (failed_in_row < limit || state.record.paused !== undefined) return { state: noted, effects: [] };
-  const note = `${failed_in_row} ${failed_in_row === 1 ? 'run' : 'runs in a row'} failed: pause_on_failure is ${limit}`;
-  return paused(noted, { since: now, note, by: 'horae' }, now);
+  const in_row = failures - forgiven;
+  if (limit === undefined || in_row < limit || state.record.paused !== undefined) return { state: heard, effects: [] };
+  const note = `${in_row} ${in_row === 1 ? 'run' : 'runs in a row'} failed: pause_on_failure is ${limit}`;
+  return paused(heard, { since: now, note, by: 'horae' }, now);
 }
 
 /** What a command for a job's pause leaves behind: its record, its audit row, its answer. */

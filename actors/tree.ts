@@ -396,7 +396,7 @@ export function plant(world: World): Tree {
     name: 'trigger',
     initial(key) {
       const birth = taken(triggerBirths, key) ?? asTrigger(rebirth(key));
-      return newTrigger(key, birth.record, birth.trigger, birth.active, settings.trigger, reign);
+      return newTrigger(key, birth.record, birth.trigger, birth.active, settings.trigger, reign, birth.failures);
     },
     transition: trigger(settings.trigger),
     aside(message, key, reason) {
@@ -558,11 +558,12 @@ export function plant(world: World): Tree {
 /** nact has no `/` in names. */
 const named = (key: string): string => key.replaceAll('/', ',');
 
-type TriggerBirth = Pick<Extract<Effect, { type: 'spawn-trigger' }>, 'record' | 'trigger' | 'active'>;
-const asTrigger = ({ record, trigger: kept, runs }: JobBirth): TriggerBirth => ({
+type TriggerBirth = Pick<Extract<Effect, { type: 'spawn-trigger' }>, 'record' | 'trigger' | 'active' | 'failures'>;
+const asTrigger = ({ record, trigger: kept, runs, tally }: JobBirth): TriggerBirth => ({
   record,
   trigger: kept,
   active: runs.map(one => one.record.run),
+  failures: tally?.failures_since_success ?? 0,
 });
 
 /** Whatever Mesos says of an instance that was put aside is acknowledged, so that the agent is not kept waiting. */

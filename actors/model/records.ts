@@ -34,8 +34,8 @@ export type TriggerRecord = {
   /** Runs by hand that ended lately: whoever repeats such a request is told of that run. */
   readonly ended?: readonly RunId[];
   readonly paused?: Paused;
-  /** Failed runs since the last success or resumption, where the job counts them. */
-  readonly failed_in_row?: number;
+  /** Failed runs in a row that a resumption has forgiven: only what comes on top of them pauses the job again. */
+  readonly forgiven?: number;
   /** Those under way, and the latest of those that are over. */
   readonly backfills?: readonly BackfillRecord[];
 };

@@ -98,3 +98,22 @@ test('retries and runs by hand use up nothing of a finite count', async t => {
   t.is(rows(w).length, 3);
   t.is(w.launched.size, 4 * 3);
 });
+
+test('a crash at any moment of the failure that pauses a job does not unmake the pause', async t => {
+  const life = () => ({ start_delay_ms: 10, duration_ms: 100, exit: { code: 1 }, term_ms: 1 });
+  const begun = async () => {
+    const w = await world({ life, batch_changes_max: 1 });
+    await w.create({ ...base, cron: '* * * * *', pause_on_failure: 2 });
+    await pass(w, 3 * minute);
+    return w;
+  };
+  const commits = [...(await begun()).commits];
+  for (const records of commits) {
+    const w = await begun();
+    await w.crash(records);
+    await pass(w, 4 * minute);
+    if (w.outbox.latest('job', key) === undefined) continue;
+    t.is(record(w)?.paused?.by, 'horae', `cut at ${records}`);
+    t.is(rows(w).filter(row => row.run !== undefined).length, 2, `cut at ${records}`);
+  }
+});

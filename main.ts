@@ -136,6 +136,11 @@ async function dev(argv: readonly string[]): Promise<void> {
     restored: { records },
     defer: task => void setImmediate(task),
     batch_changes_max: settings.batch_changes_max,
+    pace: {
+      interval_ms: settings.commit_interval_ms,
+      enough: settings.batch_changes_max / 4,
+      after: (delay_ms, callback) => void setTimeout(callback, delay_ms),
+    },
     monotonic: clock.monotonic,
     onFatal: error =>
       fatal(

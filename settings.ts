@@ -113,6 +113,7 @@ export const settings = {
 
   segments_per_snapshot: whole({ group: journal, unit: 'segments', default: 10_000, min: 10, max: 1_000_000, help: 'Commits between snapshots; more make restoring slower, fewer make more writing.' }),
   journal_map_mb: whole({ group: journal, unit: 'MB', default: 16_384, min: 16, max: 4_194_304, help: 'Largest size of the journal; when it is reached the scheduler stops and says so.' }),
+  commit_interval_ms: number({ group: journal, unit: 'ms', default: 4, min: 0, max: 1_000, help: 'Between the beginnings of two commits, unless many records wait; what comes meanwhile is committed together.' }),
   batch_changes_max: whole({ group: journal, unit: 'changes', default: 4_096, min: 1, max: 1_000_000, help: 'Records in one commit; more go into the next.' }),
   history_days: number({ group: journal, unit: 'days', default: 30, min: 0, max: 36_500, help: 'How long outcomes, finished runs and their attempts are kept.' }),
   history_per_job: whole({ group: journal, unit: 'rows', default: 10_000, min: 1, max: 100_000_000, help: 'Rows of each kind of history kept for one job; then the oldest go first.' }),

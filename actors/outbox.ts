@@ -47,6 +47,15 @@ export type OutboxOptions = {
   /** A reading that never goes back, in milliseconds: measures `commit_ms`. */
   readonly monotonic?: () => number;
   readonly observe?: (commit: CommitStats) => void;
+  /**
+   * Commits begin at least `interval_ms` after each other, unless `enough` changes wait: the same pages of the journal
+   * would be written again and again otherwise, and a device that is kept busy so answers late. Left out: no pause.
+   */
+  readonly pace?: {
+    readonly interval_ms: number;
+    readonly enough: number;
+    readonly after: (delay_ms: number, callback: () => void) => void;
+  };
 };
 export type CommitStats = {
   readonly changes: number;
@@ -71,6 +80,9 @@ export function createOutbox(options: OutboxOptions): Outbox {
   let emitted = 0;
   let durable = 0;
   let appending = false;
+  /** When the last append began, and whether the next one waits for its time. */
+  let began = Number.NEGATIVE_INFINITY;
+  let pausing = false;
   let deferred = false;
   let state: 'open' | 'closed' | 'failed' = 'open';
   let failure: unknown;
@@ -121,10 +133,21 @@ export function createOutbox(options: OutboxOptions): Outbox {
   };
 
   const write = () => {
-    if (appending || changes.length === 0 || state === 'failed') return;
+    if (appending || pausing || changes.length === 0 || state === 'failed') return;
+    const started = monotonic();
+    const { pace } = options;
+    const early_ms = pace === undefined ? 0 : began + pace.interval_ms - started;
+    if (pace !== undefined && early_ms > 0 && changes.length < pace.enough) {
+      pausing = true;
+      pace.after(early_ms, () => {
+        pausing = false;
+        write();
+      });
+      return;
+    }
+    began = started;
     appending = true;
     const batch = nextBatch();
-    const started = monotonic();
     journal.append(batch).then(position => committed(batch, position, monotonic() - started), fail);
   };
 

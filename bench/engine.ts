@@ -55,6 +55,12 @@ export async function startEngine(options: {
     restored: await journal.restore(),
     defer: task => void setImmediate(task),
     batch_changes_max: settings.batch_changes_max,
+    monotonic: clock.monotonic,
+    pace: {
+      interval_ms: settings.commit_interval_ms,
+      enough: settings.batch_changes_max / 4,
+      after: (delay_ms, callback) => void setTimeout(callback, delay_ms),
+    },
     onFatal: error => {
       throw error;
     },

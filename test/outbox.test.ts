@@ -292,3 +292,41 @@ test('over the memory journal, what was replied is there after a crash', async t
     t.true(keys.includes(key));
   }
 });
+
+test('commits keep their distance, unless enough has piled up; the first one does not wait', async t => {
+  let now = 0;
+  const pauses: { delay_ms: number; callback: () => void }[] = [];
+  const { outbox, appends, turn } = held({
+    monotonic: () => now,
+    pace: { interval_ms: 4, enough: 3, after: (delay_ms, callback) => pauses.push({ delay_ms, callback }) },
+  });
+  const left: string[] = [];
+  outbox.record(job('a'));
+  turn();
+  t.is(appends.length, 1);
+  now = 1;
+  outbox.emit([job('b'), () => left.push('after b')]);
+  turn();
+  await appends[0]!.commit();
+  t.is(appends.length, 1);
+  t.deepEqual(
+    pauses.map(one => one.delay_ms),
+    [3],
+  );
+  outbox.record(job('c'));
+  turn();
+  t.is(pauses.length, 1);
+  now = 4;
+  pauses[0]!.callback();
+  t.deepEqual(
+    appends[1]?.changes.map(one => one.key),
+    ['b', 'c'],
+  );
+  t.deepEqual(left, []);
+  await appends[1]!.commit();
+  t.deepEqual(left, ['after b']);
+  now = 5;
+  for (const key of ['d', 'e', 'f']) outbox.record(job(key));
+  turn();
+  t.is(appends[2]?.changes.length, 3);
+});

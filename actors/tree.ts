@@ -119,6 +119,8 @@ type Kind<S, M> = {
   readonly name: string;
   readonly initial: (key: string) => S;
   readonly transition: (state: S, message: M, now: number) => Step<S, Effect>;
+  /** What it does at birth, before its first mail; undefined: it is told to begin, or has nothing to do. */
+  readonly born?: (state: S, now: number) => Step<S, Effect> | undefined;
   /** What becomes of mail to one that was put aside; undefined: a singleton, whose crash ends the tree. */
   readonly aside?: (message: M, key: string, reason: string) => readonly Effect[];
   /** After a reset: sees to it that it goes on from its last record, and is told once more what it crashed on. */
@@ -138,8 +140,14 @@ class Shell<S, M> implements Behaviour<S | Quarantined, M> {
   }
 
   initial(): S | Quarantined {
-    const reason = this.#host.quarantined.get(this.#who());
-    return reason === undefined ? this.#kind.initial(this.#key) : new Quarantined(reason);
+    const { quarantined, perform, world } = this.#host;
+    const reason = quarantined.size === 0 ? undefined : quarantined.get(this.#who());
+    if (reason !== undefined) return new Quarantined(reason);
+    const state = this.#kind.initial(this.#key);
+    const born = this.#kind.born?.(state, world.clock.now());
+    if (born === undefined) return state;
+    perform(born.effects);
+    return born.state;
   }
 
   receive(state: S | Quarantined, message: M): S | Quarantined {
@@ -361,7 +369,7 @@ export function plant(world: World): Tree {
   /** What those about to be born are born with; whoever is reborn reads the records instead. */
   const births = new Map<string, JobBirth>();
   const triggerBirths = new Map<string, TriggerBirth>();
-  const instances = new Map<string, InstanceState>();
+  const instances = new Map<InstanceKey, { readonly born: InstanceState; reborn: boolean }>();
   const taken = <T>(from: Map<string, T>, key: string): T | undefined => {
     const given = from.get(key);
     from.delete(key);
@@ -422,11 +430,17 @@ export function plant(world: World): Tree {
       if (message.type !== 'begin') post.send({ to: 'trigger', key, message });
     },
   };
+  const live = instance(settings.instance);
   const instance_kind: Kind<InstanceState, InstanceMessage> = {
     name: 'instance',
     initial(key) {
-      const born = instances.get(key);
-      if (born === undefined) throw new Error(`instance ${key} has no birth: expected one for every living instance`);
+      const life = instances.get(key);
+      if (life === undefined) throw new Error(`instance ${key} has no birth: expected one for every living instance`);
+      const { born, reborn } = life;
+      if (!reborn) {
+        life.reborn = true;
+        return born;
+      }
       const run = outbox.latest('run', `${born.job_key}/${born.run}`) as RunRecord | undefined;
       const jobs = outbox.latest('job', born.job_key) as JobRecord | undefined;
       return {
@@ -436,7 +450,9 @@ export function plant(world: World): Tree {
         record: (outbox.latest('instance', key) as InstanceRecord | undefined) ?? born.record,
       };
     },
-    transition: instance(settings.instance),
+    transition: live,
+    // A new one records itself and asks for a place at once: a letter to say so would be one for every instance.
+    born: (state, now) => (state.record === undefined ? live(state, { type: 'begin' }, now) : undefined),
     aside: putAside,
     again(key, message) {
       post.send({ to: 'instance', key, message: { type: 'begin' } });
@@ -478,10 +494,10 @@ export function plant(world: World): Tree {
     group.free -= 1;
     if (group.free === 0) roomy.pop();
     groupOf.set(key, slot);
-    instances.set(key, state);
+    instances.set(key, { born: state, reborn: false });
     const address = start(group.address, `i${born_count++}`, instance_kind, key);
     post.instances.set(key, address as Address<never>);
-    runtime.send(address, { type: 'begin' });
+    if (state.record !== undefined) runtime.send(address, { type: 'begin' });
   };
 
   const stopInstance = (key: InstanceKey): void => {

@@ -64,6 +64,11 @@ export const framework =
         const effects: Effect[] = [];
         // One mail per kind and batch: offers by the thousand arrive together and are matched together.
         for (const event of message.events) {
+          // By far the most frequent, and its standing changes nothing but a doubt.
+          if (event.type === 'UPDATE') {
+            effects.push(routed(next, event.update.status));
+            continue;
+          }
           const one = heard(next, event, now);
           next = one.state;
           effects.push(...one.effects);
@@ -143,6 +148,13 @@ export const framework =
     }
   };
 
+/** An update goes to its instance, and settles whatever doubt there was about its task. */
+function routed(state: FrameworkState, status: TaskStatus): Effect {
+  const id = status.task_id.value;
+  if (state.doubts.size > 0) state.doubts.delete(id);
+  return { type: 'route', key: parseTaskId(id)?.instance, message: { type: 'updated', status } };
+}
+
 /** One event of the master. */
 function heard(state: FrameworkState, event: Event, now: number): Step<FrameworkState, Effect> {
   switch (event.type) {
@@ -173,12 +185,8 @@ function heard(state: FrameworkState, event: Event, now: number): Step<Framework
         state,
         tell({ to: 'offers', message: { type: 'rescinded', rescinded: [event.rescind.offer_id.value] } }),
       );
-    case 'UPDATE': {
-      const { status } = event.update;
-      const id = status.task_id.value;
-      if (state.doubts.size > 0) state.doubts.delete(id);
-      return step(state, { type: 'route', key: parseTaskId(id)?.instance, message: { type: 'updated', status } });
-    }
+    case 'UPDATE':
+      return step(state, routed(state, event.update.status));
     case 'ERROR':
       // The subscription is over, and trying again would not help: another scheduler has our id, or the id is dead.
       return step(

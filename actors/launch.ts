@@ -5,6 +5,7 @@ import type { CommandInfo } from '../mesos/protocol.ts';
 import type { InstanceState } from './instance.ts';
 import type { JobKey, TaskId } from './model/ids.ts';
 import type { Job } from './model/job.ts';
+import type { Cause } from './model/reasons.ts';
 
 /** What an instance needs of a host: one object for all instances of a version, so that a no for one is a no for all. */
 export type Requirements = { readonly plan: LaunchPlan; readonly priority: number };
@@ -38,14 +39,27 @@ export function requirements(key: JobKey, version: number, job: Job, executor: O
 /** Runs its arguments one after the other, each by a shell of its own, until one fails: no text is spliced into another. */
 const in_order = 'for line in "$@"; do /bin/sh -c "$line" || exit $?; done';
 
+/** The variables that all instances of a run share, made once for its cause, which is one object for all of them. */
+function ofRun({ cause, job_key, run, run_created_at }: InstanceState): readonly Variable[] {
+  const known = runs.get(cause);
+  if (known !== undefined && known[1]?.value === run && known[0]?.value === job_key) return known;
+  const scheduled_at = 'at' in cause ? cause.at : run_created_at;
+  const made = [
+    { name: 'HORAE_JOB', value: job_key },
+    { name: 'HORAE_RUN_ID', value: run },
+    { name: 'HORAE_SCHEDULED_AT', value: new Date(scheduled_at).toISOString() },
+  ];
+  runs.set(cause, made);
+  return made;
+}
+type Variable = { readonly name: string; readonly value: string };
+const runs = new WeakMap<Cause, readonly Variable[]>();
+
 /** The attempt as the Mesos side takes it. Ports and overhead are added where the place is known. */
 export function launchPlan(state: InstanceState, task_id: TaskId, attempt: number, executor: Overhead): LaunchPlan {
   const { job } = state;
-  const scheduled_at = 'at' in state.cause ? state.cause.at : state.run_created_at;
   const own = [
-    { name: 'HORAE_JOB', value: state.job_key },
-    { name: 'HORAE_RUN_ID', value: state.run },
-    { name: 'HORAE_SCHEDULED_AT', value: new Date(scheduled_at).toISOString() },
+    ...ofRun(state),
     { name: 'HORAE_ATTEMPT', value: String(attempt) },
     { name: 'HORAE_INSTANCE', value: String(state.index) },
   ];

@@ -137,7 +137,10 @@ export function conclude(status: TaskStatus): Conclusion {
     ...(status.healthy === undefined ? {} : { healthy: status.healthy }),
     reconciled: status.reason === 'REASON_RECONCILIATION',
     ...(typeof status.timestamp === 'number' ? { at: Math.round(status.timestamp * 1000) } : {}),
-    detail: [status.state, status.reason, status.message].filter(Boolean).join(' '),
+    // Wanted only when something went wrong: words for a person are not made for every status that goes well.
+    get detail() {
+      return [status.state, status.reason, status.message].filter(Boolean).join(' ');
+    },
   };
 }
 

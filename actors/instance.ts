@@ -252,29 +252,7 @@ function follow(
     case 'running': {
       if (at.status === 'running') return step(state);
       if (at.status === 'killing') return step(state, kill(state, at)); // The kill may have been forgotten (unreachable agents).
-      const started_at = at.started_at ?? Math.round((status.timestamp ?? now / 1000) * 1000);
-      const running: InstanceRecord = { ...attempted(at), status: 'running', started_at };
-      const first = at.started_at === undefined;
-      // The job wants to know when its run began, and when a replaced instance is back; not of every copy.
-      const told =
-        first && (state.index === 0 || at.attempt > 1)
-          ? [
-              tell({
-                to: 'job',
-                key: state.job_key,
-                message: { type: 'instance-running', run: state.run, index: state.index, version: at.version },
-              }),
-            ]
-          : [];
-      const lag =
-        first && at.attempt === 1 && state.cause.type === 'target' && state.cause.caught_up !== true
-          ? [count('horae_start_lag_seconds', undefined, (started_at - state.cause.at) / 1000)]
-          : [];
-      return became(state, running, [
-        ...told,
-        ...lag,
-        ...(first ? [log('info', { ...who(state), task: status.task_id.value, agent: at.agent_id }, 'task runs')] : []),
-      ]);
+      return runs(state, at, at.started_at ?? Math.round((status.timestamp ?? now / 1000) * 1000));
     }
     case 'killing':
       return step(state);
@@ -340,6 +318,25 @@ function vanished(
   if (at.status === 'assigned') return again(state, at, at.failures, now, now + lostDelay(at.attempt, times), times);
   // It ran, perhaps to its end. Whether it may run again is for max_task_failures to say.
   return ended(state, at, { code: 'lost', message: concluded.detail }, 'failed', status, now, times);
+}
+
+/** It runs, for the first time or again after its agent was away. */
+function runs(state: InstanceState, at: Live, started_at: number): Step<InstanceState, Effect> {
+  const running: InstanceRecord = { ...attempted(at), status: 'running', started_at };
+  const effects: Effect[] = [record('instance', state.key, running)];
+  if (at.started_at === undefined) {
+    const { job_key, run, index, cause } = state;
+    // The job wants to know when its run began, and when a replaced instance is back; not of every copy.
+    if (index === 0 || at.attempt > 1)
+      effects.push(
+        tell({ to: 'job', key: job_key, message: { type: 'instance-running', run, index, version: at.version } }),
+      );
+    if (at.attempt === 1 && cause.type === 'target' && cause.caught_up !== true)
+      effects.push(count('horae_start_lag_seconds', undefined, (started_at - cause.at) / 1000));
+    const where = { job: job_key, run, instance: index, attempt: at.attempt, agent: at.agent_id };
+    effects.push(log('info', where, 'task runs'));
+  }
+  return stepWith({ ...state, record: running }, effects);
 }
 
 /** The attempt ended. Over, or another one? */

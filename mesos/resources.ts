@@ -130,6 +130,12 @@ function takeScalar(
   amount: Thousandths,
   into: Resource[],
 ): readonly ScalarBox[] {
+  // One box is what there nearly always is.
+  const [only] = boxes;
+  if (boxes.length === 1 && only !== undefined && only.left > amount) {
+    into.push({ ...only.box, scalar: { value: amount / 1000 } });
+    return [{ box: only.box, left: only.left - amount }];
+  }
   const rest: ScalarBox[] = [];
   let wanted = amount;
   for (const entry of boxes) {

@@ -126,22 +126,26 @@ export function conclude(status: TaskStatus): Conclusion {
   const verdict = verdictOf(status);
   const { final = false, never_started = false, result_known = false } = verdict;
   const exit = exitOf(status.message);
-  return {
+  const known = result_known || (final && exit !== undefined && verdict.cause !== 'invalid');
+  // Field by field: this is made for every status, and a spread for each that may be absent is garbage for each.
+  const concluded: { -readonly [field in keyof Conclusion]: Conclusion[field] } = {
     kind: verdict.kind,
     cause: verdict.cause,
     final,
     never_started,
-    result_known,
-    ...(final && exit?.exit_code !== undefined ? { exit_code: exit.exit_code } : {}),
-    ...(final && exit?.signal !== undefined ? { signal: exit.signal } : {}),
-    ...(status.healthy === undefined ? {} : { healthy: status.healthy }),
+    result_known: known,
     reconciled: status.reason === 'REASON_RECONCILIATION',
-    ...(typeof status.timestamp === 'number' ? { at: Math.round(status.timestamp * 1000) } : {}),
-    // Wanted only when something went wrong: words for a person are not made for every status that goes well.
-    get detail() {
-      return [status.state, status.reason, status.message].filter(Boolean).join(' ');
-    },
+    // Words for a person are wanted when something went wrong.
+    detail:
+      verdict.cause === 'progress' && status.message === undefined && status.reason === undefined
+        ? status.state
+        : [status.state, status.reason, status.message].filter(Boolean).join(' '),
   };
+  if (final && exit?.exit_code !== undefined) concluded.exit_code = exit.exit_code;
+  if (final && exit?.signal !== undefined) concluded.signal = exit.signal;
+  if (status.healthy !== undefined) concluded.healthy = status.healthy;
+  if (typeof status.timestamp === 'number') concluded.at = Math.round(status.timestamp * 1000);
+  return concluded;
 }
 
 function verdictOf(status: TaskStatus): Verdict {

@@ -65,7 +65,6 @@ export const settings = {
   page_rows_max: whole({ group: clients, unit: 'rows', default: 1_000, min: 1, max: 10_000, help: 'Rows in one page of a listing; asking for more gives this many.' }),
   sockets_max: whole({ group: clients, unit: 'sockets', default: 200, min: 1, max: 10_000, help: 'Open WebSockets and event streams; further ones are answered 503.' }),
   socket_frames_max: whole({ group: clients, unit: 'frames', default: 1_000, min: 10, max: 100_000, help: 'Frames waiting for one slow WebSocket; then they are dropped and it is sent the whole picture anew.' }),
-  log_read_bytes_max: whole({ group: clients, unit: 'bytes', default: 1_048_576, min: 4_096, max: 67_108_864, help: "Bytes of a run's stdout or stderr in one answer; the rest is read by offset." }),
   log_follow_bytes_max: whole({ group: clients, unit: 'bytes', default: 65_536, min: 1_024, max: 1_048_576, help: 'Bytes in one piece of a followed log; more waits in the file.' }),
   log_followers_max: whole({ group: clients, unit: 'followers', default: 100, min: 1, max: 10_000, help: 'Logs being followed at once; further followers are answered 503.' }),
 
@@ -94,7 +93,6 @@ export const settings = {
   offers_max: whole({ group: placement, unit: 'offers', default: 20_000, min: 1, max: 1_000_000, help: 'Offers held at once; further ones are declined.' }),
   refuse_seconds: number({ group: placement, unit: 'seconds', default: 5, min: 0, max: 86_400, help: 'How long Mesos keeps a declined offer from us.' }),
   placement_batch_max: whole({ group: placement, unit: 'instances', default: 1_000, min: 1, max: 100_000, help: 'Instances placed in one round; more wait for the next.' }),
-  waiting_max: whole({ group: placement, unit: 'instances', default: 500_000, min: 1, max: 10_000_000, help: 'Instances waiting for an offer; further writes that would add some are answered 503.' }),
 
   retry_delay_ms: whole({ group: instances, unit: 'ms', default: 1_000, min: 0, max: 86_400_000, help: 'Before a failed instance is tried again; doubles with each failure.' }),
   retry_delay_ms_max: whole({ group: instances, unit: 'ms', default: 60_000, min: 0, max: 86_400_000, help: 'The longest time between retries.' }),

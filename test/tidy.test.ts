@@ -7,7 +7,7 @@ import test from 'ava';
 import { isPure, rules, type SourceFile } from './support/tidy.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const folders = ['actors', 'bench', 'mesos', 'schedules', 'test', 'transport'];
+const folders = ['actors', 'bench', 'mesos', 'programs', 'schedules', 'test', 'transport'];
 const is_source = /\.(ts|mts|js|mjs)$/;
 
 /** All source files of the repository, tests and their helpers among them; recorded data is not source. */
@@ -101,6 +101,9 @@ const examples: readonly (readonly [keyof typeof rules, string, string, RegExp |
   ['each folder imports only what it may', 'actors/a.ts', "import '../test/b.ts';", /nothing that ships imports/],
   ['each folder imports only what it may', 'main.ts', "import '../x/bench/b.ts';", undefined],
   ['each folder imports only what it may', 'main.ts', "import './bench/b.ts';", /nothing that ships imports/],
+  ['each folder imports only what it may', 'main.ts', "import { b } from './programs/b.ts';", undefined],
+  ['each folder imports only what it may', 'programs/a.ts', "import { b } from '../actors/b.ts';", undefined],
+  ['each folder imports only what it may', 'transport/a.ts', "import '../programs/b.ts';", /only main\.ts programs/],
   [
     'each folder imports only what it may',
     'bench/a.ts',
@@ -173,7 +176,7 @@ const examples: readonly (readonly [keyof typeof rules, string, string, RegExp |
   ['the time comes from a Clock everywhere', 'actors/a.ts', 'const at = new Date();', /"new Date\(\)"/],
   ['the time comes from a Clock everywhere', 'actors/a.ts', 'const at = new Date(now);', undefined],
   ['the time comes from a Clock everywhere', 'mesos/a.ts', 'const dice = Math.random();', /take the number/],
-  ['the time comes from a Clock everywhere', 'main.ts', 'const at = Date.now();', undefined],
+  ['the time comes from a Clock everywhere', 'programs/scheduler.ts', 'const dice = Math.random();', undefined],
   [
     'only a program that talks to a person writes to the console',
     'actors/a.ts',

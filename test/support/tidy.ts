@@ -44,10 +44,11 @@ const may_import: Readonly<Record<string, readonly string[]>> = {
   'transport/': ['actors/model/', 'schedules/', 'type:settings.ts'],
   'settings.ts': ['schedules/', 'transport/cli/'],
   'main.ts': [''],
+  'programs/': [''],
   'bench/': [''],
   'test/': [''],
 };
-const nobody_imports = ['main.ts', 'bench/', 'test/'];
+const nobody_imports = ['main.ts', 'programs/', 'bench/', 'test/'];
 
 function folders({ path, text }: SourceFile): Complaint[] {
   const home = homeOf(path);
@@ -60,7 +61,9 @@ function folders({ path, text }: SourceFile): Complaint[] {
     if (target === undefined || target.startsWith(home)) return [];
     const place = `${path}:${line}: `;
     if (!sameSide(home, target))
-      return [`${place}imports ${target}: nothing that ships imports main.ts, bench/ or test/`];
+      return [
+        `${place}imports ${target}: nothing that ships imports main.ts, bench/ or test/, and only main.ts programs/`,
+      ];
     const allowed = may_import[home]!.some(entry =>
       entry.startsWith('type:') ? type_only && target.startsWith(entry.slice(5)) : target.startsWith(entry),
     );
@@ -75,9 +78,11 @@ function folders({ path, text }: SourceFile): Complaint[] {
   });
 }
 
-/** bench/ and test/ may import everything; nothing else may import them, nor main.ts. */
+/** bench/ and test/ may import everything; nothing else may import them, nor main.ts. Programs are for main.ts alone. */
 const sameSide = (home: string, target: string) =>
-  !nobody_imports.some(hidden => target.startsWith(hidden)) || ['bench/', 'test/'].includes(home);
+  !nobody_imports.some(hidden => target.startsWith(hidden)) ||
+  ['bench/', 'test/'].includes(home) ||
+  (home === 'main.ts' && target.startsWith('programs/'));
 
 function homeOf(path: string): string | undefined {
   return Object.keys(may_import)
@@ -87,7 +92,7 @@ function homeOf(path: string): string | undefined {
 
 /** Packages that have one home, so that they can be replaced there. Benchmarks and tests may measure against them. */
 const package_homes: Readonly<Record<string, readonly string[]>> = {
-  nact: ['actors/actor.ts', 'actors/address.ts', 'actors/runtime/', 'main.ts'],
+  nact: ['actors/actor.ts', 'actors/address.ts', 'actors/runtime/'],
   luxon: ['schedules/'],
   lmdb: ['transport/journal/'],
   'node-zookeeper-client': ['transport/zookeeper/'],
@@ -95,7 +100,7 @@ const package_homes: Readonly<Record<string, readonly string[]>> = {
   'find-my-way': ['transport/http/'],
   'ical.js': ['transport/http/'],
   msgpackr: ['transport/'],
-  pino: ['main.ts', 'transport/'],
+  pino: ['programs/', 'transport/'],
   zod: ['actors/model/', 'transport/http/'],
   yaml: ['actors/model/', 'transport/'],
 };
@@ -178,7 +183,7 @@ const clock_readings: readonly (readonly [RegExp, string])[] = [
 /** Where time and chance come from. */
 const sources_of_time: Readonly<Record<string, string>> = {
   'schedules/clock.ts': 'is the clock',
-  'main.ts': 'makes the real clock and the real dice',
+  'programs/scheduler.ts': 'throws the real dice',
   'transport/console/page/time.js': 'is the clock of a browser page, set by the scheduler',
   'bench/': 'measures the machine',
   'test/': 'measures the machine, and draws seeds that it prints',
@@ -190,7 +195,7 @@ function clocks({ path, text }: SourceFile): Complaint[] {
 }
 
 function consoles({ path, text }: SourceFile): Complaint[] {
-  if (isOutside(path) || path === 'main.ts' || path.startsWith('transport/cli/')) return [];
+  if (isOutside(path) || path === 'main.ts' || /^(programs|transport\/cli)\//.test(path)) return [];
   return matches(path, text, [[/\bconsole\.\w+\(/, 'log through the logger that was passed in']], '');
 }
 

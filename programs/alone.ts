@@ -1,0 +1,127 @@
+// alone.ts: one scheduler on one machine, with its journal in its data directory. `horae dev` and `horae serve` differ only in
+// the Mesos that they are given.
+
+import { join } from 'node:path';
+import type { Sandboxes } from '../actors/model/views.ts';
+import type { Scheduler } from '../actors/root.ts';
+import { record_schemas } from '../actors/schemas.ts';
+import type { MesosLink } from '../mesos/protocol.ts';
+import type { Settings } from '../settings.ts';
+import { lmdbJournal } from '../transport/journal/lmdb.ts';
+import type { Metrics } from '../transport/metrics.ts';
+import { createProjection, type Projection } from '../transport/projection.ts';
+import { certificateOf, openDoor } from './door.ts';
+import { type Identity, openScheduler } from './scheduler.ts';
+import { endingOf, type Ground } from './start.ts';
+
+/** The Mesos of a scheduler: how it is spoken to, and where what tasks wrote can be read. */
+export type Mesos = {
+  readonly link: MesosLink;
+  readonly sandboxes: Sandboxes;
+  readonly identity: Identity;
+  /** After the scheduler has let go of it. */
+  readonly close: () => Promise<void>;
+};
+
+/** Runs until a signal or a fatal reason ends the process. Resolves with the address of its door once it is open. */
+export async function runAlone(ground: Ground, openMesos: () => Promise<Mesos>): Promise<string> {
+  const { settings, log, clock, metrics } = ground;
+  const certificate = certificateOf(settings);
+  const ending = endingOf(log);
+  const journal = openHistory(ground);
+  await journal.open();
+  const restored = await journal.restore();
+  for (const poison of restored.poison) log.error(poison, 'a record cannot be read: put aside');
+  const records = [...restored.records];
+
+  const mesos = await openMesos();
+  const projection: Projection = createProjection({
+    history: journal,
+    restored: records,
+    position: restored.position,
+    nextAt: key => scheduler.nextAt(key),
+    pending: () => scheduler.pending(),
+    quarantined: key => scheduler.quarantined().get(`job ${key}`) ?? scheduler.quarantined().get(`trigger ${key}`),
+  });
+  const { scheduler, stop } = openScheduler({
+    settings,
+    log,
+    clock,
+    metrics,
+    journal,
+    records,
+    link: mesos.link,
+    identity: mesos.identity,
+    committed: (changes, position) => projection.commit(changes, position),
+    onFatal: ending.fatal,
+  });
+  collectScheduler(metrics, scheduler, projection);
+
+  const door = await openDoor({
+    ...ground,
+    certificate,
+    submit: scheduler.submit,
+    views: projection,
+    sandboxes: mesos.sandboxes,
+    history: journal,
+  });
+  compactNowAndThen(ground, journal);
+  ending.onSignal(async () => {
+    await door.close();
+    await stop();
+    await mesos.close();
+    await journal.close();
+  });
+  return door.url;
+}
+
+/** The journal of this machine. In a cluster it holds this node's copy of the history alone. */
+export const openHistory = ({ settings, log, clock, data_dir }: Ground) =>
+  lmdbJournal({
+    path: join(data_dir, 'journal'),
+    schemas: record_schemas,
+    retention: retentionOf(settings),
+    now: clock.now,
+    map_size: settings.journal_map_mb * 2 ** 20,
+    segments_per_snapshot: settings.segments_per_snapshot,
+    log,
+  });
+
+export function retentionOf(settings: Settings) {
+  const rows = { age_ms_max: settings.history_days * 86_400_000, rows_max: settings.history_per_job };
+  return {
+    outcome: rows,
+    'finished-run': rows,
+    'finished-attempt': rows,
+    missed: { age_ms_max: rows.age_ms_max, group_parts: 0 },
+    audit: { age_ms_max: settings.audit_days * 86_400_000, group_parts: 0 },
+  };
+}
+
+/** What can be counted at any time is counted when somebody asks. */
+export function collectScheduler(metrics: Metrics, scheduler: Scheduler, projection: Projection): void {
+  metrics.collect(() => {
+    const counts = scheduler.counts();
+    metrics.record('horae_jobs', undefined, counts.jobs);
+    metrics.record('horae_timetable_armed', undefined, counts.armed);
+    metrics.record('horae_quarantined', undefined, scheduler.quarantined().size);
+    metrics.record('horae_waiting_instances', undefined, scheduler.waiting());
+    for (const [status, count] of Object.entries(projection.instance_counts()))
+      metrics.record('horae_instances', { status }, count);
+  });
+}
+
+/** Old history goes once an hour. */
+export function compactNowAndThen(
+  { clock, log }: Pick<Ground, 'clock' | 'log'>,
+  journal: { compact(now: number): Promise<void> },
+): void {
+  const compacting = setInterval(
+    () =>
+      void journal
+        .compact(clock.now())
+        .catch(error => log.error({ error: String(error) }, 'history could not be compacted')),
+    3_600_000,
+  );
+  compacting.unref();
+}

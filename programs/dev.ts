@@ -1,0 +1,87 @@
+// dev.ts: `horae dev`: scheduler, one-machine Mesos, journal, REST and console in this process; tasks in processes of their own.
+
+import { hostname, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { httpLink } from '../mesos/http-link.ts';
+import { sandboxFile, startLocalMesos, wholeMachine } from '../mesos/local/index.ts';
+import type { Resource } from '../mesos/protocol.ts';
+import type { AgentResources } from '../settings.ts';
+import { type Mesos, runAlone } from './alone.ts';
+import { Refused } from './refused.ts';
+import { type Ground, standOn } from './start.ts';
+
+export async function dev(argv: readonly string[]): Promise<void> {
+  const ground = standOn(argv);
+  // One framework has this machine to itself: what it does not use may come back to it at once.
+  const alone = { ...ground, settings: { ...ground.settings, refuse_seconds: 0 } };
+  welcome(await runAlone(alone, () => machineAsMesos(ground)), ground.version);
+}
+
+async function machineAsMesos({ settings, log, clock, data_dir }: Ground): Promise<Mesos> {
+  const work_dir = join(data_dir, 'agent');
+  const mesos = await startLocalMesos({
+    work_dir,
+    resources: await resourcesOf(settings.agent_resources, data_dir),
+    clock,
+    log,
+    retention: { sandboxes_max: settings.sandboxes_max, age_ms_max: settings.sandbox_days * 86_400_000 },
+    master: { allocation_interval_ms: 0 },
+  }).catch(error => {
+    throw new Refused(`cannot run tasks in ${work_dir}: ${error instanceof Error ? error.message : String(error)}`);
+  });
+  return {
+    link: httpLink({
+      urls: [mesos.url],
+      clock,
+      log,
+      ...(mesos.credentials === undefined ? {} : { credentials: mesos.credentials }),
+      heartbeat_missed_max: settings.heartbeat_missed_max,
+      record_bytes_max: settings.record_bytes_max,
+      subscribe_timeout_ms: settings.subscribe_timeout_ms,
+      call_timeout_ms: settings.call_timeout_ms,
+      calls_in_flight_max: settings.calls_in_flight_max,
+      calls_waiting_max: settings.calls_waiting_max,
+    }),
+    sandboxes: {
+      async open(agent_id, task_id, name) {
+        const file = await sandboxFile(work_dir, agent_id, task_id, name);
+        if (file === undefined) return undefined;
+        return {
+          size: async () => (await file.stat()).size,
+          async read(position, length) {
+            const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(length), 0, length, position);
+            return buffer.subarray(0, bytesRead);
+          },
+          close: () => file.close(),
+        };
+      },
+    },
+    identity: { name: 'horae', user: userInfo().username, hostname: hostname() },
+    close: () => mesos.close(),
+  };
+}
+
+/** What is set, and what is measured where nothing is. */
+async function resourcesOf(
+  { cpus, mem_mb, disk_mb, ports }: AgentResources,
+  data_dir: string,
+): Promise<readonly Resource[]> {
+  const set: Record<string, Resource | undefined> = {
+    cpus: cpus === undefined ? undefined : { name: 'cpus', type: 'SCALAR', scalar: { value: cpus } },
+    mem: mem_mb === undefined ? undefined : { name: 'mem', type: 'SCALAR', scalar: { value: mem_mb } },
+    disk: disk_mb === undefined ? undefined : { name: 'disk', type: 'SCALAR', scalar: { value: disk_mb } },
+    ports: ports === undefined ? undefined : { name: 'ports', type: 'RANGES', ranges: { range: ports } },
+  };
+  return (await wholeMachine(data_dir)).map(measured => set[measured.name] ?? measured);
+}
+
+/** What a person sees first. */
+function welcome(url: string, version: string): void {
+  const hello = { role: 'me', environment: 'devel', name: 'hello', command: 'echo hello; sleep 5', cron: '* * * * *' };
+  console.log(`Horae ${version} is running. Console: ${url}
+
+Try, in another terminal:
+  curl -X POST ${url}/api/v1/jobs -H 'content-type: application/json' -d '${JSON.stringify(hello)}'
+  curl -X POST ${url}/api/v1/jobs/me/devel/hello/runs
+  curl ${url}/api/v1/jobs/me/devel/hello/runs`);
+}

@@ -1,0 +1,65 @@
+// door.ts: the server that people and programs meet: REST, the dialects and the console, out of its parts.
+//
+// It is opened once in the life of a process. Who answers behind it (this process, or the leader of a cluster) is given.
+
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { checkSchedules } from '../actors/model/schedules.ts';
+import type { Settings } from '../settings.ts';
+import { type Credentials, openCredentials } from '../transport/credentials.ts';
+import { calendarsOf } from '../transport/http/calendars.ts';
+import { type HttpOptions, type HttpServer, startHttp } from '../transport/http/server.ts';
+import { fail, named, Refused, sayListen } from './refused.ts';
+import type { Ground } from './start.ts';
+
+export type DoorParts = Pick<Ground, 'settings' | 'log' | 'clock' | 'metrics' | 'version'> &
+  Pick<HttpOptions, 'submit' | 'views' | 'sandboxes' | 'history'> & {
+    /** From `certificateOf`, which is asked first, since it costs nothing and may refuse. */
+    readonly certificate: Certificate | undefined;
+  };
+export type Certificate = { readonly cert: string; readonly key: string };
+
+export async function openDoor(parts: DoorParts): Promise<HttpServer> {
+  const { settings, clock, log, views, certificate } = parts;
+  return startHttp({
+    listen: settings.http,
+    ...(certificate === undefined ? {} : { tls: certificate }),
+    submit: parts.submit,
+    views,
+    sandboxes: parts.sandboxes,
+    credentials: await credentialsOf(settings, log, clock.now),
+    insecure: settings.insecure,
+    allow_origins: settings.allow_origin,
+    allow_hosts: settings.allow_host,
+    limits: settings,
+    default_zone: settings.default_zone,
+    chronos_generation: settings.chronos_generation === '2' ? 2 : 3,
+    clock,
+    log,
+    metrics: parts.metrics,
+    history: parts.history,
+    compile: job =>
+      checkSchedules(job, clock.now(), { default_zone: settings.default_zone, calendars: calendarsOf(views) }),
+    ids: () => randomUUID(),
+    version: parts.version,
+  }).catch(error => {
+    throw new Refused(`cannot listen on ${settings.http.host}:${settings.http.port}: ${sayListen(error)}`);
+  });
+}
+
+export function certificateOf({ tls_cert, tls_key }: Settings): Certificate | undefined {
+  if (tls_cert === undefined || tls_key === undefined) return undefined;
+  const cert = named('--tls-cert', tls_cert, () => readFileSync(tls_cert, 'utf8'));
+  return { cert, key: named('--tls-key', tls_key, () => readFileSync(tls_key, 'utf8')) };
+}
+
+async function credentialsOf(
+  settings: Settings,
+  log: Ground['log'],
+  now: () => number,
+): Promise<Credentials | undefined> {
+  if (settings.credentials === undefined) return undefined;
+  const opened = await openCredentials(settings.credentials, { log, now });
+  if (!opened.ok) fail(opened.problems);
+  return opened.value;
+}

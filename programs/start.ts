@@ -1,0 +1,90 @@
+// start.ts: what every long-lived program does first: read its settings, open its log, make sure of its data directory;
+// and what it does last: end once, whatever the reason, with everything said.
+
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { type Logger, pino } from 'pino';
+import { type Clock, systemClock } from '../schedules/clock.ts';
+import { readSettings, type Settings, settingsFile, unknownVariables } from '../settings.ts';
+import { collectProcess, createMetrics, type Metrics } from '../transport/metrics.ts';
+import { fail, named, Refused } from './refused.ts';
+
+export const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '..', 'package.json'), 'utf8')) as {
+  version: string;
+};
+
+/** What a program stands on before it does anything of its own. */
+export type Ground = {
+  readonly settings: Settings;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  /** Absolute, and there. */
+  readonly data_dir: string;
+  readonly version: string;
+};
+
+/** From the words after the command. Ends the process where they, or the settings file, are wrong. */
+export function standOn(argv: readonly string[]): Ground {
+  const settings = settingsOf(argv);
+  const log = pino({ level: settings.log_level, base: null }, pino.destination({ dest: 2, sync: true }));
+  for (const problem of unknownVariables(process.env)) log.warn({ variable: problem.place }, problem.message);
+  const data_dir = resolve(settings.data_dir);
+  named('--data-dir', data_dir, () => mkdirSync(data_dir, { recursive: true, mode: 0o700 }));
+  const metrics = createMetrics();
+  collectProcess(metrics, version);
+  return { settings, log, clock: systemClock(), metrics, data_dir, version };
+}
+
+function settingsOf(argv: readonly string[]): Settings {
+  const file = settingsFile(argv, process.env);
+  if (file.required && !existsSync(file.path))
+    throw new Refused(`there is no settings file ${file.path}: expected the one that --config names`);
+  const read = readSettings(argv, process.env, existsSync(file.path) ? readFileSync(file.path, 'utf8') : undefined);
+  if (!read.ok) fail(read.problems);
+  return read.value;
+}
+
+/** The end of a process: reached once, by the first who asks. */
+export type Ending = {
+  /** Nothing can go on: one line, and status 1. */
+  readonly fatal: (reason: string, error?: unknown) => void;
+  /** From now on SIGTERM and SIGINT end the process in good order: `close` is waited for. */
+  readonly onSignal: (close: () => Promise<void>) => void;
+};
+
+export function endingOf(log: Logger): Ending {
+  let ending = false;
+  const end = (status: number) => {
+    // What has been said must be seen; what has not left yet is in the journal.
+    log.flush();
+    process.exit(status);
+  };
+  return {
+    fatal(reason, error) {
+      if (ending) return;
+      ending = true;
+      log.fatal({ error: error instanceof Error ? error.message : error }, `horae stops: ${reason}`);
+      end(1);
+    },
+    onSignal(close) {
+      const stop = (signal: string) => {
+        if (ending) return;
+        ending = true;
+        log.info(
+          { signal },
+          'horae stops: what was decided is being written; tasks run on and are adopted at the next start',
+        );
+        close().then(
+          () => end(0),
+          error => {
+            log.fatal({ error: String(error) }, 'horae could not stop in good order');
+            end(1);
+          },
+        );
+      };
+      process.on('SIGTERM', () => stop('SIGTERM'));
+      process.on('SIGINT', () => stop('SIGINT'));
+    },
+  };
+}

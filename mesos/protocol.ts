@@ -12,6 +12,14 @@ export type Reservation = {
   readonly type?: 'STATIC' | 'DYNAMIC';
   readonly role?: string;
   readonly principal?: string;
+  readonly labels?: Labels;
+};
+export type DiskInfo = {
+  /** A persistent volume: what is in it outlives its task. */
+  readonly persistence?: { readonly id: string; readonly principal?: string };
+  readonly volume?: { readonly mode: 'RW' | 'RO'; readonly container_path: string; readonly host_path?: string };
+  /** A disk of its own (a mount, a path, what a storage plugin made), which cannot be cut as the agent's own can. */
+  readonly source?: unknown;
 };
 export type Resource = {
   readonly name: string;
@@ -23,7 +31,7 @@ export type Resource = {
   readonly allocation_info?: { readonly role: string };
   readonly reservations?: readonly Reservation[];
   readonly revocable?: Record<string, never>;
-  readonly disk?: unknown;
+  readonly disk?: DiskInfo;
 };
 export type Attribute = {
   readonly name: string;
@@ -53,6 +61,15 @@ export type Offer = {
   readonly executor_ids?: readonly Id[];
   readonly allocation_info?: { readonly role: string };
   readonly unavailability?: Unavailability;
+};
+/** A request to give an agent back: it is going into maintenance. */
+export type InverseOffer = {
+  readonly id: Id;
+  readonly framework_id: Id;
+  readonly agent_id?: Id;
+  readonly url?: Url;
+  readonly unavailability: Unavailability;
+  readonly resources?: readonly Resource[];
 };
 
 // --- tasks --------------------------------------------------------------------------------------------------------
@@ -154,6 +171,28 @@ export type TaskStatus = {
   readonly unreachable_time?: { readonly nanoseconds: number };
 };
 
+export const operation_states = [
+  'OPERATION_PENDING',
+  'OPERATION_FINISHED',
+  'OPERATION_FAILED',
+  'OPERATION_ERROR',
+  'OPERATION_DROPPED',
+  'OPERATION_UNREACHABLE',
+  'OPERATION_GONE_BY_OPERATOR',
+  'OPERATION_RECOVERING',
+  'OPERATION_UNKNOWN',
+] as const;
+export type OperationState = (typeof operation_states)[number];
+export type OperationStatus = {
+  readonly operation_id?: Id;
+  readonly state: OperationState;
+  readonly message?: string;
+  /** Present when the update wants an ACKNOWLEDGE_OPERATION_STATUS. */
+  readonly uuid?: Id;
+  readonly agent_id?: Id;
+  readonly converted_resources?: readonly Resource[];
+};
+
 // --- calls ----------------------------------------------------------------------------------------------------------
 
 export type Capability = { readonly type: string };
@@ -172,6 +211,7 @@ export type FrameworkInfo = {
   readonly labels?: Labels;
 };
 export type Filters = { readonly refuse_seconds?: number };
+/** What is done with offered resources. One that has an `id` is answered with UPDATE_OPERATION_STATUS; launches are not. */
 export type Operation =
   | { readonly type: 'LAUNCH'; readonly launch: { readonly task_infos: readonly TaskInfo[] } }
   | {
@@ -180,16 +220,47 @@ export type Operation =
         readonly executor: ExecutorInfo;
         readonly task_group: { readonly tasks: readonly TaskInfo[] };
       };
+    }
+  | { readonly type: 'RESERVE'; readonly id?: Id; readonly reserve: { readonly resources: readonly Resource[] } }
+  | { readonly type: 'UNRESERVE'; readonly id?: Id; readonly unreserve: { readonly resources: readonly Resource[] } }
+  | { readonly type: 'CREATE'; readonly id?: Id; readonly create: { readonly volumes: readonly Resource[] } }
+  | { readonly type: 'DESTROY'; readonly id?: Id; readonly destroy: { readonly volumes: readonly Resource[] } };
+
+export type AttributeSelector =
+  | { readonly attribute_name: string }
+  | { readonly pseudoattribute_type: 'HOSTNAME' | 'REGION' | 'ZONE' };
+export type AttributePredicate =
+  | { readonly exists: Record<string, never> }
+  | { readonly not_exists: Record<string, never> }
+  | { readonly text_equals: { readonly value: string } }
+  | { readonly text_not_equals: { readonly value: string } }
+  | { readonly text_matches: { readonly regex: string } }
+  | { readonly text_not_matches: { readonly regex: string } };
+/** Offers of a role come only from agents that satisfy all constraints of at least one of its groups. */
+export type OfferConstraints = {
+  readonly role_constraints: {
+    readonly [role: string]: {
+      readonly groups: readonly {
+        readonly attribute_constraints: readonly {
+          readonly selector: AttributeSelector;
+          readonly predicate: AttributePredicate;
+        }[];
+      }[];
     };
+  };
+};
+/** Who we are, and on what terms we take offers. */
+export type FrameworkTerms = {
+  readonly framework_info: FrameworkInfo;
+  readonly suppressed_roles?: readonly string[];
+  readonly offer_constraints?: OfferConstraints;
+};
+type InverseAnswer = { readonly inverse_offer_ids: readonly Id[]; readonly filters?: Filters };
 
 export type Subscribe = {
   readonly type: 'SUBSCRIBE';
   readonly framework_id?: Id;
-  readonly subscribe: {
-    readonly framework_info: FrameworkInfo;
-    readonly suppressed_roles?: readonly string[];
-    readonly offer_constraints?: unknown;
-  };
+  readonly subscribe: FrameworkTerms;
 };
 /** Every call but SUBSCRIBE, less `framework_id`, which whoever sends it adds. */
 export type Call =
@@ -221,6 +292,25 @@ export type Call =
   | {
       readonly type: 'MESSAGE';
       readonly message: { readonly agent_id: Id; readonly executor_id: Id; readonly data: string };
+    }
+  /** The only call that is answered when it has taken effect, with 200. */
+  | { readonly type: 'UPDATE_FRAMEWORK'; readonly update_framework: FrameworkTerms }
+  | { readonly type: 'ACCEPT_INVERSE_OFFERS'; readonly accept_inverse_offers: InverseAnswer }
+  | { readonly type: 'DECLINE_INVERSE_OFFERS'; readonly decline_inverse_offers: InverseAnswer }
+  | {
+      readonly type: 'ACKNOWLEDGE_OPERATION_STATUS';
+      readonly acknowledge_operation_status: {
+        readonly agent_id?: Id;
+        /** Bare base64, although the event has it as a message. */
+        readonly uuid: string;
+        readonly operation_id: Id;
+      };
+    }
+  | {
+      readonly type: 'RECONCILE_OPERATIONS';
+      readonly reconcile_operations: {
+        readonly operations: readonly { readonly operation_id: Id; readonly agent_id?: Id }[];
+      };
     };
 export type CallOnWire = Call & { readonly framework_id: Id };
 
@@ -247,11 +337,17 @@ export type Event =
     }
   | { readonly type: 'HEARTBEAT' }
   | { readonly type: 'OFFERS'; readonly offers: { readonly offers: readonly Offer[] } }
-  | { readonly type: 'INVERSE_OFFERS'; readonly inverse_offers: unknown }
+  | { readonly type: 'INVERSE_OFFERS'; readonly inverse_offers: { readonly inverse_offers: readonly InverseOffer[] } }
   | { readonly type: 'RESCIND'; readonly rescind: { readonly offer_id: Id } }
-  | { readonly type: 'RESCIND_INVERSE_OFFER'; readonly rescind_inverse_offer: unknown }
+  | {
+      readonly type: 'RESCIND_INVERSE_OFFER';
+      readonly rescind_inverse_offer: { readonly inverse_offer_id: Id };
+    }
   | { readonly type: 'UPDATE'; readonly update: { readonly status: TaskStatus } }
-  | { readonly type: 'UPDATE_OPERATION_STATUS'; readonly update_operation_status: unknown }
+  | {
+      readonly type: 'UPDATE_OPERATION_STATUS';
+      readonly update_operation_status: { readonly status: OperationStatus };
+    }
   | {
       readonly type: 'MESSAGE';
       readonly message: { readonly agent_id: Id; readonly executor_id: Id; readonly data: string };

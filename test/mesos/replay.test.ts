@@ -21,7 +21,16 @@ import {
 import { hostsOf } from '../../mesos/hosts.ts';
 import { httpLink } from '../../mesos/http-link.ts';
 import { type LaunchPlan, type Matched, match } from '../../mesos/match.ts';
-import type { Call, Event, FrameworkInfo, Offer, Resource, Subscribe, TaskInfo } from '../../mesos/protocol.ts';
+import type {
+  Call,
+  Event,
+  FrameworkInfo,
+  Offer,
+  Operation,
+  Resource,
+  Subscribe,
+  TaskInfo,
+} from '../../mesos/protocol.ts';
 import { acceptCall, byHost } from '../../mesos/task-info.ts';
 import { systemClock } from '../../schedules/clock.ts';
 import { listener } from './support/listener.ts';
@@ -62,6 +71,10 @@ function subscribeAs(request: HttpText): Subscribe {
   return subscribeCall(info);
 }
 
+type Launch = Extract<Operation, { type: 'LAUNCH' | 'LAUNCH_GROUP' }>;
+const launches = (operation: Operation): operation is Launch =>
+  operation.type === 'LAUNCH' || operation.type === 'LAUNCH_GROUP';
+
 /** The fields of a call that are compared. */
 function comparable(body: unknown): unknown {
   const call = body as Call & { framework_id: unknown };
@@ -86,7 +99,7 @@ function comparable(body: unknown): unknown {
     framework_id: call.framework_id,
     offer_ids: call.accept.offer_ids,
     filters: call.accept.filters,
-    operations: call.accept.operations.map(operation =>
+    operations: call.accept.operations.filter(launches).map(operation =>
       operation.type === 'LAUNCH'
         ? { type: operation.type, tasks: operation.launch.task_infos.map(task) }
         : {
@@ -129,13 +142,15 @@ function plansOf({ request }: { readonly request: HttpText }): {
     labels: {},
   });
   return {
-    plans: accept.operations.flatMap(operation =>
-      operation.type === 'LAUNCH'
-        ? operation.launch.task_infos.map(task => plan(task, undefined))
-        : operation.launch_group.task_group.tasks.map(task =>
-            plan(task, wanted(operation.launch_group.executor.resources ?? [])),
-          ),
-    ),
+    plans: accept.operations
+      .filter(launches)
+      .flatMap(operation =>
+        operation.type === 'LAUNCH'
+          ? operation.launch.task_infos.map(task => plan(task, undefined))
+          : operation.launch_group.task_group.tasks.map(task =>
+              plan(task, wanted(operation.launch_group.executor.resources ?? [])),
+            ),
+      ),
     offer_ids: accept.offer_ids.map(({ value }) => value),
     refuse_seconds: accept.filters?.refuse_seconds ?? 5,
     framework_id: framework_id.value,

@@ -73,11 +73,11 @@ test('many placements of one host are one ACCEPT: a group each, and one LAUNCH f
     terms,
   );
   t.deepEqual(
-    accept.operations.map(operation =>
-      (operation.type === 'LAUNCH' ? operation.launch.task_infos : operation.launch_group.task_group.tasks).map(
-        task => task.task_id.value,
-      ),
-    ),
+    accept.operations.map(operation => {
+      if (operation.type === 'LAUNCH') return operation.launch.task_infos.map(task => task.task_id.value);
+      if (operation.type !== 'LAUNCH_GROUP') return operation.type;
+      return operation.launch_group.task_group.tasks.map(task => task.task_id.value);
+    }),
     [['b'], ['d'], ['a', 'c']],
   );
 });

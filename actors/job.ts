@@ -11,7 +11,6 @@ import type { Job } from './model/job.ts';
 import { refusal } from './model/reasons.ts';
 import {
   type FinishedRun,
-  type InstanceRecord,
   type JobRecord,
   type RunOutcome,
   type RunRecord,
@@ -20,16 +19,10 @@ import {
 } from './model/records.ts';
 import { calendarNames } from './model/schedules.ts';
 import { everyone, launched, outdated, type Rollout } from './rollout.ts';
+import { type ActiveRun, killInstance, killRuns, type OverRecord, restoredRun, spawnInstance, with_ } from './runs.ts';
+import { beginService, replaceNext, resize, resumeIfEnabled, revive, stillRolling, switchService } from './service.ts';
 import { type Step, step, stepWith } from './step.ts';
 
-export type OverRecord = Extract<InstanceRecord, { status: 'over' }>;
-type ActiveRun = {
-  readonly record: RunRecord;
-  readonly over: ReadonlyMap<number, OverRecord>;
-  /** Instances there have been; more than the record says when a service has shrunk. All of them must end. */
-  readonly size: number;
-  readonly started_at?: number;
-};
 export type JobState = {
   readonly key: JobKey;
   readonly record: JobRecord;
@@ -66,21 +59,6 @@ export const newJob = (birth: JobBirth): JobState => ({
   rollout: undefined,
   parted: { trigger: birth.record.job.service, directory: false },
 });
-
-function restoredRun(record: RunRecord, instances: JobBirth['runs'][number]['instances']): ActiveRun {
-  const started = instances.flatMap(({ record: at }) =>
-    'started_at' in at && at.started_at !== undefined ? [at.started_at] : [],
-  );
-  return {
-    record,
-    over: overOf(instances),
-    size: Math.max(record.instances, ...instances.map(one => one.index + 1)),
-    ...(started.length === 0 ? {} : { started_at: Math.min(...started) }),
-  };
-}
-
-const overOf = (instances: JobBirth['runs'][number]['instances']): ReadonlyMap<number, OverRecord> =>
-  new Map(instances.flatMap(({ index, record: at }) => (at.status === 'over' ? [[index, at] as const] : [])));
 
 export const job = (state: JobState, message: JobMessage, now: number): Step<JobState, Effect> => {
   switch (message.type) {
@@ -356,128 +334,6 @@ function replaced(state: JobState, after: Job, now: number, origin: JobRecord['o
   return stepWith(switched.state, [...effects, ...switched.effects]);
 }
 
-/** A service that is disabled is stopped, and one that is enabled again runs again. */
-function switchService(state: JobState, was_enabled: boolean, now: number): Step<JobState, Effect> {
-  const { job, incarnation, version } = state.record;
-  if (!job.enabled) return killRuns(state, [...state.runs.keys()], disabled, now);
-  if (was_enabled || state.runs.size > 0) return step(state);
-  return beginService(state, `${incarnation}.service.v${version}.${now.toString(36)}`, now);
-}
-/** By whom a run is killed whose service was disabled: enabled again, it begins anew when the old run is over. */
-const disabled = 'service disabled';
-
-function beginService(state: JobState, run: RunId, now: number): Step<JobState, Effect> {
-  const { instances } = state.record.job;
-  const body: RunRecord = { run, cause: { type: 'service' }, instances, created_at: now };
-  const runs = with_(state.runs, run, { record: body, over: new Map(), size: instances });
-  return step(
-    { ...state, runs },
-    record('run', runKey(state.key, run), body),
-    ...Array.from({ length: instances }, (_, index) => spawnInstance(state, body, index, undefined)),
-  );
-}
-
-/** A service has more instances now, or fewer; those that stay hear what they are to be from now on. */
-function resize(state: JobState, id: RunId, instances: number, now: number): Step<JobState, Effect> {
-  const run = state.runs.get(id)!;
-  const after = state.record.job;
-  const before = run.record.instances;
-  const recorded: RunRecord = { ...run.record, instances };
-  const size = Math.max(run.size, instances);
-  let next: JobState = { ...state, runs: with_(state.runs, id, { ...run, record: recorded, size }) };
-  const effects: Effect[] = instances === before ? [] : [record('run', runKey(state.key, id), recorded)];
-  for (let index = 0; index < Math.max(before, instances); index++) {
-    if (run.record.killing !== undefined) break;
-    if (index >= instances) effects.push(killInstance(state, id, index, 'resized'));
-    else if (index >= run.size) effects.push(spawnInstance(next, recorded, index, undefined));
-    else if (run.over.has(index)) {
-      const revived = revive(next, id, index, now);
-      next = revived.state;
-      effects.push(...revived.effects);
-    } else
-      effects.push(
-        tell({
-          to: 'instance',
-          key: instanceKey(state.key, id, index),
-          message: { type: 'reconfigured', job: after, version: state.record.version },
-        }),
-      );
-  }
-  return stepWith(next, effects);
-}
-
-/** An instance of a service that ended when the service shrank lives again; its attempts go on counting. */
-function revive(state: JobState, id: RunId, index: number, now: number): Step<JobState, Effect> {
-  const run = state.runs.get(id)!;
-  const over = new Map(run.over);
-  const attempt = over.get(index)!.attempt + 1;
-  over.delete(index);
-  const at: InstanceRecord = { status: 'pending', attempt, failures: 0, since: now };
-  return step(
-    { ...state, runs: with_(state.runs, id, { ...run, over }) },
-    record('instance', instanceKey(state.key, id, index), at),
-    spawnInstance(state, run.record, index, at),
-  );
-}
-
-/** A rollout goes on without the instances that are no longer wanted. */
-function stillRolling(state: JobState, id: RunId, instances: number): Step<JobState, Effect> {
-  if (state.rollout === undefined) return step(state);
-  const waiting = state.rollout.waiting.filter(index => index < instances);
-  if (state.rollout.current >= instances) return replaceNext(state, id, waiting);
-  return step({ ...state, rollout: { ...state.rollout, waiting } });
-}
-
-/** Replaces the next instance of a service; the one after it follows when this one runs. */
-function replaceNext(state: JobState, run: RunId, waiting: readonly number[]): Step<JobState, Effect> {
-  const [current, ...others] = waiting;
-  if (current === undefined) return step({ ...state, rollout: undefined });
-  return step(
-    { ...state, rollout: { current, waiting: others } },
-    tell({
-      to: 'instance',
-      key: instanceKey(state.key, run, current),
-      message: { type: 'kill', by: 'replaced', replace: true, grace: true },
-    }),
-  );
-}
-
-function killRuns(
-  state: JobState,
-  runs: readonly RunId[],
-  by: string,
-  now: number,
-  grace = true,
-): Step<JobState, Effect> {
-  let next = state;
-  const effects: Effect[] = [];
-  for (const id of runs) {
-    const run = next.runs.get(id);
-    if (run === undefined) continue;
-    const before = run.record.killing;
-    // Again only if it is in more of a hurry than before.
-    if (before !== undefined && (grace || before.at_once === true)) continue;
-    const killing: RunRecord = {
-      ...run.record,
-      killing: { ...(before ?? { by, at: now }), ...(grace ? {} : { at_once: true }) },
-    };
-    next = { ...next, runs: with_(next.runs, id, { ...run, record: killing }) };
-    effects.push(record('run', runKey(state.key, id), killing));
-    for (let index = 0; index < run.size; index++)
-      if (!run.over.has(index)) effects.push(killInstance(state, id, index, by, grace));
-  }
-  return stepWith(next, effects);
-}
-
-/** The service was disabled and enabled again before its run had ended: now it can begin anew. */
-function resumeIfEnabled(closed: Step<JobState, Effect>, run: RunRecord, now: number): Step<JobState, Effect> {
-  const { job, deleting, incarnation, version } = closed.state.record;
-  if (!job.service || !job.enabled || deleting === true || run.killing?.by !== disabled) return closed;
-  if (closed.state.runs.size > 0) return closed;
-  const begun = beginService(closed.state, `${incarnation}.service.v${version}.${now.toString(36)}`, now);
-  return stepWith(begun.state, [...closed.effects, ...begun.effects]);
-}
-
 /** The last instance has ended: the run becomes history, and its records go in the same step. */
 function closeIfOver(state: JobState, id: RunId, now: number): Step<JobState, Effect> {
   const run = state.runs.get(id);
@@ -567,29 +423,5 @@ function tallied(before: TallyRecord | undefined, outcome: RunOutcome, now: numb
   }
 }
 
-function spawnInstance(state: JobState, run: RunRecord, index: number, at: InstanceRecord | undefined): Effect {
-  return {
-    type: 'spawn-instance',
-    state: {
-      key: instanceKey(state.key, run.run, index),
-      job_key: state.key,
-      run: run.run,
-      index,
-      cause: run.cause,
-      job: run.job ?? state.record.job,
-      version: run.version ?? state.record.version,
-      run_created_at: run.created_at,
-      record: at,
-    },
-  };
-}
-
-const killInstance = (state: JobState, run: RunId, index: number, by: string, grace = true): Effect =>
-  tell({
-    to: 'instance',
-    key: instanceKey(state.key, run, index),
-    message: { type: 'kill', by, replace: false, grace },
-  });
-const with_ = <K, V>(map: ReadonlyMap<K, V>, key: K, value: V): ReadonlyMap<K, V> => new Map(map).set(key, value);
 /** Records are plain JSON with keys in one order: equal text is equal meaning. */
 const same = (one: unknown, other: unknown): boolean => JSON.stringify(one) === JSON.stringify(other);

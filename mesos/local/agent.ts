@@ -377,6 +377,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
       launch(order.framework_id, order.launches);
       return;
     }
+    if (order.type !== 'kill' && order.type !== 'acknowledge') return;
     const task = tasks.get(order.task_id);
     if (task === undefined || task.framework_id !== order.framework_id) return;
     if (order.type === 'kill') kill(task, order.grace_ms ?? graceOf(task));

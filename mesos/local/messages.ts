@@ -9,6 +9,8 @@ import type {
   CallOnWire,
   Event,
   ExecutorInfo,
+  FrameworkInfo,
+  KillPolicy,
   Resource,
   Subscribe,
   TaskInfo,
@@ -40,7 +42,15 @@ export type ReportedTask = {
   readonly pending: readonly TaskStatus[];
 };
 
-export type AgentUpdate = { readonly framework_id: string; readonly status: TaskStatus };
+export type AgentUpdate = {
+  readonly framework_id: string;
+  readonly status: TaskStatus;
+  /** Of a task that the agent was never given: an executor made it up. Passed on once, and nobody waits for a signature. */
+  readonly stray?: true;
+};
+
+/** A custom executor that lives on an agent, with tasks or without: it holds its own resources until it ends. */
+export type ReportedExecutor = { readonly framework_id: string; readonly executor: ExecutorInfo };
 
 /** What reaches the master. One at a time, each with the instant at which it did. */
 export type MasterInput =
@@ -77,12 +87,39 @@ export type Launch = {
 /** What the master wants of an agent. An agent does not answer; what comes of it arrives as updates. */
 export type AgentOrder =
   | { readonly type: 'launch'; readonly framework_id: string; readonly launches: readonly Launch[] }
+  /** For a custom executor, which is started with the first task that it gets. A group is delivered in one piece. */
+  | {
+      readonly type: 'launch-on-executor';
+      readonly framework_id: string;
+      readonly framework: FrameworkInfo;
+      readonly executor: ExecutorInfo;
+      readonly tasks: readonly TaskInfo[];
+      readonly group: boolean;
+    }
   | {
       readonly type: 'kill';
       readonly framework_id: string;
       readonly task_id: string;
       /** From the KILL call; otherwise the task's own policy counts. */
       readonly grace_ms?: number;
+      /** The KILL call's policy as it stood there, for a custom executor. */
+      readonly kill_policy?: KillPolicy;
+    }
+  /** Ends a custom executor: asked first, made to when its grace period is over. */
+  | {
+      readonly type: 'shutdown';
+      readonly framework_id: string;
+      readonly executor_id: string;
+      /** Its framework was removed: nobody will hear of its tasks any more. */
+      readonly framework_over: boolean;
+    }
+  /** Bytes for a custom executor; lost when it does not listen. */
+  | {
+      readonly type: 'message';
+      readonly framework_id: string;
+      readonly executor_id: string;
+      /** base64 */
+      readonly data: string;
     }
   /** The framework has this update for good: forget it, and the task with it when it was the last. */
   | {
@@ -106,4 +143,5 @@ export const terminal_states: ReadonlySet<TaskState> = new Set([
   'TASK_LOST',
   'TASK_DROPPED',
   'TASK_GONE',
+  'TASK_GONE_BY_OPERATOR',
 ]);

@@ -206,6 +206,13 @@ export function simulatedFleet(host: MasterHost, clock: Clock, defer: Defer, opt
       for (const each of order.launches) launch(agent, order.framework_id, each);
       return;
     }
+    if (order.type === 'launch-on-executor') {
+      // Nothing runs here, executors neither: each task lives as it says itself.
+      const { framework_id, executor, tasks } = order;
+      for (const task of tasks) launch(agent, framework_id, { task, executor_id: executor.executor_id.value, executor });
+      return;
+    }
+    if (order.type === 'shutdown' || order.type === 'message') return;
     const key = `${order.framework_id} ${order.task_id}`;
     const task = agent.tasks.get(key);
     if (task === undefined) return;

@@ -93,11 +93,11 @@ export const instance =
               to: 'offers',
               message: {
                 type: 'answered',
-                answered: [{ group: granted.group, task_id: granted.task_id, plan: undefined }],
+                answered: [{ group: granted.group, place: granted.place, task_id: granted.task_id, plan: undefined }],
               },
             }),
           );
-        const { agent_id, hostname, ports } = granted;
+        const { group, place, task_id, agent_id, hostname, ports } = granted;
         const next: InstanceRecord = {
           status: 'assigned',
           attempt: at.attempt,
@@ -106,15 +106,15 @@ export const instance =
           agent_id,
           hostname,
           version: state.version,
-          ...(Object.keys(ports).length > 0 ? { ports } : {}),
+          ...(state.job.ports.length > 0 ? { ports } : {}),
         };
-        const plan = launchPlan(state, granted.task_id, at.attempt, times.executor);
+        const plan = launchPlan(state, task_id, at.attempt, times.executor);
         return step(
           { ...state, record: next },
           record('instance', state.key, next),
           tell({
             to: 'offers',
-            message: { type: 'answered', answered: [{ group: granted.group, task_id: granted.task_id, plan }] },
+            message: { type: 'answered', answered: [{ group, place, task_id, plan }] },
           }),
         );
       }

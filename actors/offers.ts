@@ -9,6 +9,7 @@ import type { CallAnswer, Offer } from '../mesos/protocol.ts';
 import { acceptCall } from '../mesos/task-info.ts';
 import { call, count, type Effect, log, tell } from './effects.ts';
 import { type InstanceKey, parseTaskId, type TaskId } from './model/ids.ts';
+import type { Chosen } from './placement.ts';
 import { type Step, step, stepWith } from './step.ts';
 
 export type OffersMessage =
@@ -18,13 +19,14 @@ export type OffersMessage =
   | { readonly type: 'rescinded'; readonly rescinded: readonly string[] }
   | {
       readonly type: 'taken';
-      readonly taken: readonly { readonly group: string; readonly placements: readonly [Placement, ...Placement[]] }[];
+      readonly taken: readonly { readonly group: string; readonly chosen: readonly Chosen[] }[];
     }
   /** An instance's word on its grant: the plan to launch, or undefined for no. */
   | {
       readonly type: 'answered';
       readonly answered: readonly {
         readonly group: string;
+        readonly place: number;
         readonly task_id: TaskId;
         readonly plan: LaunchPlan | undefined;
       }[];
@@ -37,7 +39,8 @@ export type OffersMessage =
   | { readonly type: 'due' };
 
 type Group = {
-  readonly placements: Map<TaskId, Placement>;
+  /** Each is struck out when its instance has answered. */
+  readonly chosen: (Chosen | undefined)[];
   readonly offer_ids: readonly string[];
   readonly agreed: Placement[];
   missing: number;
@@ -130,15 +133,15 @@ const transitionOf =
       }
 
       case 'taken': {
-        for (const { group, placements } of message.taken) {
-          const { offer_ids } = placements[0];
+        for (const { group, chosen } of message.taken) {
+          const offer_ids = chosen[0]?.placement.offer_ids ?? [];
           const gone = offer_ids.some(id => !state.open.has(id));
           for (const id of offer_ids) state.open.delete(id);
           state.groups.set(group, {
-            placements: new Map(placements.map(one => [one.plan.task_id, one])),
+            chosen: [...chosen],
             offer_ids,
             agreed: [],
-            missing: placements.length,
+            missing: chosen.length,
             since: now,
             void: gone,
           });
@@ -149,17 +152,17 @@ const transitionOf =
 
       case 'answered': {
         const effects: Effect[] = [];
-        for (const { group: name, task_id, plan } of message.answered) {
+        for (const { group: name, place, task_id, plan } of message.answered) {
           const group = state.groups.get(name);
-          const chosen = group?.placements.get(task_id);
+          const one = group?.chosen[place];
           // The group waited too long for this answer and was closed without it.
-          if (group === undefined || chosen === undefined) {
+          if (group === undefined || one?.task_id !== task_id) {
             if (plan !== undefined) effects.push(drop(task_id, 'its answer came too late'));
             continue;
           }
-          group.placements.delete(task_id);
+          group.chosen[place] = undefined;
           group.missing -= 1;
-          if (plan !== undefined) group.agreed.push({ ...chosen, plan });
+          if (plan !== undefined) group.agreed.push({ ...one.placement, plan });
           if (group.missing === 0) {
             state.groups.delete(name);
             effects.push(...close(state, name, group, limits));

@@ -7,7 +7,7 @@
 // Like the timetable, it keeps its maps in place: thousands may wait, and a copy for each message would be most of the work.
 
 import { type Host, hostKeyOf, hostOf } from '../mesos/hosts.ts';
-import { type LaunchPlan, match, type Placement } from '../mesos/match.ts';
+import { match, type Placement } from '../mesos/match.ts';
 import type { Offer } from '../mesos/protocol.ts';
 import { byHost } from '../mesos/task-info.ts';
 import type { WhyNot } from '../mesos/why-not.ts';
@@ -22,8 +22,12 @@ export type Wanted = {
   readonly since: number;
   readonly requirements: Requirements;
 };
+/** A place that was chosen for a task. */
+export type Chosen = { readonly task_id: TaskId; readonly placement: Placement };
 export type Granted = {
   readonly group: string;
+  /** Its place among the choices of the group. */
+  readonly place: number;
   readonly task_id: TaskId;
   readonly agent_id: string;
   readonly hostname: string;
@@ -99,24 +103,20 @@ function forget(state: PlacementState, id: string): void {
 function choose(state: PlacementState, limits: PlacementLimits): Step<PlacementState, Effect> {
   if (state.waiting.size === 0 || state.hosts.size === 0) return needs(state, []);
   const order = inOrder(state.waiting);
-  const byTask = new Map<TaskId, Wanted>();
-  const plans = order.map((one): LaunchPlan => {
-    byTask.set(one.task_id, one);
-    return { ...one.requirements.plan, task_id: one.task_id };
-  });
-  const matched = match([...state.hosts.values()], plans, { placements_max: limits.placements_max });
-  const { placements, why, reached } = matched;
+  // Thousands may wait of which a few find a place: the plan that all instances of a job share stands for each of them.
+  const plans = order.map(one => one.requirements.plan);
+  const { placements, why, reached } = match([...state.hosts.values()], plans, limits);
   const effects: Effect[] = [count('horae_placement_attempts_total', undefined, reached)];
   let { groups } = state;
   for (const together of byHost(placements)) {
     const group = `g${groups++}`;
     for (const id of together[0].offer_ids) forget(state, id);
-    effects.push(tell({ to: 'offers', message: { type: 'taken', taken: [{ group, placements: together }] } }));
-    for (const one of together) {
-      const wanted = byTask.get(one.plan.task_id);
-      if (wanted === undefined) throw new Error(`placed ${one.plan.task_id}: expected one of those that wait`);
+    const chosen = together.map((placement): Chosen => ({ task_id: order[placement.index]!.task_id, placement }));
+    effects.push(tell({ to: 'offers', message: { type: 'taken', taken: [{ group, chosen }] } }));
+    for (const [place, placement] of together.entries()) {
+      const wanted = order[placement.index]!;
       state.waiting.delete(wanted.key);
-      effects.push(grant(wanted.key, group, one));
+      effects.push(grant(wanted, group, place, placement));
     }
   }
   if (placements.length > 0) effects.push(count('horae_placements_total', undefined, placements.length));
@@ -133,8 +133,9 @@ function choose(state: PlacementState, limits: PlacementLimits): Step<PlacementS
   return needs({ ...state, groups }, effects);
 }
 
-function grant(key: InstanceKey, group: string, { plan, agent_id, hostname, ports }: Placement): Effect {
-  const granted: Granted = { group, task_id: plan.task_id, agent_id, hostname, ports, requirements: plan.group };
+function grant(wanted: Wanted, group: string, place: number, { plan, agent_id, hostname, ports }: Placement): Effect {
+  const { key, task_id } = wanted;
+  const granted: Granted = { group, place, task_id, agent_id, hostname, ports, requirements: plan.group };
   return tell({ to: 'instance', key, message: { type: 'granted', granted } });
 }
 

@@ -585,8 +585,9 @@ const asTrigger = ({ record, trigger: kept, runs, tally }: JobBirth): TriggerBir
 /** Whatever Mesos says of an instance that was put aside is acknowledged, so that the agent is not kept waiting. */
 function putAside(message: InstanceMessage): readonly Effect[] {
   if (message.type === 'granted') {
-    const { group, task_id } = message.granted;
-    return [tellMail({ to: 'offers', message: { type: 'answered', answered: [{ group, task_id, plan: undefined }] } })];
+    const { group, place, task_id } = message.granted;
+    const answered = [{ group, place, task_id, plan: undefined }];
+    return [tellMail({ to: 'offers', message: { type: 'answered', answered } })];
   }
   if (message.type !== 'updated') return [];
   const { task_id, agent_id, uuid, state } = message.status;

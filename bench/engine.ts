@@ -43,7 +43,6 @@ export async function startEngine(options: {
     refuse_seconds: 0,
     commands_max: 1_000_000,
     jobs_max: 10_000_000,
-    placement_batch_max: 100_000,
     ...options.settings,
   };
   const path = mkdtempSync(join(tmpdir(), 'horae-bench-'));

@@ -42,6 +42,8 @@ export type Placement = {
   readonly ports: Readonly<Record<string, number>>;
   readonly resources: readonly Resource[];
   readonly executor_resources: readonly Resource[];
+  /** Where its plan stands among those that waited. */
+  readonly index: number;
 };
 
 export type MatchOptions = {
@@ -61,6 +63,7 @@ export type Matched = {
   readonly reached: number;
 };
 
+const no_ports: Placement['ports'] = {};
 export const match_defaults = { placements_max: 100_000, visits_max: 5_000_000 } as const;
 
 /** Groups with the same needs and constraints: they share what has been found out. */
@@ -132,7 +135,7 @@ export function match(
 
   for (const plan of waiting) {
     if (placements.length >= placements_max || index.visits() + looks >= visits_max) break;
-    reached++;
+    const place = reached++;
     const kind = kinds.of(plan);
     const at = kind.exhausted ? -1 : find(kind);
     if (at < 0) {
@@ -151,12 +154,17 @@ export function match(
       agent_id: row.host.agent_id,
       hostname: row.host.hostname,
       offer_ids: row.offer_ids,
-      ports: Object.fromEntries(plan.ports.map((name, n) => [name, task.ports[n]!])),
+      ports:
+        plan.ports.length === 0 ? no_ports : Object.fromEntries(plan.ports.map((name, n) => [name, task.ports[n]!])),
       resources: task.resources,
       executor_resources: executor?.resources ?? [],
+      index: place,
     });
   }
-  for (const { group } of waiting.slice(reached)) if (!unplaced.has(group)) unplaced.set(group, 'not-reached');
+  for (let n = reached; n < waiting.length; n++) {
+    const { group } = waiting[n]!;
+    if (!unplaced.has(group)) unplaced.set(group, 'not-reached');
+  }
   return { placements, why: explain(rows, unplaced), reached };
 }
 

@@ -55,7 +55,12 @@ export const contains = (a: Quantities, b: Quantities): boolean =>
 
 /** A Resource without its amount: name, type, role, reservations, allocation. It goes back to Mesos as it came. */
 export type Box = Omit<Resource, 'scalar' | 'ranges' | 'set'>;
-export type ScalarBox = { readonly box: Box; readonly left: Thousandths };
+export type ScalarBox = {
+  readonly box: Box;
+  readonly left: Thousandths;
+  /** What was last taken out of it: tasks of one job all take the same, and need not each have an object for it. */
+  readonly last?: Resource;
+};
 export type PortBox = { readonly box: Box; readonly left: readonly Range[] };
 export type Stock = { readonly [name in ScalarName]: readonly ScalarBox[] } & { readonly ports: readonly PortBox[] };
 
@@ -133,8 +138,10 @@ function takeScalar(
   // One box is what there nearly always is.
   const [only] = boxes;
   if (boxes.length === 1 && only !== undefined && only.left > amount) {
-    into.push({ ...only.box, scalar: { value: amount / 1000 } });
-    return [{ box: only.box, left: only.left - amount }];
+    const value = amount / 1000;
+    const last = only.last?.scalar?.value === value ? only.last : { ...only.box, scalar: { value } };
+    into.push(last);
+    return [{ box: only.box, left: only.left - amount, last }];
   }
   const rest: ScalarBox[] = [];
   let wanted = amount;

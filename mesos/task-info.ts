@@ -35,12 +35,20 @@ export function acceptCall(
 /** Placements sorted by host, as `acceptCall` wants them, in order of first appearance. */
 export function byHost(placements: readonly Placement[]): readonly (readonly [Placement, ...Placement[]])[] {
   const hosts = new Map<string, [Placement, ...Placement[]]>();
+  let last: [Placement, ...Placement[]] | undefined;
   for (const placement of placements) {
+    // Most often it is the host of the one before, which packing fills up.
+    if (last?.[0].offer_ids === placement.offer_ids) {
+      last.push(placement);
+      continue;
+    }
     // Two roles of one agent are two hosts with offers of their own.
     const key = `${placement.agent_id} ${placement.offer_ids[0] ?? ''}`;
-    const host = hosts.get(key);
-    if (host === undefined) hosts.set(key, [placement]);
-    else host.push(placement);
+    last = hosts.get(key);
+    if (last === undefined) {
+      last = [placement];
+      hosts.set(key, last);
+    } else last.push(placement);
   }
   return [...hosts.values()];
 }

@@ -52,6 +52,12 @@ const roleOf = (resource: Resource) => resource.allocation_info?.role ?? resourc
 export function add(one: Amount, other: Amount): Amount {
   if (one.size === 0) return other;
   const sum = new Map(one);
+  addTo(sum, other);
+  return sum;
+}
+
+/** Puts `other` into a purse. */
+export function addTo(sum: Purse, other: Amount): void {
   for (const [name, quantity] of other) {
     const before = sum.get(name);
     if (before === undefined) sum.set(name, quantity);
@@ -60,12 +66,21 @@ export function add(one: Amount, other: Amount): Amount {
       sum.set(name, unionOf([...before, ...quantity]));
     else throw new Error(`resource ${name} is a scalar in one place and ranges in another`);
   }
-  return sum;
 }
 
 /** What is left of `one` without `other`, which it must contain. */
 export function subtract(one: Amount, other: Amount): Amount {
   const left = new Map(one);
+  deduct(left, other);
+  return left;
+}
+
+/** An amount that is counted down where it stands: nobody else may hold it. */
+export type Purse = Map<string, Quantity>;
+export const purseOf = (amount: Amount): Purse => new Map(amount);
+
+/** Takes `other`, which must be in it, out of a purse. */
+export function deduct(left: Purse, other: Amount): void {
   for (const [name, quantity] of other) {
     const before = left.get(name);
     if (typeof before === 'number' && typeof quantity === 'number' && before >= quantity) {
@@ -75,9 +90,8 @@ export function subtract(one: Amount, other: Amount): Amount {
       const ranges = without(before, quantity);
       if (ranges.length === 0) left.delete(name);
       else left.set(name, ranges);
-    } else throw new Error(`cannot take ${textOf(other)} out of ${textOf(one)}: ${name} does not suffice`);
+    } else throw new Error(`cannot take ${textOf(other)} out of ${textOf(left)}: ${name} does not suffice`);
   }
-  return left;
 }
 
 /** What is left of `one` without as much of `other` as there is. */

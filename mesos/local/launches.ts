@@ -5,7 +5,19 @@
 
 import type { Call, ExecutorInfo, HealthCheck, TaskInfo } from '../protocol.ts';
 import { refuse } from './allocation.ts';
-import { type Amount, add, amountOf, contains, nothing, subtract, textOf, thousandthsOf } from './amounts.ts';
+import {
+  type Amount,
+  add,
+  addTo,
+  amountOf,
+  contains,
+  deduct,
+  nothing,
+  type Purse,
+  purseOf,
+  textOf,
+  thousandthsOf,
+} from './amounts.ts';
 import {
   type Agent,
   type Executor,
@@ -25,7 +37,7 @@ type Accept = Extract<Call, { type: 'ACCEPT' }>['accept'];
 type LaunchGroup = Extract<Accept['operations'][number], { type: 'LAUNCH_GROUP' }>['launch_group'];
 
 /** The pool that an ACCEPT spends: the sum of its offers, all of one agent. */
-type Pool = { readonly agent: Agent; readonly role: string; left: Amount };
+type Pool = { readonly agent: Agent; readonly role: string; readonly left: Purse };
 
 export function accept(turn: Turn, framework: Framework, accept: Accept): void {
   const gathered = gather(turn, framework, accept);
@@ -70,7 +82,7 @@ function gather(
       continue;
     }
     back.push({ agent: offer.agent, amount: withdraw(turn, offer) });
-    if (pool === undefined) pool = { agent: offer.agent, role: offer.role, left: offer.amount };
+    if (pool === undefined) pool = { agent: offer.agent, role: offer.role, left: purseOf(offer.amount) };
     else if (pool.agent !== offer.agent)
       message ??=
         'Aggregated offers must belong to one single agent. ' +
@@ -79,7 +91,7 @@ function gather(
       message ??=
         'Aggregated offers must be allocated to the same role. ' +
         `Offer ${value} uses role '${offer.role}' but another is being used for '${pool.role}'`;
-    else pool.left = add(pool.left, offer.amount);
+    else addTo(pool.left, offer.amount);
   }
   if (message === undefined && pool !== undefined) return { ok: true, pool };
   for (const { agent, amount } of back) release(turn, agent, amount);
@@ -103,7 +115,7 @@ function launch(turn: Turn, framework: Framework, pool: Pool, tasks: readonly Ta
       refuseTask(turn, framework, task, 'REASON_TASK_INVALID', message ?? '');
       continue;
     }
-    pool.left = subtract(pool.left, amount.amount);
+    deduct(pool.left, amount.amount);
     enter(framework, pool.agent, task, amount.amount, task.task_id.value, undefined);
     launches.push({ task, executor_id: task.task_id.value });
   }
@@ -144,7 +156,7 @@ function launchGroup(turn: Turn, framework: Framework, pool: Pool, { executor, t
     for (const task of tasks) refuseTask(turn, framework, task, 'REASON_TASK_GROUP_INVALID', message);
     return;
   }
-  pool.left = subtract(pool.left, total);
+  deduct(pool.left, total);
   const holder = running ?? holderOf(pool.agent, framework, executor, own_amount);
   const launches = tasks.map((task, index): Launch => {
     enter(framework, pool.agent, task, amounts[index]!, holder.id, holder);

@@ -167,18 +167,19 @@ export type Turn = {
   readonly now: Instant;
   readonly outputs: MasterOutput[];
   /** The event lists of this turn, by stream: one turn says everything to a stream in one breath. */
-  readonly said: Map<string, Event[]>;
+  said: Map<string, Event[]> | undefined;
 };
 
 /** Says something to a framework; nobody hears it when it is not subscribed. */
 export function say(turn: Turn, framework: Framework, event: Event): void {
   if (framework.stream === undefined) return;
-  const said = turn.said.get(framework.stream);
+  const said = turn.said?.get(framework.stream);
   if (said !== undefined) {
     said.push(event);
     return;
   }
   const events = [event];
+  turn.said ??= new Map();
   turn.said.set(framework.stream, events);
   turn.outputs.push({ type: 'events', stream: framework.stream, events });
 }
@@ -195,7 +196,7 @@ export function sayStatus(turn: Turn, framework: Framework, status: Omit<TaskSta
 export function closeStream(turn: Turn, framework: Framework): void {
   if (framework.stream === undefined) return;
   turn.master.streams.delete(framework.stream);
-  turn.said.delete(framework.stream);
+  turn.said?.delete(framework.stream);
   turn.outputs.push({ type: 'close', stream: framework.stream });
   framework.stream = undefined;
 }

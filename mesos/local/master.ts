@@ -28,7 +28,7 @@ import { framework_messages, heartbeat, removeFramework, streamClosed, subscribe
 import { acknowledge, resend, updated } from './updates.ts';
 
 export function transition(master: Master, input: MasterInput, now: Instant): readonly MasterOutput[] {
-  const turn: Turn = { master, now, outputs: [], said: new Map() };
+  const turn: Turn = { master, now, outputs: [], said: undefined };
   switch (input.type) {
     case 'subscribe':
       subscribe(turn, input.stream, input.request);

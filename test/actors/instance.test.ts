@@ -65,6 +65,7 @@ const granted = (attempt: number, wanted = requirements('www/prod/hello', 1, job
     type: 'granted',
     granted: {
       group: 'g0',
+      place: 0,
       task_id: taskId(key, attempt),
       agent_id: 'S1',
       hostname: 'h1',

@@ -32,12 +32,15 @@ const place = (index: number, offer_ids: readonly string[]): Placement => ({
   ports: {},
   resources: [],
   executor_resources: [],
+  index: 0,
 });
 
 /** An offers actor in the middle of its day, told one thing after the other. */
 function desk() {
   let state: OffersState = newOffers();
   let now = start;
+  const groups = new Map<string, readonly number[]>();
+  const placeOf = (group: string, index: number) => groups.get(group)?.indexOf(index) ?? 0;
   const move = offers(limits);
   const tell = (message: OffersMessage): readonly string[] => {
     const next = move(state, message, now);
@@ -52,13 +55,20 @@ function desk() {
     state: () => state,
     offered: (...ids: string[]) => tell({ type: 'offered', offered: ids.map(id => offer({ id })) }),
     taken: (group: string, ids: readonly string[], ...tasks: number[]) => {
-      const [first, ...others] = tasks.map(index => place(index, ids));
-      return tell({ type: 'taken', taken: [{ group, placements: [first!, ...others] }] });
+      groups.set(group, tasks);
+      const chosen = tasks.map(index => ({ task_id: task(index), placement: place(index, ids) }));
+      return tell({ type: 'taken', taken: [{ group, chosen }] });
     },
     yes: (group: string, index: number) =>
-      tell({ type: 'answered', answered: [{ group, task_id: task(index), plan: plan(index) }] }),
+      tell({
+        type: 'answered',
+        answered: [{ group, place: placeOf(group, index), task_id: task(index), plan: plan(index) }],
+      }),
     no: (group: string, index: number) =>
-      tell({ type: 'answered', answered: [{ group, task_id: task(index), plan: undefined }] }),
+      tell({
+        type: 'answered',
+        answered: [{ group, place: placeOf(group, index), task_id: task(index), plan: undefined }],
+      }),
     sent: (tag: string, answer: CallAnswer) => tell({ type: 'sent', sent: [{ tag, answer }] }),
   };
 }

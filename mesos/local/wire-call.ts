@@ -4,33 +4,29 @@
 // not the shape of a Call, not a valid Call. Behind this door everything has the type it claims to have.
 
 import type { CallOnWire, Subscribe } from '../protocol.ts';
+import {
+  bytes,
+  type Faults,
+  fill,
+  flag,
+  isObject,
+  many,
+  message,
+  must,
+  number,
+  type Shape,
+  text,
+} from './wire-shape.ts';
 
 export type WireCall =
   | { readonly ok: true; readonly subscribe: Subscribe }
   | { readonly ok: true; readonly call: CallOnWire }
   | { readonly ok: false; readonly status: 400 | 501; readonly text: string };
 
-/** What stands at a field: a primitive, or a message with its own fields; `many` of them for an array. */
-type Field = {
-  readonly kind: 'string' | 'number' | 'boolean' | 'bytes' | 'message';
-  readonly fields?: Shape;
-  readonly required?: boolean;
-  readonly many?: boolean;
-};
-type Shape = { readonly [name: string]: Field };
-
-const text: Field = { kind: 'string' };
-const number: Field = { kind: 'number' };
-const flag: Field = { kind: 'boolean' };
-const bytes: Field = { kind: 'bytes' };
-const message = (fields: Shape): Field => ({ kind: 'message', fields });
-const must = (field: Field): Field => ({ ...field, required: true });
-const many = (field: Field): Field => ({ ...field, many: true });
-
-const id = message({ value: must(text) });
-const labels = message({ labels: many(message({ key: must(text), value: text })) });
+export const id = message({ value: must(text) });
+export const labels = message({ labels: many(message({ key: must(text), value: text })) });
 const ranges = message({ range: many(message({ begin: must(number), end: must(number) })) });
-const resource = message({
+export const resource = message({
   name: must(text),
   type: must(text),
   scalar: message({ value: must(number) }),
@@ -58,7 +54,7 @@ const executor = message({
   name: text,
   data: bytes,
 });
-const task = message({
+export const task = message({
   name: must(text),
   task_id: must(id),
   agent_id: must(id),
@@ -168,52 +164,4 @@ function valid(read: Record<string, unknown>): WireCall {
   const wire = read as unknown as CallOnWire;
   if (wire.type === 'ACKNOWLEDGE' && atob(wire.acknowledge.uuid).length !== 16) return invalid('Not a valid UUID');
   return { ok: true, call: wire };
-}
-
-type Faults = { readonly missing: string[]; wrong: string | undefined };
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-/** Checks an object against its shape. Arrays that were left out are there and empty, as in a protobuf. */
-function fill(object: Record<string, unknown>, shape: Shape, place: string, faults: Faults): Record<string, unknown> {
-  const filled: Record<string, unknown> = { ...object };
-  for (const [name, field] of Object.entries(shape)) {
-    const value = object[name];
-    const path = place === '' ? name : `${place}.${name}`;
-    if (value === undefined || value === null) {
-      if (field.required === true) faults.missing.push(path);
-      delete filled[name];
-      if (field.many === true) filled[name] = [];
-    } else if (field.many !== true) filled[name] = one(value, field, name, path, faults);
-    else if (Array.isArray(value)) filled[name] = value.map(each => one(each, field, name, path, faults));
-    else faults.wrong ??= `Expecting a JSON array for field '${name}'`;
-  }
-  return filled;
-}
-
-function one(value: unknown, field: Field, name: string, path: string, faults: Faults): unknown {
-  if (field.kind === 'message') {
-    if (isObject(value)) return fill(value, field.fields ?? {}, path, faults);
-    faults.wrong ??= `Not expecting a JSON ${kindOf(value)} for field '${name}'`;
-  } else if (field.kind === 'bytes') {
-    if (typeof value === 'string') {
-      const stranger = /[^A-Za-z0-9+/=_-]/.exec(value)?.[0];
-      if (stranger !== undefined)
-        faults.wrong ??= `Failed to base64 decode bytes field '${name}': Invalid character '${stranger}'`;
-      else if (!isBase64(value)) faults.wrong ??= `Failed to base64 decode bytes field '${name}': Invalid length`;
-    } else faults.wrong ??= `Not expecting a JSON ${kindOf(value)} for field '${name}'`;
-  } else if (typeof value !== field.kind) faults.wrong ??= `Not expecting a JSON ${kindOf(value)} for field '${name}'`;
-  return value;
-}
-
-const kindOf = (value: unknown) => (Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value);
-
-function isBase64(text: string): boolean {
-  try {
-    atob(text);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -16,6 +16,7 @@ import {
   path,
   resources,
   type SettingsOf,
+  text,
   whole,
   yes,
   zone,
@@ -35,6 +36,7 @@ const general = 'General';
 const server = 'Listening, and who may come in';
 const clients = 'Limits on clients';
 const agent = "This machine as an agent (horae dev), and what a task's executor takes";
+const cluster = 'Which Mesos, and who we are there (horae serve, horae doctor)';
 const mesos = 'The conversation with Mesos';
 const placement = 'Offers and placement';
 const instances = 'Retries, restarts, kills';
@@ -75,8 +77,27 @@ export const settings = {
   executor_mem_mb: whole({ group: agent, unit: 'MB', default: 32, min: 1, max: 65_536, help: "Memory that a task's executor takes beside the task." }),
   executor_disk_mb: whole({ group: agent, unit: 'MB', default: 1, min: 0, max: 65_536, help: "Disk that a task's executor takes beside the task." }),
 
+  mesos: text({ group: cluster, value: 'MASTERS', expected: 'http://HOST:5050 (or https, or several with commas), or zk://HOST:2181,HOST:2181/PATH', matches: /^(https?:\/\/[^\s,]+(,https?:\/\/[^\s,]+)*|zk:\/\/([^\s@/]+@)?[^\s@/]+\/[^\s]*)$/, help: 'The masters: addresses, or where in ZooKeeper they write down who leads them.' }),
+  mesos_https: yes({ group: cluster, help: 'Masters that are found in ZooKeeper speak HTTPS. Follows from --mesos-ca or --mesos-cert.' }),
+  mesos_ca: file({ group: cluster, help: 'Certificates in PEM of whoever may vouch for masters and agents. Without it, those that Node knows.' }),
+  mesos_cert: file({ group: cluster, help: 'Our certificate chain in PEM, for masters that ask for one; with --mesos-key.' }),
+  mesos_key: file({ group: cluster, help: 'Private key in PEM of --mesos-cert.' }),
+  mesos_principal: text({ group: cluster, value: 'NAME', expected: 'a principal such as horae, without a colon', matches: /^[^\s:]+$/, help: 'The principal as which we are known to Mesos, and to its quotas and rate limits.' }),
+  mesos_secret_file: file({ group: cluster, help: 'File with the secret of --mesos-principal, for HTTP Basic authentication.' }),
+  mesos_token_file: file({ group: cluster, help: 'File with a token (such as a JWT) that is shown as a bearer, instead of a secret. It is read again for every subscription.' }),
+  mesos_agents_authenticate: yes({ group: cluster, help: 'Show principal and secret, or the token, to agents too when logs are read from them.' }),
+  mesos_roles: list({ group: cluster, value: 'ROLE', expected: 'a role of Mesos such as prod or ops/batch', matches: /^(\*|(?!-|\.)[^\s/\\*]+(\/(?!-|\.)[^\s/\\*]+)*)$/, help: 'Role whose offers we want; may be repeated. Without this, the role * that everybody has.' }),
+  mesos_capabilities: list({ group: cluster, value: 'CAPABILITY', expected: 'a capability as Mesos writes it, such as GPU_RESOURCES', matches: /^[A-Z][A-Z_]*$/, help: 'Further capability of a framework, such as GPU_RESOURCES or REVOCABLE_RESOURCES; may be repeated.' }),
+  framework_name: text({ group: cluster, value: 'NAME', expected: 'a name in one line', matches: /^[^\n]+$/, default: 'horae', help: 'Under which name Mesos lists us.' }),
+  framework_user: text({ group: cluster, value: 'USER', expected: 'the name of a user on the agents', matches: /^[^\s:/]+$/, help: 'User as whom tasks run on agents. Without this, the user who started Horae. Mesos does not let it change later.' }),
+  framework_webui_url: text({ group: cluster, value: 'URL', expected: 'an http or https address', matches: /^https?:\/\/\S+$/, help: 'Address of the console for links in the pages of Mesos. Without this, that of --http where others can reach it.' }),
+  framework_removed: choice({ group: cluster, of: ['stop', 'register-anew'], default: 'stop', help: 'What to do when Mesos has removed our framework, and so has killed its tasks: stop and say so, or count them as lost, register anew and start them by their policies.' }),
+  checkpoint: yes({ group: cluster, default: true, help: 'Agents write down what they run for us, so that tasks outlive a restart of the agent. Mesos does not let it change later.' }),
+  detection_timeout_ms: whole({ group: cluster, unit: 'ms', default: 10_000, min: 1_000, max: 600_000, help: 'Session with the ZooKeeper of --mesos zk://; when it ends, the last known leader holds until another is found.' }),
+
   resubscribe_delay_ms: whole({ group: mesos, unit: 'ms', default: 500, min: 1, max: 60_000, help: 'Before the first attempt to subscribe again; doubles with each.' }),
   resubscribe_delay_ms_max: whole({ group: mesos, unit: 'ms', default: 30_000, min: 1, max: 600_000, help: 'The longest time between attempts to subscribe again.' }),
+  redirects_max: whole({ group: mesos, unit: 'redirects', default: 5, min: 0, max: 100, help: 'Redirects from master to master that one subscription follows; then the next master is tried.' }),
   heartbeat_missed_max: whole({ group: mesos, unit: 'heartbeats', default: 5, min: 1, max: 100, help: 'Heartbeats missed in a row; then the subscription counts as broken.' }),
   subscribe_timeout_ms: whole({ group: mesos, unit: 'ms', default: 20_000, min: 100, max: 600_000, help: 'How long a subscription may go unanswered; then another is tried.' }),
   call_timeout_ms: whole({ group: mesos, unit: 'ms', default: 30_000, min: 100, max: 600_000, help: 'How long a call may go unanswered; then its fate is unknown and is reconciled.' }),
@@ -164,6 +185,20 @@ function crossCheck(read: Settings): readonly Problem[] {
     refuse('--tls-cert', read.tls_cert, '--tls-cert is given without --tls-key', 'both, or neither');
   if (read.tls_key !== undefined && read.tls_cert === undefined)
     refuse('--tls-key', read.tls_key, '--tls-key is given without --tls-cert', 'both, or neither');
+  for (const [one, other] of [
+    ['mesos_cert', 'mesos_key'],
+    ['mesos_key', 'mesos_cert'],
+    ['mesos_secret_file', 'mesos_principal'],
+  ] as const)
+    if (read[one] !== undefined && read[other] === undefined)
+      refuse(flagOf(one), read[one], `${flagOf(one)} is given without ${flagOf(other)}`, 'both, or neither');
+  if (read.mesos_secret_file !== undefined && read.mesos_token_file !== undefined)
+    refuse(
+      '--mesos-token-file',
+      read.mesos_token_file,
+      '--mesos-token-file is given beside --mesos-secret-file',
+      'one of them',
+    );
   if (!isLoopback(read.http.host) && read.credentials === undefined && !read.insecure)
     refuse(
       '--http',

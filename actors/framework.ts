@@ -4,6 +4,7 @@
 // know what became of them. Doubts are asked about (RECONCILE) with growing pauses until each is answered, because after a
 // failover a master says nothing at all until its agents are back.
 
+import { adviceOn, isFirm } from '../mesos/advice.ts';
 import type { Event, LinkEnd, TaskStatus } from '../mesos/protocol.ts';
 import { conclude } from '../mesos/statuses.ts';
 import { call, count, type Effect, log, record, tell } from './effects.ts';
@@ -15,6 +16,8 @@ export type FrameworkMessage =
   | { readonly type: 'begin' }
   | { readonly type: 'events'; readonly events: readonly Event[] }
   | { readonly type: 'ended'; readonly end: LinkEnd; readonly random: number }
+  /** A master leads that did not before: whoever waits to subscribe need not wait on. */
+  | { readonly type: 'master-found' }
   | { readonly type: 'doubt'; readonly doubt: readonly Doubt[] }
   /** An update for a task that nobody here knows. */
   | { readonly type: 'unrouted'; readonly unrouted: readonly TaskStatus[] }
@@ -28,6 +31,10 @@ export type FrameworkState = {
   readonly doubts: Map<TaskId, Doubt>;
   /** RECONCILEs sent for the present doubts. */
   readonly asked: number;
+  /** The master has said why it will not have us, and would say it again. */
+  readonly refused: boolean;
+  /** Mesos has removed the framework: the next list of tasks is of those that went with it. */
+  readonly losing: boolean;
 };
 export type FrameworkLimits = {
   readonly resubscribe_ms: number;
@@ -38,6 +45,8 @@ export type FrameworkLimits = {
   readonly reconcile_interval_ms: number;
   /** Tasks per RECONCILE. */
   readonly reconcile_batch_max: number;
+  /** What to do when Mesos has removed the framework: end, or be another one. */
+  readonly removed: 'stop' | 'register-anew';
 };
 
 export const newFramework = (framework_id: string | undefined): FrameworkState => ({
@@ -46,6 +55,8 @@ export const newFramework = (framework_id: string | undefined): FrameworkState =
   failures: 0,
   doubts: new Map(),
   asked: 0,
+  refused: false,
+  losing: false,
 });
 
 export const framework =
@@ -69,33 +80,21 @@ export const framework =
             effects.push(routed(next, event.update.status));
             continue;
           }
-          const one = heard(next, event, now);
+          const one = heard(next, event, now, limits);
           next = one.state;
           effects.push(...one.effects);
         }
         return stepWith(next, effects);
       }
 
-      case 'ended': {
-        const failures = state.phase === 'subscribed' ? 0 : state.failures + 1;
-        const ceiling = Math.min(limits.resubscribe_ms_max, limits.resubscribe_ms * 2 ** Math.min(20, failures));
-        // Full jitter: a hundred schedulers that lose one master must not come back in one instant.
-        const delay_ms = Math.round(ceiling * (0.1 + 0.9 * message.random));
-        return step(
-          { ...state, phase: 'waiting', failures },
-          tell({ to: 'offers', message: { type: 'disconnected' } }),
-          arm('subscribe', now + delay_ms),
-          count('horae_resubscriptions_total'),
-          log(
-            'warn',
-            { why: message.end.why, status: message.end.status, delay_ms },
-            `the subscription to Mesos ended: ${message.end.message}`,
-          ),
-        );
-      }
+      case 'ended':
+        return ended(state, message.end, message.random, now, limits);
+
+      case 'master-found':
+        return state.phase === 'waiting' ? subscribe(state) : step(state);
 
       case 'doubt':
-        return doubt(state, message.doubt, now, limits);
+        return state.losing ? lost(state, message.doubt) : doubt(state, message.doubt, now, limits);
 
       case 'unrouted':
         return stepWith(
@@ -133,8 +132,7 @@ export const framework =
       case 'due':
         switch (message.what) {
           case 'subscribe':
-            if (state.phase !== 'waiting') return step(state);
-            return step({ ...state, phase: 'subscribing' }, { type: 'subscribe', framework_id: state.framework_id });
+            return state.phase === 'waiting' ? subscribe(state) : step(state);
           case 'doubts':
             return ask(state, now, limits);
           case 'round':
@@ -156,15 +154,25 @@ function routed(state: FrameworkState, status: TaskStatus): Effect {
 }
 
 /** One event of the master. */
-function heard(state: FrameworkState, event: Event, now: number): Step<FrameworkState, Effect> {
+function heard(
+  state: FrameworkState,
+  event: Event,
+  now: number,
+  limits: FrameworkLimits,
+): Step<FrameworkState, Effect> {
   switch (event.type) {
     case 'SUBSCRIBED': {
       const framework_id = event.subscribed.framework_id.value;
       const stored: Effect[] =
         framework_id === state.framework_id ? [] : [record('framework', 'id', { framework_id, stored_at: now })];
+      const strange: Effect[] =
+        stored.length === 0 || state.framework_id === undefined
+          ? []
+          : [log('error', { framework: framework_id, was: state.framework_id }, 'Mesos gave us another framework id')];
       return step(
-        { ...state, phase: 'subscribed', framework_id, failures: 0 },
+        { ...state, phase: 'subscribed', framework_id, failures: 0, refused: false },
         ...stored,
+        ...strange,
         tell({ to: 'offers', message: { type: 'subscribed', framework_id } }),
         { type: 'gather-tasks', settled_before: undefined },
         log(
@@ -188,11 +196,7 @@ function heard(state: FrameworkState, event: Event, now: number): Step<Framework
     case 'UPDATE':
       return step(state, routed(state, event.update.status));
     case 'ERROR':
-      // The subscription is over, and trying again would not help: another scheduler has our id, or the id is dead.
-      return step(
-        { ...state, phase: 'idle' },
-        { type: 'give-up', reason: `Mesos ended our subscription: ${event.error.message}` },
-      );
+      return refusedBy(state, event.error.message, limits);
     case 'FAILURE':
       return step(
         state,
@@ -209,6 +213,90 @@ function heard(state: FrameworkState, event: Event, now: number): Step<Framework
     default:
       return step(state);
   }
+}
+
+/** The master's last words on a subscription. */
+function refusedBy(state: FrameworkState, words: string, limits: FrameworkLimits): Step<FrameworkState, Effect> {
+  const giveUp = (reason: string) =>
+    step<FrameworkState, Effect>({ ...state, phase: 'idle' }, { type: 'give-up', reason });
+  // To subscribe again would throw the other one out, who would throw us out: who leads is not for Mesos to settle.
+  if (/failed over/i.test(words))
+    return giveUp(
+      `Mesos ended our subscription: ${words}: another scheduler has subscribed as framework ${state.framework_id}`,
+    );
+  if (/removed/i.test(words)) {
+    if (limits.removed === 'stop')
+      return giveUp(
+        `Mesos has removed our framework ${state.framework_id} and killed its tasks: ${words}. ` +
+          'With --framework-removed register-anew they are counted as lost, and we begin again as another framework',
+      );
+    return step(
+      { ...state, framework_id: undefined, losing: true },
+      log(
+        'error',
+        { framework: state.framework_id, words },
+        'Mesos has removed our framework and killed its tasks: they are lost, and we register as a new framework',
+      ),
+      record('framework', 'id', undefined),
+      { type: 'gather-tasks', settled_before: undefined },
+    );
+  }
+  return step(
+    { ...state, refused: true },
+    log('error', { framework: state.framework_id, words }, `Mesos will not have us as we are: ${words}`),
+  );
+}
+
+/** Everything that we had with Mesos went with the framework. Each instance goes on as its policy says. */
+function lost(state: FrameworkState, doubts: readonly Doubt[]): Step<FrameworkState, Effect> {
+  state.doubts.clear();
+  const effects = doubts.map(({ task_id, agent_id }) =>
+    routed(state, {
+      task_id: { value: task_id },
+      state: 'TASK_GONE',
+      source: 'SOURCE_MASTER',
+      reason: 'REASON_FRAMEWORK_REMOVED',
+      message: 'Mesos has removed the framework, and killed its tasks',
+      ...(agent_id === undefined ? {} : { agent_id: { value: agent_id } }),
+    }),
+  );
+  return stepWith({ ...state, losing: false }, [
+    ...effects,
+    log('error', { tasks: doubts.length }, 'tasks lost with the framework that Mesos removed'),
+  ]);
+}
+
+const subscribe = (state: FrameworkState): Step<FrameworkState, Effect> =>
+  step({ ...state, phase: 'subscribing' }, { type: 'subscribe', framework_id: state.framework_id });
+
+function ended(
+  state: FrameworkState,
+  end: LinkEnd,
+  random: number,
+  now: number,
+  limits: FrameworkLimits,
+): Step<FrameworkState, Effect> {
+  // We have given up already, and were told so that nobody waits for us.
+  if (state.phase === 'idle') return step(state);
+  const failures = state.phase === 'subscribed' ? 0 : state.failures + 1;
+  const firm = state.refused || (end.why === 'refused' && isFirm(end.status));
+  const ceiling = firm
+    ? limits.resubscribe_ms_max
+    : Math.min(limits.resubscribe_ms_max, limits.resubscribe_ms * 2 ** Math.min(20, failures));
+  // Full jitter: a hundred schedulers that lose one master must not come back in one instant.
+  const delay_ms = Math.round(ceiling * (0.1 + 0.9 * random));
+  const expected = end.why === 'refused' ? adviceOn(end.status) : undefined;
+  return step(
+    { ...state, phase: 'waiting', failures, refused: false },
+    tell({ to: 'offers', message: { type: 'disconnected' } }),
+    arm('subscribe', now + delay_ms),
+    count('horae_resubscriptions_total'),
+    log(
+      firm ? 'error' : 'warn',
+      { why: end.why, status: end.status, delay_ms, ...(expected === undefined ? {} : { expected }) },
+      firm ? `Mesos does not take us: ${end.message}` : `the subscription to Mesos ended: ${end.message}`,
+    ),
+  );
 }
 
 function doubt(

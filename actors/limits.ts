@@ -9,8 +9,17 @@ export type Identity = {
   readonly name: string;
   readonly user: string;
   readonly hostname: string;
-  readonly webui_url?: string;
+  readonly webui_url?: string | undefined;
+  /** The one that is authenticated; quotas and rate limits go by it. */
+  readonly principal?: string | undefined;
+  /** Whose offers we want; empty or left out: the role that everybody has. */
+  readonly roles?: readonly string[];
+  /** Agents write down what they run for us; true when left out. */
+  readonly checkpoint?: boolean;
+  /** Beside those that a careful framework has. */
+  readonly capabilities?: readonly string[];
 };
+const capabilities_always = ['MULTI_ROLE', 'PARTITION_AWARE', 'TASK_KILLING_STATE', 'RESERVATION_REFINEMENT'];
 
 export function treeSettings(settings: Settings, identity: Identity): TreeSettings {
   return {
@@ -22,6 +31,7 @@ export function treeSettings(settings: Settings, identity: Identity): TreeSettin
       reconcile_ms_max: settings.reconcile_delay_ms_max,
       reconcile_interval_ms: settings.reconcile_interval_ms,
       reconcile_batch_max: settings.reconcile_batch_max,
+      removed: settings.framework_removed,
     },
     offers: {
       hold_ms: settings.offer_hold_ms,
@@ -66,12 +76,11 @@ export function subscribeRequest(
         hostname: identity.hostname,
         ...(identity.webui_url === undefined ? {} : { webui_url: identity.webui_url }),
         ...(framework_id === undefined ? {} : { id: { value: framework_id } }),
-        roles: ['*'],
-        checkpoint: true,
+        ...(identity.principal === undefined ? {} : { principal: identity.principal }),
+        roles: identity.roles === undefined || identity.roles.length === 0 ? ['*'] : [...new Set(identity.roles)],
+        checkpoint: identity.checkpoint ?? true,
         failover_timeout: Math.round(failover_timeout_days * 86_400),
-        capabilities: ['MULTI_ROLE', 'PARTITION_AWARE', 'TASK_KILLING_STATE', 'RESERVATION_REFINEMENT'].map(type => ({
-          type,
-        })),
+        capabilities: [...new Set([...capabilities_always, ...(identity.capabilities ?? [])])].map(type => ({ type })),
       },
     },
   };

@@ -2,7 +2,13 @@
 
 import test from 'ava';
 import type { Effect } from '../../actors/effects.ts';
-import { type FrameworkMessage, type FrameworkState, framework, newFramework } from '../../actors/framework.ts';
+import {
+  type FrameworkLimits,
+  type FrameworkMessage,
+  type FrameworkState,
+  framework,
+  newFramework,
+} from '../../actors/framework.ts';
 import type { Event, TaskState } from '../../mesos/protocol.ts';
 
 const limits = {
@@ -12,6 +18,7 @@ const limits = {
   reconcile_ms_max: 60_000,
   reconcile_interval_ms: 600_000,
   reconcile_batch_max: 2,
+  removed: 'stop' as const,
 };
 const task = (index: number) => `www:prod:hello:1.cron.a:${index}:1`;
 const subscribed = (id: string): Event => ({ type: 'SUBSCRIBED', subscribed: { framework_id: { value: id } } });
@@ -27,10 +34,10 @@ const update = (task_id: string, state: TaskState, uuid?: string): Event => ({
   },
 });
 
-function standing(id?: string) {
+function standing(id?: string, removed: FrameworkLimits['removed'] = 'stop') {
   let state: FrameworkState = newFramework(id);
   let now = 0;
-  const move = framework(limits);
+  const move = framework({ ...limits, removed });
   return {
     state: () => state,
     tell(message: FrameworkMessage, at = now) {
@@ -87,7 +94,9 @@ test('a subscription that ends is tried again, later each time, and from the sta
   t.deepEqual(pauses, [200, 400, 800, 1_600, 3_200, 5_000, 5_000, 5_000]);
   one.hear(subscribed('F'));
   t.deepEqual(armed(one.tell(end, 0)), [['subscribe', 100]]);
-  t.deepEqual(armed(standing('F').tell({ ...end, random: 0 }, 0)), [['subscribe', 20]]);
+  const lucky = standing('F');
+  lucky.tell({ type: 'begin' });
+  t.deepEqual(armed(lucky.tell({ ...end, random: 0 }, 0)), [['subscribe', 20]]);
 });
 
 test('the offers actor hears of the end, so that nothing void is used', t => {
@@ -184,12 +193,89 @@ test('events that nobody has heard of change nothing', t => {
   t.is(one.state(), before);
 });
 
-test('an error of the subscription is the end: somebody has our id, or it is dead', t => {
+const error = (message: string): Event => ({ type: 'ERROR', error: { message } });
+const gaveUp = (effects: readonly Effect[]) =>
+  effects.flatMap(one => (one.type === 'give-up' ? [one.reason] : [])).join('; ');
+const said = (effects: readonly Effect[], level: string) =>
+  effects.flatMap(one => (one.type === 'log' && one.level === level ? [one.message] : []));
+
+test('somebody else with our id is the end: to subscribe again would throw him out, and then us', t => {
   const one = standing('F');
   one.tell({ type: 'begin' });
-  const effects = one.hear({ type: 'ERROR', error: { message: 'Framework failed over' } });
-  t.deepEqual(effects, [{ type: 'give-up', reason: 'Mesos ended our subscription: Framework failed over' }]);
+  t.regex(gaveUp(one.hear(error('Framework failed over'))), /Framework failed over: another scheduler .* F$/);
+  t.deepEqual(one.tell({ type: 'ended', end: { why: 'closed', message: '' }, random: 0 }), []);
   t.deepEqual(one.tell({ type: 'due', what: 'subscribe' }), []);
+});
+
+test('a framework that Mesos has removed is the end, unless the setting says otherwise', t => {
+  const one = standing('F');
+  one.tell({ type: 'begin' });
+  const effects = one.hear(error('Framework has been removed'));
+  t.regex(gaveUp(effects), /removed our framework F and killed its tasks: Framework has been removed.*register-anew/);
+  t.false(
+    effects.some(effect => effect.type === 'record'),
+    'its id is kept',
+  );
+});
+
+test('registering anew: the id goes, the tasks are told lost before anybody subscribes, and the next id is recorded', t => {
+  const one = standing('F', 'register-anew');
+  one.tell({ type: 'begin' });
+  one.tell({ type: 'doubt', doubt: [{ task_id: task(7), agent_id: 'S9' }] });
+  const effects = one.hear(error('Framework has been removed'));
+  t.is(gaveUp(effects), '');
+  t.is(said(effects, 'error').length, 1);
+  t.like(effects.at(-2), { type: 'record', kind: 'framework', key: 'id', body: undefined });
+  t.like(effects.at(-1), { type: 'gather-tasks', settled_before: undefined });
+  const gone = one.tell({ type: 'doubt', doubt: [{ task_id: task(0), agent_id: 'S0' }] });
+  t.like(gone[0], {
+    type: 'route',
+    key: 'www/prod/hello/1.cron.a/0',
+    message: { type: 'updated', status: { state: 'TASK_GONE', agent_id: { value: 'S0' } } },
+  });
+  t.is(gone.filter(effect => effect.type === 'route').length, 1);
+  t.deepEqual(asked(gone), []);
+  one.tell({ type: 'ended', end: { why: 'closed', message: '' }, random: 0 });
+  t.like(one.tell({ type: 'due', what: 'subscribe' })[0], { type: 'subscribe', framework_id: undefined });
+  t.like(one.hear(subscribed('G'))[0], { type: 'record', kind: 'framework', key: 'id', body: { framework_id: 'G' } });
+  t.deepEqual(asked(one.tell({ type: 'doubt', doubt: [] })), []);
+  t.deepEqual(asked(one.tell({ type: 'doubt', doubt: [{ task_id: task(1), agent_id: 'S0' }] })), [[task(1)]]);
+});
+
+test('a master that will not have us as we are is asked again, slowly, and its words are told', t => {
+  const one = standing('F');
+  one.tell({ type: 'begin' });
+  t.deepEqual(said(one.hear(error("Role 'x' is not on the master's list")), 'error').length, 1);
+  const closed = { type: 'ended', end: { why: 'closed', message: 'the stream has ended' }, random: 1 } as const;
+  t.deepEqual(armed(one.tell(closed, 0)), [['subscribe', 5_000]]);
+  one.tell({ type: 'due', what: 'subscribe' });
+  for (const status of [400, 401, 403, 404]) {
+    const end = { why: 'refused', status, message: `http://m: ${status} no.` } as const;
+    const effects = one.tell({ type: 'ended', end, random: 1 }, 0);
+    t.deepEqual(armed(effects), [['subscribe', 5_000]], `${status}`);
+    t.deepEqual(said(effects, 'error'), [`Mesos does not take us: http://m: ${status} no.`]);
+    one.tell({ type: 'due', what: 'subscribe' });
+  }
+});
+
+test('a master that does not lead yet is asked again soon', t => {
+  for (const status of [307, 503]) {
+    const one = standing('F');
+    one.tell({ type: 'begin' });
+    const end = { why: 'refused', status, message: '' } as const;
+    t.deepEqual(armed(one.tell({ type: 'ended', end, random: 1 }, 0)), [['subscribe', 200]], `${status}`);
+  }
+});
+
+test('whoever waits to subscribe does not wait on when a master is found', t => {
+  const one = standing('F');
+  one.tell({ type: 'begin' });
+  t.deepEqual(one.tell({ type: 'master-found' }), []);
+  one.tell({ type: 'ended', end: { why: 'unreachable', message: '' }, random: 1 }, 0);
+  t.like(one.tell({ type: 'master-found' })[0], { type: 'subscribe', framework_id: 'F' });
+  t.deepEqual(one.tell({ type: 'due', what: 'subscribe' }), []);
+  one.hear(subscribed('F'));
+  t.deepEqual(one.tell({ type: 'master-found' }), []);
 });
 
 test('a timer that means nothing is a mistake of ours, and says so', t => {

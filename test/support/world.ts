@@ -31,6 +31,7 @@ export const tree_settings: TreeSettings = {
     reconcile_ms_max: 60_000,
     reconcile_interval_ms: 600_000,
     reconcile_batch_max: 1_000,
+    removed: 'stop',
   },
   offers: { hold_ms: 60_000, offers_max: 10_000, refuse_seconds: 0 },
   placement: { placements_max: 10_000 },

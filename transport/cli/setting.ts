@@ -67,8 +67,15 @@ export function number(entry: Entry & Bounds): Setting<number> {
   return numeric(entry, 'a number', /^-?\d{1,15}(\.\d{1,9})?$/);
 }
 
-export function yes(entry: Entry): Setting<boolean> {
-  const kind = { value: 'BOOLEAN', expected: 'true or false', default: false, default_text: 'false', switch: true };
+export function yes(entry: Entry & { readonly default?: boolean }): Setting<boolean> {
+  const { default: unset = false } = entry;
+  const kind = {
+    value: 'BOOLEAN',
+    expected: 'true or false',
+    default: unset,
+    default_text: String(unset),
+    switch: true,
+  };
   const words = new Map([
     ['true', true],
     ['1', true],
@@ -102,9 +109,18 @@ export function path(entry: Entry & { readonly default: string }): Setting<strin
   return one<string>(entry, kind, text => (text === '' ? undefined : text));
 }
 
-export function list(
-  entry: Entry & { readonly value: string; readonly expected: string; readonly matches: RegExp },
-): Setting<readonly string[]> {
+type Words = Entry & { readonly value: string; readonly expected: string; readonly matches: RegExp };
+
+/** Text of a shape, which need not be given, or has a default. */
+export function text(entry: Words & { readonly default: string }): Setting<string>;
+export function text(entry: Words): Setting<string | undefined>;
+export function text(entry: Words & { readonly default?: string }): Setting<string | undefined> {
+  const { value, expected, matches, default: unset } = entry;
+  const kind = { value, expected, default: unset, default_text: unset ?? 'none' };
+  return one<string | undefined>(entry, kind, given => (matches.test(given) ? given : undefined));
+}
+
+export function list(entry: Words): Setting<readonly string[]> {
   const read = (texts: readonly string[]) =>
     texts.length > 0 && texts.every(text => entry.matches.test(text)) ? texts : undefined;
   return { ...entry, default: [], default_text: 'none', many: true, switch: false, read };

@@ -32,6 +32,10 @@ export interface Outbox {
   onCommitted(listener: (changes: readonly Change[], position: number) => void): void;
   /** Lets everything leave, then takes nothing more. Rejects when the journal fails before. */
   close(): Promise<void>;
+  /** The gate may be open again: looks, and goes on. */
+  resume(): void;
+  /** Nothing leaves any more, and nothing is written: what waits is dropped, as a crash would drop it. */
+  drop(why: Error): void;
 }
 
 export type OutboxOptions = {
@@ -47,6 +51,11 @@ export type OutboxOptions = {
   /** A reading that never goes back, in milliseconds: measures `commit_ms`. */
   readonly monotonic?: () => number;
   readonly observe?: (commit: CommitStats) => void;
+  /**
+   * Asked before each effect leaves and before a commit begins: while it says no, everything waits for `resume`. In a
+   * cluster: whether this node may still believe that it leads. Left out: always open.
+   */
+  readonly gate?: () => boolean;
   /**
    * Commits begin at least `interval_ms` after each other, unless `enough` changes wait: the same pages of the journal
    * would be written again and again otherwise, and a device that is kept busy so answers late. Left out: no pause.
@@ -68,6 +77,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const { journal, defer, batch_changes_max, onFatal, observe } = options;
   if (!(batch_changes_max >= 1)) throw new Error(`batch_changes_max is ${batch_changes_max}: expected at least 1`);
   const monotonic = options.monotonic ?? (() => 0);
+  const open = options.gate ?? (() => true);
   const latest = new Map<string, Map<string, unknown>>();
   const listeners: ((changes: readonly Change[], position: number) => void)[] = [];
   const idlers = new Set<(error: unknown) => void>();
@@ -95,8 +105,8 @@ export function createOutbox(options: OutboxOptions): Outbox {
   };
   for (const record of options.restored.records) remember(record);
 
-  const fail = (error: unknown) => {
-    if (state === 'failed') return;
+  /** From here on nothing leaves and nothing is written. */
+  const empty = (error: unknown) => {
     state = 'failed';
     failure = error;
     changes = [];
@@ -104,6 +114,10 @@ export function createOutbox(options: OutboxOptions): Outbox {
     effects.clear();
     for (const reject of idlers) reject(error);
     idlers.clear();
+  };
+  const fail = (error: unknown) => {
+    if (state === 'failed') return;
+    empty(error);
     onFatal(error);
   };
 
@@ -121,7 +135,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   /** Effects emitted by the effects that leave here wait for the next turn, so that this one ends. */
   const release = () => {
     for (let count = effects.length(); count > 0 && state !== 'failed'; count--) {
-      if (effects.first()!.after > durable) return;
+      if (effects.first()!.after > durable || !open()) return;
       try {
         effects.shift()!.effect();
       } catch (error) {
@@ -129,11 +143,11 @@ export function createOutbox(options: OutboxOptions): Outbox {
       }
     }
     const next = effects.first();
-    if (next !== undefined && next.after <= durable) wake();
+    if (next !== undefined && next.after <= durable && open()) wake();
   };
 
   const write = () => {
-    if (appending || pausing || changes.length === 0 || state === 'failed') return;
+    if (appending || pausing || changes.length === 0 || state === 'failed' || !open()) return;
     const started = monotonic();
     const { pace } = options;
     const early_ms = pace === undefined ? 0 : began + pace.interval_ms - started;
@@ -224,6 +238,10 @@ export function createOutbox(options: OutboxOptions): Outbox {
       do await idle();
       while (emitted > durable || effects.length() > 0);
       state = 'closed';
+    },
+    resume: wake,
+    drop(why) {
+      if (state === 'open') empty(why);
     },
   };
 }

@@ -43,6 +43,11 @@ export interface Scheduler {
   counts(): ReturnType<Tree['counts']> & { readonly restarts: number; readonly commands: number };
   /** Fells the tree where it stands, as a crash would; for simulations. */
   abandon(): void;
+  /**
+   * This node leads no more: fells the tree at once, and the subscription with it. Whoever waits for an answer is told that
+   * its fate is unknown. Nothing that the tree decided leaves any more: the caller has dropped the outbox.
+   */
+  depose(why: string): Promise<void>;
   /** Refuses further commands, lets what was decided leave, fells the tree. Tasks run on. */
   stop(): Promise<void>;
 }
@@ -113,10 +118,7 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
     standing?.fell();
     planting = true;
     // Commands that the felled tree was working on have no answer that we could know to be true.
-    for (const [id, answer] of answers)
-      answer(
-        refusal('shutting-down', `request ${id} was interrupted: look whether it took effect, and repeat it if not`),
-      );
+    for (const [id, answer] of answers) answer(interrupted(id, 'the scheduler is starting again'));
     answers.clear();
     restarts += 1;
     options.count('horae_tree_restarts_total', undefined, 1);
@@ -170,6 +172,14 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
       tree.fell();
       answers.clear();
     },
+    async depose(why) {
+      if (ended) return;
+      ended = true;
+      tree.fell();
+      for (const [id, answer] of answers) answer(interrupted(id, why));
+      answers.clear();
+      await options.link.close();
+    },
     async stop() {
       if (ended) return;
       ended = true;
@@ -181,3 +191,10 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
     },
   };
 }
+
+/** The answer to a command of which nobody knows whether it took effect. */
+const interrupted = (request_id: string, why: string): Answer =>
+  refusal(
+    'shutting-down',
+    `request ${request_id} was interrupted (${why}): look whether it took effect, and repeat it if not`,
+  );

@@ -330,3 +330,59 @@ test('commits keep their distance, unless enough has piled up; the first one doe
   turn();
   t.is(appends[2]?.changes.length, 3);
 });
+
+test('while the gate is closed nothing leaves and no commit begins; afterwards everything goes on in its order', async t => {
+  let is_open = true;
+  const { outbox, appends, turn } = held({ gate: () => is_open });
+  const left: string[] = [];
+  outbox.emit([job('a'), () => left.push('after a')]);
+  turn();
+  is_open = false;
+  // What was being written may become durable; what waited for it stays.
+  await appends[0]!.commit();
+  outbox.emit([() => left.push('free'), job('b'), () => left.push('after b')]);
+  turn();
+  outbox.resume();
+  turn();
+  t.deepEqual(left, []);
+  t.is(appends.length, 1);
+  is_open = true;
+  outbox.resume();
+  turn();
+  t.deepEqual(left, ['after a', 'free']);
+  await appends[1]!.commit();
+  t.deepEqual(left, ['after a', 'free', 'after b']);
+});
+
+test('a gate that closes while effects leave keeps the rest of them', t => {
+  let is_open = true;
+  const { outbox, turn } = held({ gate: () => is_open });
+  const left: number[] = [];
+  for (const n of [1, 2, 3])
+    outbox.outward(() => {
+      left.push(n);
+      if (n === 2) is_open = false;
+    });
+  turn();
+  t.deepEqual(left, [1, 2]);
+  is_open = true;
+  outbox.resume();
+  turn();
+  t.deepEqual(left, [1, 2, 3]);
+});
+
+test('an outbox that was dropped lets nothing leave, writes nothing, and tells whoever waits; it is no failure', async t => {
+  const { outbox, appends, fatal, turn } = held();
+  const left: string[] = [];
+  outbox.emit([job('a'), () => left.push('after a')]);
+  turn();
+  const idle = outbox.idle();
+  outbox.drop(new Error('another leads'));
+  await t.throwsAsync(idle, { message: 'another leads' });
+  await appends[0]!.commit();
+  outbox.emit([job('b'), () => left.push('after b')]);
+  turn();
+  t.deepEqual(left, []);
+  t.is(appends.length, 1);
+  t.deepEqual(fatal, []);
+});

@@ -254,3 +254,22 @@ test('what Mesos says is final ends the process: another scheduler has our id', 
   t.is(w.fatal.length, 1);
   t.regex(w.fatal[0]!.reason, /Mesos ended our subscription: Framework failed over/);
 });
+
+test('a scheduler that is deposed launches nothing more, and whoever waits is told that the fate is unknown', async t => {
+  const w = await world();
+  const answer = w.scheduler.submit({
+    command: { type: 'submit', mode: 'create', job: fragileJob().job },
+    principal: { name: 'tester' },
+    request_id: 'x',
+  });
+  w.outbox.drop(new Error('another node leads'));
+  await w.scheduler.depose('another node leads');
+  t.like(await answer, { type: 'refused', code: 'shutting-down' });
+  t.regex(
+    JSON.stringify(await answer),
+    /request x was interrupted \(another node leads\): look whether it took effect/,
+  );
+  await w.until(w.clock.now() + 300_000);
+  t.is(w.launched.size, 0);
+  t.is(w.fatal.length, 0);
+});

@@ -110,6 +110,57 @@ test('an instance that crashes again is put aside: visibly, its updates acknowle
   t.deepEqual(w.fatal, []);
 });
 
+test('what Mesos says of an instance that was put aside is in the records before it is acknowledged', async t => {
+  const { own, w } = await fragileInstances();
+  await w.create({ ...base, command: 'sleep 1; exit 3', retries: 2 });
+  own.set(2);
+  await w.until(w.clock.now() + 60_000);
+  const key = 'www/prod/hello/1.once/0';
+  t.like(w.outbox.latest('instance', key), { status: 'pending', attempt: 2, failures: 1 });
+  const [attempt] = w.journal.page('finished-attempt', 'www/prod/hello/', 10).rows;
+  t.like(attempt?.body, { attempt: 1, outcome: 'failed', reason: { code: 'exited', exit_code: 3 } });
+  // Whoever does not want to wait for the next start of the scheduler may end it.
+  t.like(await w.submit({ type: 'kill-all', key: 'www/prod/hello' }), { type: 'killing', count: 1 });
+  await w.until(w.clock.now() + 1_000);
+  t.like(runs(w)[0], { outcome: 'killed', by: 'tester' });
+  t.deepEqual([...w.outbox.entries('run'), ...w.outbox.entries('instance')], []);
+});
+
+test('an instance that was put aside while its task runs is killed when its run is, and ends with what became of it', async t => {
+  const own = fuse();
+  // A service that ended before it was well reads how long it must have run for that.
+  const instance = {
+    ...tree_settings.instance,
+    get well_after_ms() {
+      return own.burn(300_000);
+    },
+  };
+  const life = () => ({ start_delay_ms: 10, duration_ms: 5_000, exit: { code: 0 }, term_ms: 500 });
+  const w = await world({ settings: { instance }, life });
+  await w.create({ ...base, service: true });
+  await w.until(w.clock.now() + 4_000);
+  own.set(2);
+  await w.until(w.clock.now() + 4_000);
+  t.is(w.scheduler.quarantined().size, 1);
+  const at = () => w.outbox.latest('instance', 'www/prod/hello/1.service/0');
+  t.like(at(), { status: 'pending', attempt: 2 });
+  await w.submit({ type: 'kill-all', key: 'www/prod/hello' });
+  await w.until(w.clock.now() + 4_000);
+  t.is(at(), undefined);
+  t.like(runs(w)[0], { outcome: 'killed' });
+});
+
+test('a job whose trigger was put aside can still be stilled', async t => {
+  const { own, w } = await fragileTriggers();
+  await w.create({ ...base, command: 'sleep 900; exit 0', cron: '* * * * *', overlap: { policy: 'allow' } });
+  await w.until(w.clock.now() + 60_000);
+  own.set(2);
+  await w.until(w.clock.now() + 60_000);
+  t.deepEqual([...w.scheduler.quarantined().keys()], [`trigger ${key}`]);
+  t.like(await w.submit({ type: 'kill-all', key }), { type: 'killing', count: 1 });
+  t.like(await w.submit({ type: 'kill-run', key, run: '1.s0.none' }), { type: 'refused', code: 'quarantined' });
+});
+
 test('a trigger that crashes when it is due decides all the same, and rests for the next time', async t => {
   const { own, w } = await fragileTriggers();
   await w.create({ ...base, cron: '* * * * *', overlap: { policy: 'allow' } });
@@ -263,7 +314,9 @@ test('a scheduler that is deposed launches nothing more, and whoever waits is to
     request_id: 'x',
   });
   w.outbox.drop(new Error('another node leads'));
-  await w.scheduler.depose('another node leads');
+  const deposed = w.scheduler.depose('another node leads');
+  await w.settle();
+  await deposed;
   t.like(await answer, { type: 'refused', code: 'shutting-down' });
   t.regex(
     JSON.stringify(await answer),

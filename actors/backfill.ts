@@ -128,6 +128,23 @@ export function advanceBackfills(
   return { state: moved, effects };
 }
 
+/** Those under way end where they are: the targets that had no turn get none. The same state when there are none. */
+export function endBackfills(
+  state: TriggerState,
+  by: string,
+  now: number,
+): { state: TriggerState; effects: readonly Effect[] } {
+  let moved = state;
+  const effects: Effect[] = [];
+  for (const one of state.record.backfills ?? []) {
+    if (one.over_at !== undefined) continue;
+    moved = withBackfill(moved, { ...one, over_at: now, ended_by: by });
+    const { id, told, targets } = one;
+    effects.push(log('info', { job: state.key, backfill: id, told, targets, by }, 'backfill ended before its end'));
+  }
+  return { state: moved, effects };
+}
+
 /** The earliest target of the range that has not had its turn. */
 function nextTarget(state: TriggerState, { places, to }: BackfillRecord): { schedule: string; at: number } | undefined {
   let first: { schedule: string; at: number } | undefined;

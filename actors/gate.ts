@@ -5,9 +5,16 @@
 
 import { arrive, type Overlap as OverlapRule, startable } from '../schedules/overlap.ts';
 import { count, type Effect, record, tell } from './effects.ts';
-import { type JobKey, runKey } from './model/ids.ts';
+import { type JobKey, type RunId, runKey } from './model/ids.ts';
 import type { Overlap } from './model/job.ts';
-import { type OutcomeRow, type RunRecord, sortable, type WaitingStart } from './model/records.ts';
+import {
+  type FinishedRun,
+  type OutcomeRow,
+  type RunRecord,
+  sortable,
+  type TriggerRecord,
+  type WaitingStart,
+} from './model/records.ts';
 import type { TriggerSettings, TriggerState } from './trigger.ts';
 
 /** One start at the gate. */
@@ -19,11 +26,10 @@ export function admit(
   overlap: Overlap = state.jobs.job.overlap,
 ): { state: TriggerState; effects: readonly Effect[]; fate: 'started' | 'waiting' | 'skipped' } {
   const arrival = arrive(overlapRule(overlap, settings), state.active.length, state.record.waiting.length);
-  const inPlaceOfOthers = (): TriggerState => {
-    const { record: kept } = givenBack(state, state.record.waiting);
-    return { ...state, record: { ...kept, waiting: [wanting] } };
+  const inPlaceOfOthers = () => {
+    const { state: kept, effects } = dropped(state, state.record.waiting, 'superseded', 'overlap', now);
+    return { state: { ...kept, record: { ...kept.record, waiting: [wanting] } }, effects };
   };
-  const superseded = () => state.record.waiting.flatMap(one => outcomeOf(state.key, one, 'superseded', 'overlap', now));
   switch (arrival.action) {
     case 'start':
       return { ...launch(state, wanting, now), fate: 'started' };
@@ -40,7 +46,7 @@ export function admit(
         fate: 'waiting',
       };
     case 'replace_buffered':
-      return { state: inPlaceOfOthers(), effects: superseded(), fate: 'waiting' };
+      return { ...inPlaceOfOthers(), fate: 'waiting' };
     case 'cancel_then_start':
     case 'kill_then_start': {
       const end = tell({
@@ -48,7 +54,8 @@ export function admit(
         key: state.key,
         message: { type: 'make-way', runs: state.active, by: 'overlap', grace: arrival.action === 'cancel_then_start' },
       });
-      return { state: inPlaceOfOthers(), effects: [...superseded(), end], fate: 'waiting' };
+      const replacing = inPlaceOfOthers();
+      return { state: replacing.state, effects: [...replacing.effects, end], fate: 'waiting' };
     }
   }
 }
@@ -71,14 +78,52 @@ export function dropWaiting(
   why: string,
   now: number,
 ): { state: TriggerState; effects: readonly Effect[] } {
-  const dropped = state.record.waiting.filter(one => one.cause.type === 'target');
-  if (dropped.length === 0) return { state, effects: [] };
-  const { record: kept } = givenBack(state, dropped);
-  const waiting = kept.waiting.filter(one => one.cause.type !== 'target');
-  return {
-    state: { ...state, record: { ...kept, waiting } },
-    effects: dropped.flatMap(one => outcomeOf(state.key, one, 'skipped', why, now)),
-  };
+  const of_targets = state.record.waiting.filter(one => one.cause.type === 'target');
+  return of_targets.length === 0 ? { state, effects: [] } : dropped(state, of_targets, 'skipped', why, now);
+}
+
+/**
+ * Starts that waited and will not be. Each is told where whoever waits for it looks: the targets' outcomes; a row beside
+ * the job's runs for those that somebody asked for, or that `by` took back.
+ */
+export function dropped(
+  state: TriggerState,
+  starts: readonly WaitingStart[],
+  what: 'skipped' | 'superseded',
+  why: string,
+  now: number,
+  by?: string,
+): { state: TriggerState; effects: readonly Effect[] } {
+  const effects: Effect[] = [];
+  let { record: kept } = givenBack(state, starts);
+  for (const start of starts) {
+    effects.push(...outcomeOf(state.key, start, what, why, now));
+    const { run, cause, since } = start;
+    if (cause.type === 'manual') kept = remembering(kept, run);
+    if (cause.type !== 'manual' && by === undefined) continue;
+    const row: FinishedRun = {
+      run,
+      cause,
+      instances: state.jobs.job.instances,
+      created_at: since,
+      ended_at: now,
+      outcome: 'killed',
+      by: by ?? why,
+      results: [],
+    };
+    effects.push(record('finished-run', `${state.key}/${sortable(since)}/${run}`, row));
+  }
+  const waiting = kept.waiting.filter(one => !starts.includes(one));
+  return { state: { ...state, record: { ...kept, waiting } }, effects };
+}
+
+/** Runs by hand that are remembered beyond their end. */
+const ended_max = 32;
+
+/** A run by hand is over: whoever repeats its request is told of it for a while. */
+export function remembering(kept: TriggerRecord, run: RunId): TriggerRecord {
+  const { ended = [] } = kept;
+  return ended.includes(run) ? kept : { ...kept, ended: [...ended, run].slice(-ended_max) };
 }
 
 /** The job's words as schedules/ has them, with the limit that holds where the job names none. */

@@ -46,6 +46,8 @@ export type JobMessage =
       readonly grace: boolean;
     }
   | { readonly type: 'command'; readonly envelope: CommandEnvelope<Command> }
+  /** The trigger found the run that is to be killed among those that have started. */
+  | { readonly type: 'kill-started'; readonly envelope: CommandEnvelope }
   /** The trigger of a job that is being deleted starts nothing any more. */
   | { readonly type: 'closed' }
   /** The directory hands nothing more to a job that is being deleted. */
@@ -155,6 +157,8 @@ export const job = (state: JobState, message: JobMessage, now: number): Step<Job
     case 'command':
       return withUses(state, message.envelope.command, command(state, message.envelope, now));
 
+    case 'kill-started':
+      return killStarted(state, message.envelope, now);
     case 'closed':
       return leaveIfDone({ ...state, parted: { ...state.parted, trigger: true } });
     case 'dismissed':
@@ -270,18 +274,49 @@ function command(state: JobState, envelope: CommandEnvelope<Command>, now: numbe
       return step(state, tell({ to: 'trigger', key: state.key, message: { type: 'steer', envelope } }));
     case 'kill-run':
     case 'kill-all': {
-      const runs = wanted.type === 'kill-all' ? [...state.runs.keys()] : [wanted.run];
-      if (wanted.type === 'kill-run' && !state.runs.has(wanted.run))
-        return refuse('not-found', `job ${state.key} has no active run ${wanted.run}`);
-      const killed = killRuns(state, runs, principal.name, now);
+      const all = wanted.type === 'kill-all';
+      const known = all ? [...state.runs.keys()] : [wanted.run].filter(run => state.runs.has(run));
+      const killed = killRuns(state, known, principal.name, now);
+      // Runs that wait are the trigger's; it hears of this before it can hear that one of these has ended.
+      if (!state.record.job.service && (all || known.length === 0))
+        return stepWith(killed.state, [
+          ...killed.effects,
+          tell({
+            to: 'trigger',
+            key: state.key,
+            message: { type: 'withdraw', envelope, killed: known.length },
+          }),
+        ]);
+      if (!all && known.length === 0) return noSuchRun(state, envelope, wanted.run, now);
       return stepWith(killed.state, [
         ...killed.effects,
         audit(envelope, now, 'killing'),
-        reply(request_id, { type: 'killing', key: state.key, count: runs.length }),
+        reply(request_id, { type: 'killing', key: state.key, count: known.length }),
       ]);
     }
   }
 }
+
+/** A run that waited when it was to be killed, and had started by the time its trigger was asked. */
+function killStarted(state: JobState, envelope: CommandEnvelope, now: number): Step<JobState, Effect> {
+  const { command: wanted, principal, request_id } = envelope;
+  if (wanted.type !== 'kill-run')
+    throw new Error(`job ${state.key} was handed "${wanted.type}" by its trigger: expected kill-run`);
+  if (!state.runs.has(wanted.run)) return noSuchRun(state, envelope, wanted.run, now);
+  const killed = killRuns(state, [wanted.run], principal.name, now);
+  return stepWith(killed.state, [
+    ...killed.effects,
+    audit(envelope, now, 'killing'),
+    reply(request_id, { type: 'killing', key: state.key, count: 1 }),
+  ]);
+}
+
+const noSuchRun = (state: JobState, envelope: CommandEnvelope, run: RunId, now: number): Step<JobState, Effect> =>
+  step(
+    state,
+    audit(envelope, now, 'not-found'),
+    reply(envelope.request_id, refusal('not-found', `job ${state.key} has no active run ${run}`)),
+  );
 
 /** A request becomes part of a run id, and of task ids. */
 const request_name = /^[A-Za-z0-9._-]{1,32}$/;

@@ -10,7 +10,7 @@ import { next, type Schedule, withoutCount } from '../schedules/schedule.ts';
 import { audit } from './audit.ts';
 import { advanceBackfills, backfill } from './backfill.ts';
 import { type Effect, log, record, reply, tell } from './effects.ts';
-import { admit, admitWaiting, outcome, outcomeOf } from './gate.ts';
+import { admit, admitWaiting, dropped, outcome, remembering } from './gate.ts';
 import type { CommandEnvelope } from './model/commands.ts';
 import type { JobKey, RunId } from './model/ids.ts';
 import type { Job, ScheduleDocument } from './model/job.ts';
@@ -20,6 +20,7 @@ import { calendarNames, readSchedule, textOf } from './model/schedules.ts';
 import { answered, counted, paused, resumed } from './pause.ts';
 import { type Step, step, stepWith } from './step.ts';
 import { look, looksOf, passing } from './verdicts.ts';
+import { withdrawn } from './withdrawal.ts';
 
 export type TriggerSettings = {
   readonly default_zone: string;
@@ -72,13 +73,13 @@ export type TriggerMessage =
   /** `failures`: failed runs since the last success. */
   | { readonly type: 'run-ended'; readonly run: RunId; readonly failures?: number }
   | { readonly type: 'changed'; readonly record: JobRecord }
+  /** A run that waits, or all of them, is not to be. `killed`: active runs that the job has killed for the same reason. */
+  | { readonly type: 'withdraw'; readonly envelope: CommandEnvelope; readonly killed: number }
   /** A calendar that the job names has other days now. */
   | { readonly type: 'calendars-changed' }
   /** The job is being deleted: nothing starts any more. */
   | { readonly type: 'close' };
 
-/** Runs by hand that are remembered beyond their end. */
-const ended_max = 32;
 const none: TriggerRecord = { cursors: {}, waiting: [] };
 
 /** The trigger of a job as its records leave it. Throws when a schedule that was accepted cannot be read any more. */
@@ -171,10 +172,11 @@ export const trigger =
         return start(state, message.envelope, now, settings);
       case 'steer':
         return steer(state, message.envelope, now, settings);
+      case 'withdraw':
+        return withdraw(state, message.envelope, message.killed, now);
       case 'run-ended': {
-        const { ended = [] } = state.record;
-        const by_hand = message.run.startsWith(`${state.jobs.incarnation}.m.`) && !ended.includes(message.run);
-        const kept = by_hand ? { ...state.record, ended: [...ended, message.run].slice(-ended_max) } : state.record;
+        const by_hand = message.run.startsWith(`${state.jobs.incarnation}.m.`);
+        const kept = by_hand ? remembering(state.record, message.run) : state.record;
         const gone = { ...state, record: kept, active: state.active.filter(run => run !== message.run) };
         const told = counted(gone, message.failures ?? state.failures, now);
         const { state: next, effects } = goOn(told.state, now, settings);
@@ -195,6 +197,13 @@ function goOn(state: TriggerState, now: number, settings: TriggerSettings) {
   const waited = admitWaiting(state, now, settings);
   const filled = advanceBackfills(waited.state, now, settings);
   return { state: filled.state, effects: [...waited.effects, ...filled.effects] };
+}
+
+/** Runs that wait are taken back. Where launches are counted, a count that had run out may go on. */
+function withdraw(state: TriggerState, envelope: CommandEnvelope, killed: number, now: number) {
+  const { state: next, effects } = withdrawn(state, envelope, killed, now);
+  const looks = next.record.cursors === state.record.cursors ? [] : rest(next, looksOf(next));
+  return stepWith(next, [...effects, ...looks]);
 }
 
 /** Pause, resume, backfill. */
@@ -238,13 +247,13 @@ function steer(
 
 /** Nothing starts any more, and whatever waited or came due is told as what it is. The job may go when it hears of it. */
 function close(state: TriggerState, now: number): Step<TriggerState, Effect> {
-  const dropped = state.record.waiting.flatMap(one => outcomeOf(state.key, one, 'skipped', 'deleted', now));
-  const passed = passing(state, state.schedules, state.jobs.job.enabled ? 'deleted' : 'disabled', now);
+  const emptied = dropped(state, state.record.waiting, 'skipped', 'deleted', now);
+  const passed = passing(emptied.state, state.schedules, state.jobs.job.enabled ? 'deleted' : 'disabled', now);
   const moved = state.record.waiting.length > 0 || passed.effects.length > 0;
-  const last = moved ? { ...passed.record, waiting: [] } : state.record;
+  const last = moved ? passed.record : state.record;
   return stepWith({ ...state, closed: true, record: last }, [
     ...(moved ? [record('trigger', state.key, last)] : []),
-    ...dropped,
+    ...emptied.effects,
     ...passed.effects,
     disarm(state),
     tell({ to: 'job', key: state.key, message: { type: 'closed' } }),

@@ -54,6 +54,8 @@ export type BackfillRecord = {
   /** The last of them, by schedule id. */
   readonly places: Readonly<Record<string, number>>;
   readonly over_at?: number;
+  /** Who ended it before all of its targets had had their turn. */
+  readonly ended_by?: string;
 };
 export type WaitingStart = { readonly run: RunId; readonly cause: Cause; readonly since: number };
 

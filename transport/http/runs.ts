@@ -72,6 +72,7 @@ export const run_routes: readonly Route[] = [
     id: 'killRun',
     tag: 'runs',
     summary: 'Kill a run',
+    description: 'One that waits for another to end will not start.',
     permission: 'operate',
     answers: { 202: { description: 'The kill is recorded and under way.', schema: 'Killing' }, ...not_found },
     handle: exchange => kill(exchange, exchange.params.run),
@@ -81,7 +82,9 @@ export const run_routes: readonly Route[] = [
     path: `${job_path}/kill`,
     id: 'killAllRuns',
     tag: 'runs',
-    summary: 'Kill every active run of a job',
+    summary: 'Kill every run of a job, active or waiting',
+    description:
+      'Backfills under way end where they are. What comes due later starts as ever: pause the job to keep it still.',
     permission: 'operate',
     answers: { 202: { description: 'The kills are recorded and under way.', schema: 'Killing' }, ...not_found },
     handle: exchange => kill(exchange, undefined),

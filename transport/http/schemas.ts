@@ -81,6 +81,7 @@ export const job_resource = z.object({
         targets: count,
         told: count.describe('Targets that have had their turn.'),
         over_at: instant.optional(),
+        ended_by: z.string().optional().describe('Who ended it before all of its targets had had their turn.'),
       }),
     )
     .optional()
@@ -145,7 +146,10 @@ export const run_started = z.object({
     .describe('`waiting`: it starts when the active run ends. `existing`: this Idempotency-Key was answered before.'),
   links,
 });
-export const killing = z.object({ job: z.string(), killing: count.describe('Runs that are being killed.') });
+export const killing = z.object({
+  job: z.string(),
+  killing: count.describe('Runs that are being killed, and those that waited and will not start.'),
+});
 
 export const outcome = z.object({
   schedule: z.string(),

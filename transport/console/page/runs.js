@@ -176,7 +176,7 @@ export function drawFinishedRuns(place, runs, { logHash }) {
         ),
         h('span.took', {}, span(Math.max(0, run.ended_at - began))),
         h('span.ended', {}, live(run.ended_at)),
-        h('span.logs', {}, logLinks(run, logHash)),
+        h('span.logs', {}, run.results.length > 0 && logLinks(run, logHash)),
       );
     },
   );

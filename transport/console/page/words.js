@@ -92,6 +92,9 @@ export const whys = {
   paused: 'it was paused',
   disabled: 'the job was disabled',
   quarantined: 'the job was put aside',
+  killed: 'it was killed before it started',
+  replaced: 'the schedule was replaced',
+  deleted: 'the job was deleted',
 };
 
 /** What became of targets: `12 missed, 09:00 to 10:00`. */

@@ -12,15 +12,15 @@ import type { WhyNot } from '../mesos/why-not.ts';
 import type { Clock, Wake } from '../schedules/clock.ts';
 import type { Change } from '../transport/journal/journal.ts';
 import type { Address, Behaviour, Runtime } from './actor.ts';
+import { instanceAside, jobAside, triggerAside } from './aside.ts';
 import { restored } from './births.ts';
 import { type DirectoryLimits, directory, newDirectory } from './directory.ts';
-import { call, type Effect, type JobBirth, type Mail, log as note, reply, tell as tellMail } from './effects.ts';
+import type { Effect, JobBirth, Mail } from './effects.ts';
 import { type FrameworkLimits, framework, newFramework } from './framework.ts';
 import { type InstanceMessage, type InstanceSettings, type InstanceState, instance } from './instance.ts';
 import { type JobMessage, type JobState, job, newJob } from './job.ts';
 import type { Answer, CommandEnvelope } from './model/commands.ts';
 import { type InstanceKey, type JobKey, taskId } from './model/ids.ts';
-import { refusal } from './model/reasons.ts';
 import type {
   CalendarRecord,
   FrameworkRecord,
@@ -385,15 +385,7 @@ export function plant(world: World): Tree {
     name: 'job',
     initial: key => newJob(taken(births, key) ?? rebirth(key)),
     transition: job,
-    aside: (message, key, reason) =>
-      message.type === 'command'
-        ? [
-            reply(
-              message.envelope.request_id,
-              refusal('quarantined', `job ${key} was put aside after it crashed: ${reason}`),
-            ),
-          ]
-        : [],
+    aside: jobAside,
     again(key, message) {
       const [birth] = restored(outbox, key);
       if (birth !== undefined) post.send({ to: 'job', key, message: { type: 'begin', birth } });
@@ -407,53 +399,38 @@ export function plant(world: World): Tree {
       return newTrigger(key, birth.record, birth.trigger, birth.active, settings.trigger, reign, birth.failures);
     },
     transition: trigger(settings.trigger),
-    aside(message, key, reason) {
-      switch (message.type) {
-        case 'start':
-        case 'steer':
-          return [
-            reply(
-              message.envelope.request_id,
-              refusal('quarantined', `the trigger of ${key} was put aside after it crashed: ${reason}`),
-            ),
-          ];
-        // It starts nothing any more: a job that is being deleted need not wait for it.
-        case 'begin':
-        case 'close':
-          return [tellMail({ to: 'job', key, message: { type: 'closed' } })];
-        default:
-          return [];
-      }
-    },
+    aside: triggerAside,
     again(key, message) {
       post.send({ to: 'trigger', key, message: { type: 'begin' } });
       if (message.type !== 'begin') post.send({ to: 'trigger', key, message });
     },
   };
   const live = instance(settings.instance);
+  /** An instance as its records leave it. */
+  const reread = (key: InstanceKey): InstanceState => {
+    const born = instances.get(key)?.born;
+    if (born === undefined) throw new Error(`instance ${key} has no birth: expected one for every living instance`);
+    const run = outbox.latest('run', `${born.job_key}/${born.run}`) as RunRecord | undefined;
+    const jobs = outbox.latest('job', born.job_key) as JobRecord | undefined;
+    return {
+      ...born,
+      job: run?.job ?? jobs?.job ?? born.job,
+      version: run?.version ?? jobs?.version ?? born.version,
+      record: (outbox.latest('instance', key) as InstanceRecord | undefined) ?? born.record,
+    };
+  };
   const instance_kind: Kind<InstanceState, InstanceMessage> = {
     name: 'instance',
     initial(key) {
       const life = instances.get(key);
-      if (life === undefined) throw new Error(`instance ${key} has no birth: expected one for every living instance`);
-      const { born, reborn } = life;
-      if (!reborn) {
-        life.reborn = true;
-        return born;
-      }
-      const run = outbox.latest('run', `${born.job_key}/${born.run}`) as RunRecord | undefined;
-      const jobs = outbox.latest('job', born.job_key) as JobRecord | undefined;
-      return {
-        ...born,
-        job: run?.job ?? jobs?.job ?? born.job,
-        version: run?.version ?? jobs?.version ?? born.version,
-        record: (outbox.latest('instance', key) as InstanceRecord | undefined) ?? born.record,
-      };
+      if (life === undefined || life.reborn) return reread(key);
+      life.reborn = true;
+      return life.born;
     },
     transition: live,
     // A new one records itself and asks for a place at once: a letter to say so would be one for every instance.
     born: (state, now) => (state.record === undefined ? live(state, { type: 'begin' }, now) : undefined),
-    aside: putAside,
+    aside: (message, key) => instanceAside(reread(key), message, clock.now(), settings.instance.kill_retry_ms),
     again(key, message) {
       post.send({ to: 'instance', key, message: { type: 'begin' } });
       if (message.type !== 'begin') post.send({ to: 'instance', key, message });
@@ -581,19 +558,3 @@ const asTrigger = ({ record, trigger: kept, runs, tally }: JobBirth): TriggerBir
   active: runs.map(one => one.record.run),
   failures: tally?.failures_since_success ?? 0,
 });
-
-/** Whatever Mesos says of an instance that was put aside is acknowledged, so that the agent is not kept waiting. */
-function putAside(message: InstanceMessage): readonly Effect[] {
-  if (message.type === 'granted') {
-    const { group, place, task_id } = message.granted;
-    const answered = [{ group, place, task_id, plan: undefined }];
-    return [tellMail({ to: 'offers', message: { type: 'answered', answered } })];
-  }
-  if (message.type !== 'updated') return [];
-  const { task_id, agent_id, uuid, state } = message.status;
-  if (uuid === undefined || agent_id === undefined) return [];
-  return [
-    note('warn', { task: task_id.value, state }, 'an update for an instance that was put aside'),
-    call({ type: 'ACKNOWLEDGE', acknowledge: { agent_id, task_id, uuid } }),
-  ];
-}

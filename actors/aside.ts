@@ -1,0 +1,231 @@
+// aside.ts: what becomes of mail to those that were put aside because they crashed and crashed again.
+//
+// Nobody may be kept waiting for them: commands are answered, offers go back, a job that is being deleted goes. And nothing
+// that Mesos says may be lost, since Mesos forgets an update once it is acknowledged: how the task of such an instance fares
+// is written down in the simplest way there is, without the decisions that it crashed on. It is not tried again; when its
+// task ended as a run may end it is over, and otherwise it waits in the records for the next life of the scheduler.
+
+import type { TaskStatus } from '../mesos/protocol.ts';
+import { type Conclusion, conclude } from '../mesos/statuses.ts';
+import { call, type Effect, log, record, reply, tell } from './effects.ts';
+import type { InstanceMessage, InstanceState } from './instance.ts';
+import type { JobMessage } from './job.ts';
+import { attemptOf, type JobKey, taskId } from './model/ids.ts';
+import { type EndReason, refusal } from './model/reasons.ts';
+import { type FinishedAttempt, type InstanceRecord, sortable } from './model/records.ts';
+import type { TriggerMessage } from './trigger.ts';
+
+type Live = Exclude<InstanceRecord, { status: 'pending' } | { status: 'over' }>;
+
+export function jobAside(message: JobMessage, key: JobKey, reason: string): readonly Effect[] {
+  if (message.type !== 'command' && message.type !== 'kill-started') return [];
+  const text = `job ${key} was put aside after it crashed: ${reason}`;
+  return [reply(message.envelope.request_id, refusal('quarantined', text))];
+}
+
+export function triggerAside(message: TriggerMessage, key: JobKey, reason: string): readonly Effect[] {
+  switch (message.type) {
+    case 'start':
+    case 'steer':
+    case 'withdraw': {
+      const { command, request_id } = message.envelope;
+      // It starts nothing any more, so whoever wanted the job to be still has got it.
+      if (message.type === 'withdraw' && command.type === 'kill-all')
+        return [reply(request_id, { type: 'killing', key, count: message.killed })];
+      const text = `the trigger of ${key} was put aside after it crashed: ${reason}`;
+      return [reply(request_id, refusal('quarantined', text))];
+    }
+    // A job that is being deleted need not wait for it.
+    case 'begin':
+    case 'close':
+      return [tell({ to: 'job', key, message: { type: 'closed' } })];
+    default:
+      return [];
+  }
+}
+
+/** `state`: the instance as its records leave it. */
+export function instanceAside(
+  state: InstanceState,
+  message: InstanceMessage,
+  now: number,
+  kill_retry_ms: number,
+): readonly Effect[] {
+  const at = state.record;
+  switch (message.type) {
+    case 'granted': {
+      const { group, place, task_id } = message.granted;
+      const answered = [{ group, place, task_id, plan: undefined }];
+      return [tell({ to: 'offers', message: { type: 'answered', answered } })];
+    }
+    case 'updated':
+      return updated(state, message.status, now);
+    case 'dropped':
+      if (at?.status !== 'assigned' && at?.status !== 'killing') return [];
+      if (attemptOf(message.task_id) !== at.attempt) return [];
+      if (at.status === 'killing') return over(state, at, 'killed', { code: 'killed', by: at.by }, now);
+      return [record('instance', state.key, again(at, at.failures, now))];
+    case 'kill': {
+      const { by, replace, grace } = message;
+      if (at === undefined || at.status === 'over') return [];
+      if (at.status === 'pending')
+        return replace
+          ? []
+          : [
+              tell({ to: 'placement', message: { type: 'withdrawn', withdrawn: [state.key] } }),
+              ...over(state, at, 'killed', { code: 'killed', by }, now),
+            ];
+      const next: Killing = {
+        ...at,
+        status: 'killing',
+        by,
+        replace: replace && (at.status !== 'killing' || at.replace),
+        ...(grace ? {} : { at_once: true }),
+      };
+      return [record('instance', state.key, next), ...kill(state, next, now + kill_retry_ms)];
+    }
+    case 'due':
+      return at?.status === 'killing' ? kill(state, at, now + kill_retry_ms) : [];
+    default:
+      return [];
+  }
+}
+
+type Killing = Extract<InstanceRecord, { status: 'killing' }>;
+
+/** Killed now, and again as long as nobody says that it is over. */
+function kill(state: InstanceState, at: Killing, again_at: number): readonly Effect[] {
+  const nanoseconds = at.at_once === true ? 0 : state.job.kill_grace_ms * 1e6;
+  return [
+    call({
+      type: 'KILL',
+      kill: {
+        task_id: { value: taskId(state.key, at.attempt) },
+        agent_id: { value: at.agent_id },
+        kill_policy: { grace_period: { nanoseconds } },
+      },
+    }),
+    tell({
+      to: 'timetable',
+      message: { type: 'armed', armed: [{ to: 'instance', key: state.key, at: again_at }] },
+    }),
+  ];
+}
+
+/** What Mesos says is recorded, then acknowledged. */
+function updated(state: InstanceState, status: TaskStatus, now: number): readonly Effect[] {
+  const { task_id, agent_id, uuid } = status;
+  const at = state.record;
+  const present =
+    at !== undefined && at.status !== 'pending' && at.status !== 'over' && attemptOf(task_id.value) === at.attempt;
+  return [
+    log('warn', { task: task_id.value, state: status.state }, 'an update for an instance that was put aside'),
+    ...(present ? followed(state, at, conclude(status), status, now) : []),
+    ...(uuid === undefined || agent_id === undefined
+      ? []
+      : [call({ type: 'ACKNOWLEDGE', acknowledge: { agent_id, task_id, uuid } })]),
+  ];
+}
+
+function followed(
+  state: InstanceState,
+  at: Live,
+  concluded: Conclusion,
+  status: TaskStatus,
+  now: number,
+): readonly Effect[] {
+  const said = status.timestamp === undefined ? now : Math.round(status.timestamp * 1000);
+  const message = concluded.detail;
+  switch (concluded.kind) {
+    case 'starting':
+    case 'killing':
+      return [];
+    case 'running': {
+      if (at.status === 'running' || at.status === 'killing') return [];
+      const next: InstanceRecord = { ...at, status: 'running', started_at: at.started_at ?? said };
+      return [record('instance', state.key, next)];
+    }
+    case 'unreachable':
+      if (at.status === 'unreachable' || at.status === 'killing') return [];
+      return [record('instance', state.key, { ...at, status: 'unreachable', since: now })];
+    case 'unknown':
+      if (status.state !== 'TASK_UNKNOWN') return [];
+      return ended(state, at, 'lost', { code: 'lost', message }, said, now);
+    case 'lost':
+    case 'gone':
+      return ended(state, at, 'lost', { code: 'lost', message }, said, now);
+    case 'finished':
+      return ended(state, at, 'finished', { code: 'exited', exit_code: concluded.exit_code ?? 0 }, said, now);
+    case 'killed':
+      return ended(state, at, 'lost', { code: 'killed', by: 'mesos' }, said, now);
+    case 'invalid':
+      return ended(state, at, 'failed', { code: 'invalid', message }, said, now);
+    case 'failed': {
+      const reason: EndReason = !concluded.result_known
+        ? { code: 'result-unknown', message }
+        : concluded.signal !== undefined
+          ? { code: 'signalled', signal: concluded.signal }
+          : concluded.exit_code !== undefined
+            ? { code: 'exited', exit_code: concluded.exit_code }
+            : { code: 'launch-failed', message };
+      return ended(state, at, 'failed', reason, said, now);
+    }
+  }
+}
+
+function ended(
+  state: InstanceState,
+  at: Live,
+  how: FinishedAttempt['outcome'],
+  why: EndReason,
+  ended_at: number,
+  now: number,
+): readonly Effect[] {
+  const killed = at.status === 'killing';
+  const outcome = killed ? 'killed' : how;
+  const reason: EndReason = killed ? { code: 'killed', by: at.by } : why;
+  const task_id = taskId(state.key, at.attempt);
+  const row: FinishedAttempt = {
+    task_id,
+    index: state.index,
+    attempt: at.attempt,
+    agent_id: at.agent_id,
+    hostname: at.hostname,
+    ...(at.started_at === undefined ? {} : { started_at: at.started_at }),
+    ended_at,
+    outcome,
+    reason,
+  };
+  const told = record('finished-attempt', `${state.job_key}/${sortable(now)}/${task_id}`, row);
+  if (killed && !at.replace) return [told, ...over(state, at, 'killed', reason, now)];
+  const { service, max_task_failures } = state.job;
+  const failures = at.failures + (outcome === 'failed' ? 1 : 0);
+  if (!service && outcome === 'finished') return [told, ...over(state, at, 'succeeded', reason, now)];
+  const last = reason.code === 'invalid' || (max_task_failures !== -1 && failures >= max_task_failures);
+  if (!service && outcome === 'failed' && last)
+    return [told, ...over(state, { ...at, failures }, 'failed', reason, now)];
+  return [told, record('instance', state.key, again(at, failures, now))];
+}
+
+const again = ({ attempt }: Live, failures: number, now: number): InstanceRecord => ({
+  status: 'pending',
+  attempt: attempt + 1,
+  failures,
+  since: now,
+});
+
+function over(
+  { key, job_key, run, index }: InstanceState,
+  at: Pick<Live, 'attempt' | 'failures'> & { readonly agent_id?: string },
+  outcome: 'succeeded' | 'failed' | 'killed',
+  reason: EndReason,
+  now: number,
+): readonly Effect[] {
+  const { attempt, failures, agent_id } = at;
+  const place = agent_id === undefined ? {} : { agent_id };
+  const last = { status: 'over', attempt, failures, since: now, outcome, reason, ...place } as const;
+  return [
+    record('instance', key, last),
+    tell({ to: 'job', key: job_key, message: { type: 'instance-over', run, index, record: last } }),
+  ];
+}

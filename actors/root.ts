@@ -10,7 +10,7 @@ import type { Clock } from '../schedules/clock.ts';
 import type { Runtime } from './actor.ts';
 import type { Answer, CommandEnvelope, Submit } from './model/commands.ts';
 import { refusal } from './model/reasons.ts';
-import type { PendingReason } from './model/views.ts';
+import type { Pending } from './model/views.ts';
 import type { Outbox } from './outbox.ts';
 import { inWords } from './placement.ts';
 import { addCrash, type RestartLimit } from './supervision.ts';
@@ -34,8 +34,8 @@ export type SchedulerOptions = {
 
 export interface Scheduler {
   readonly submit: Submit;
-  /** Instances that wait for a place, and why; of one job, or of all. At most `limit`. */
-  pending(job?: string, limit?: number): readonly PendingReason[];
+  /** Instances that wait for a place, and why. */
+  readonly pending: Pending;
   /** Instances that wait for a place. */
   waiting(): number;
   nextAt(key: string): number | undefined;
@@ -152,16 +152,15 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
         answers.set(envelope.request_id, resolve);
         tree.command(envelope);
       }),
-    pending(job, limit = 1000) {
-      const { waiting, why } = tree.pending();
-      const reasons: PendingReason[] = [];
-      for (const one of waiting.values()) {
-        if (job !== undefined && !one.key.startsWith(`${job}/`)) continue;
-        if (reasons.length >= limit) break;
+    pending: {
+      keys: () => tree.pending().waiting.keys(),
+      why(key) {
+        const { waiting, why } = tree.pending();
+        const one = waiting.get(key);
+        if (one === undefined) return undefined;
         const reason = why.get(one.requirements.plan.group) ?? { code: 'no-offers' as const };
-        reasons.push({ instance: one.key, since: one.since, summary: inWords(reason), why: reason });
-      }
-      return reasons;
+        return { instance: key, since: one.since, summary: inWords(reason), why: reason };
+      },
     },
     waiting: () => tree.pending().waiting.size,
     nextAt: key => tree.nextAt(key),

@@ -40,7 +40,10 @@ export async function runAlone(ground: Ground, openMesos: () => Promise<Mesos>):
     restored: records,
     position: restored.position,
     nextAt: key => scheduler.nextAt(key),
-    pending: () => scheduler.pending(),
+    pending: {
+      keys: () => scheduler.pending.keys(),
+      why: key => scheduler.pending.why(key),
+    },
     quarantined: key => scheduler.quarantined().get(`job ${key}`) ?? scheduler.quarantined().get(`trigger ${key}`),
   });
   const { scheduler, stop } = openScheduler({

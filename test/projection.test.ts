@@ -7,6 +7,7 @@ import { sortable } from '../actors/model/records.ts';
 import type { FeedBatch, FeedChange } from '../actors/model/views.ts';
 import type { History, HistoryPage } from '../transport/journal/journal.ts';
 import { createProjection } from '../transport/projection.ts';
+import { pendingOf } from './support/pending.ts';
 
 const empty: History = { page: () => ({ rows: [] }), get: () => undefined, count: () => 0 };
 
@@ -188,13 +189,43 @@ test('a finished run is found by its id, at once when it ended lately and by loo
 });
 
 test('pending reasons of a job are its own, not those of a job whose name begins alike', t => {
-  const reasons = ['a/p/a/r/0', 'a/p/ab/r/0'].map(key => ({ instance: key, since: 1, summary: '', why: {} }));
-  const board = createProjection({ history: empty, pending: () => reasons });
+  const keys = ['a/p/a/r/0', 'a/p/ab/r/0'];
+  const reasons = keys.map(key => ({ instance: key, since: 1, summary: '', why: {} }));
+  const board = createProjection({ history: empty, pending: pendingOf(reasons) });
+  const waits = { status: 'pending', attempt: 1, failures: 0, since: 1 };
+  board.commit(
+    keys.map(key => ({ kind: 'instance', key, body: waits })),
+    2,
+  );
   t.deepEqual(
     board.pending('a/p/a').map(reason => reason.instance),
     ['a/p/a/r/0'],
   );
-  t.is(board.pending().length, 2);
+});
+
+test('whoever waits is counted, however many they are, and met once when all pages are turned', t => {
+  const keys = Array.from({ length: 2_500 }, (_, n) => `${n % 5 === 0 ? 'b' : 'a'}/p/j${(n * 7_919) % 2_500}/r/0`);
+  const reasons = keys.map(key => ({ instance: key, since: 1, summary: '', why: {} }));
+  const why = new Map(reasons.map(one => [one.instance, one]));
+  const board = createProjection({
+    history: empty,
+    pending: { keys: () => why.keys(), why: key => why.get(key) },
+  });
+  const turned = (sees?: (role: string) => boolean) => {
+    const met: string[] = [];
+    for (let after: string | undefined; ; ) {
+      const page = board.pending_page(300, after, sees);
+      t.is(page.total, sees === undefined ? 2_500 : 500);
+      met.push(...page.rows.map(one => one.instance));
+      if (page.next === undefined) return met;
+      after = page.next;
+    }
+  };
+  t.deepEqual(turned(), [...keys].sort());
+  t.deepEqual(
+    turned(role => role === 'b'),
+    keys.filter(key => key.startsWith('b')).sort(),
+  );
 });
 
 test('the next instant and the quarantine are asked for when they are looked at', t => {

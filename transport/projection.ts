@@ -7,6 +7,7 @@
 
 import {
   type InstanceKey,
+  instanceKey,
   type JobKey,
   type RunId,
   splitInstanceKey,
@@ -28,6 +29,7 @@ import type {
   FeedChange,
   InstanceView,
   JobView,
+  Pending,
   PendingReason,
   RunView,
   Views,
@@ -43,7 +45,7 @@ export type ProjectionInputs = {
   /** The timetable's word on when a job is due next. */
   readonly nextAt?: (key: JobKey) => number | undefined;
   /** Who waits for an offer, and why, as placement last saw it. */
-  readonly pending?: () => readonly PendingReason[];
+  readonly pending?: Pending;
   /** Why a job was put aside after crashing, if it was. */
   readonly quarantined?: (key: JobKey) => string | undefined;
 };
@@ -239,8 +241,32 @@ export function createProjection(inputs: ProjectionInputs): Projection {
     calendars: () => [...calendars].sort(([a], [b]) => compare(a, b)).map(([name, record]) => ({ name, record })),
     calendar: name => calendars.get(name),
     pending(key) {
-      const all = pending?.() ?? [];
-      return key === undefined ? all : all.filter(reason => reason.instance.startsWith(`${key}/`));
+      const reasons: PendingReason[] = [];
+      for (const [run, { instances }] of entries.get(key)?.runs ?? [])
+        for (const [index, { status }] of instances) {
+          const reason = status === 'pending' ? pending?.why(instanceKey(key, run, index)) : undefined;
+          if (reason !== undefined) reasons.push(reason);
+        }
+      return reasons;
+    },
+    pending_page(limit, after, sees) {
+      let total = 0;
+      // The least of those beyond the cursor, in order: a hundred thousand that wait are not sorted for a page of a hundred.
+      const page: InstanceKey[] = [];
+      let more = false;
+      for (const key of pending?.keys() ?? []) {
+        if (sees !== undefined && !sees(key.slice(0, key.indexOf('/')))) continue;
+        total++;
+        if (after !== undefined && key <= after) continue;
+        if (page.length >= limit) {
+          more = true;
+          if (key > page.at(-1)!) continue;
+          page.pop();
+        }
+        page.splice(placeOf(page, key), 0, key);
+      }
+      const rows = page.flatMap(key => pending?.why(key) ?? []);
+      return more ? { rows, total, next: page.at(-1)! } : { rows, total };
     },
     subscribe(listener) {
       listeners.add(listener);

@@ -42,6 +42,21 @@ export type PendingReason = {
   readonly why: unknown;
 };
 
+/** Who waits for a place, and why, as it is at this moment. */
+export type Pending = {
+  /** In no order. */
+  readonly keys: () => Iterable<InstanceKey>;
+  /** undefined when it does not wait (any more). */
+  readonly why: (key: InstanceKey) => PendingReason | undefined;
+};
+export type PendingPage = {
+  readonly rows: readonly PendingReason[];
+  /** All that wait, on whichever page. */
+  readonly total: number;
+  /** What the next page comes after; absent at the end. */
+  readonly next?: InstanceKey;
+};
+
 /** One committed change. `body` undefined = the key is gone. Kinds are those of the journal. */
 export type FeedChange = { readonly kind: string; readonly key: string; readonly body: unknown | undefined };
 export type FeedBatch = { readonly position: number; readonly changes: readonly FeedChange[] };
@@ -69,7 +84,10 @@ export interface Views {
   /** Calendars in the order of their names. */
   calendars(): readonly { readonly name: string; readonly record: CalendarRecord }[];
   calendar(name: string): CalendarRecord | undefined;
-  pending(key?: JobKey): readonly PendingReason[];
+  /** A job's instances that wait for a place. */
+  pending(key: JobKey): readonly PendingReason[];
+  /** Of all jobs, in the order of their keys, after `after` when given; `sees`: of which job roles, all when left out. */
+  pending_page(limit: number, after?: InstanceKey, sees?: (role: string) => boolean): PendingPage;
   /** Called with every batch committed from now on. Returns the way to stop. */
   subscribe(listener: (batch: FeedBatch) => void): () => void;
 }

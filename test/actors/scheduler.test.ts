@@ -122,7 +122,8 @@ test('what cannot fit waits, with the reason', async t => {
   const w = await world();
   await w.create({ ...base, cpus: 64 });
   await w.until(w.clock.now() + 5_000);
-  const [reason] = w.scheduler.pending(key);
+  t.deepEqual([...w.scheduler.pending.keys()], [`${key}/1.once/0`]);
+  const reason = w.scheduler.pending.why(`${key}/1.once/0`);
   t.regex(reason?.summary ?? '', /cpus: needs 64/);
   t.is((await w.submit({ type: 'kill-all', key })).type, 'killing');
   await w.until(w.clock.now() + 5_000);

@@ -16,6 +16,7 @@ import type { JobFrame, ListFrame, Watch } from '../../transport/console/message
 import type { History, HistoryPage } from '../../transport/journal/journal.ts';
 import { createMetrics, type Metrics } from '../../transport/metrics.ts';
 import { createProjection, type Projection } from '../../transport/projection.ts';
+import { pendingOf } from '../support/pending.ts';
 import type { Owner } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 
@@ -80,7 +81,7 @@ export async function stage(
     history,
     restored: options.jobs ?? [],
     nextAt: key => next_at.get(key),
-    pending: () => pending,
+    pending: pendingOf(pending),
   });
   const { sockets_max = 10, socket_frames_max = 1_000 } = options;
   const complain = (_: object, message: string) => void complaints.push(message);

@@ -116,6 +116,20 @@ test('a pending instance says in words why it waits', async t => {
   });
 });
 
+test('those that wait are counted in full, and told a page at a time', async t => {
+  const { ask, core } = await serve(t);
+  const names = Array.from({ length: 1_234 }, (_, n) => `www/prod/job-${n}/1.once/0`);
+  for (const instance of names) core.pending.push({ instance, since: 1_700_000_000_000, summary: '', why: {} });
+  const met: string[] = [];
+  for (let next: string | undefined = '/api/v1/pending?limit=500'; next !== undefined; ) {
+    const page = pending_page.parse((await ask('GET', next)).json);
+    t.is(page.total, 1_234);
+    met.push(...page.pending.map(one => one.instance));
+    next = page.next;
+  }
+  t.deepEqual(met, [...names].sort());
+});
+
 test('runs are listed live first, then those that are over from the newest, page by page', async t => {
   const { ask, core } = await serve(t);
   await ask('POST', '/api/v1/jobs', { json: hello });

@@ -209,7 +209,8 @@ export const pending_page = z.object({
       why: z.unknown().describe('A code with its data: what each host lacks.'),
     }),
   ),
-  total: count,
+  total: count.describe('All that wait, on whichever page.'),
+  next: z.string().optional().describe('Path of the next page; absent at the end.'),
 });
 export const audit_page = z.object({
   audit: z.array(

@@ -12,6 +12,7 @@ import { type AuditRow, type JobRecord, type RunRecord, sortable } from '../../.
 import type { FeedChange, PendingReason } from '../../../actors/model/views.ts';
 import type { History, HistoryKind } from '../../../transport/journal/journal.ts';
 import { createProjection, type Projection } from '../../../transport/projection.ts';
+import { pendingOf } from '../../support/pending.ts';
 
 export type Core = {
   readonly submit: Submit;
@@ -43,7 +44,7 @@ export function createCore(now: () => number = () => 1_700_000_000_000): Core {
   };
   const pending: PendingReason[] = [];
   const next_at = new Map<string, number>();
-  const views = createProjection({ history, pending: () => pending, nextAt: key => next_at.get(key) });
+  const views = createProjection({ history, pending: pendingOf(pending), nextAt: key => next_at.get(key) });
   const asked: CommandEnvelope[] = [];
   let position = 0;
   let incarnation = 0;

@@ -7,7 +7,16 @@ import type { Clock, Wake } from '../../schedules/clock.ts';
 import type { Event } from '../protocol.ts';
 import { transition } from './master.ts';
 import { createMaster, type Master, type MasterOptions } from './master-state.ts';
-import type { AgentInfo, AgentUpdate, LocalAgent, MasterInput, ReportedTask } from './messages.ts';
+import type {
+  AgentInfo,
+  AgentUpdate,
+  ExecutorEnd,
+  ExecutorMessage,
+  LocalAgent,
+  MasterInput,
+  ReportedExecutor,
+  ReportedTask,
+} from './messages.ts';
 
 /** The far end of a subscription. */
 export type Stream = {
@@ -34,9 +43,16 @@ export interface MasterHost {
   ): void;
   /** The far end is gone. */
   streamClosed(id: string): void;
-  register(agent: LocalAgent, info: AgentInfo, tasks: readonly ReportedTask[]): void;
+  register(
+    agent: LocalAgent,
+    info: AgentInfo,
+    tasks: readonly ReportedTask[],
+    executors?: readonly ReportedExecutor[],
+  ): void;
   agentGone(id: string): void;
   updates(agent: string, updates: readonly AgentUpdate[]): void;
+  executorEnded(agent: string, ended: ExecutorEnd): void;
+  executorMessage(agent: string, message: ExecutorMessage): void;
   /** Stops the clock, and says no more to anybody. */
   close(): void;
 }
@@ -101,15 +117,17 @@ export function hostMaster(clock: Clock, options: Partial<MasterOptions> & { ids
     streamClosed(id) {
       if (streams.delete(id)) submit({ type: 'stream-closed', stream: id });
     },
-    register(agent, info, tasks) {
+    register(agent, info, tasks, executors) {
       agents.set(agent.id, agent);
-      submit({ type: 'agent-registered', agent: info, tasks });
+      submit({ type: 'agent-registered', agent: info, tasks, ...(executors === undefined ? {} : { executors }) });
     },
     agentGone(id) {
       agents.delete(id);
       submit({ type: 'agent-gone', agent: id });
     },
     updates: (agent, updates) => submit({ type: 'updates', agent, updates }),
+    executorEnded: (agent, ended) => submit({ type: 'executor-ended', agent, ended }),
+    executorMessage: (agent, message) => submit({ type: 'executor-said', agent, message }),
     close() {
       open = false;
       wake?.cancel();

@@ -3,7 +3,7 @@
 // Each task is looked at alone, in the order given, against what is left of the offers: one bad task is told so in
 // Mesos's words and the others go on. A group stands or falls together. What nobody used goes back, refused for a while.
 
-import type { Call, ExecutorInfo, HealthCheck, TaskInfo } from '../protocol.ts';
+import type { Call, ExecutorInfo, Resource, TaskInfo } from '../protocol.ts';
 import { refuse } from './allocation.ts';
 import {
   type Amount,
@@ -32,6 +32,7 @@ import {
   withdraw,
 } from './master-state.ts';
 import type { Launch } from './messages.ts';
+import { wrongCommand, wrongExecutor, wrongInGroup, wrongWith } from './validation.ts';
 
 type Accept = Extract<Call, { type: 'ACCEPT' }>['accept'];
 type LaunchGroup = Extract<Accept['operations'][number], { type: 'LAUNCH_GROUP' }>['launch_group'];
@@ -99,28 +100,93 @@ function gather(
 }
 
 function launch(turn: Turn, framework: Framework, pool: Pool, tasks: readonly TaskInfo[]): void {
-  const launches: Launch[] = [];
+  const { agent } = pool;
+  let launches: Launch[] = [];
+  /** Tasks reach the agent in the order in which they were named, whoever runs them. */
+  const send = () => {
+    if (launches.length > 0) order(turn, agent, { type: 'launch', framework_id: framework.id, launches });
+    launches = [];
+  };
   for (const task of tasks) {
+    if (task.executor !== undefined && task.command === undefined) {
+      send();
+      launchOnExecutor(turn, framework, pool, task, task.executor);
+      continue;
+    }
     const amount = amountOf(task.resources);
     const message =
-      wrongWith(framework, pool.agent, task) ??
+      wrongWith(framework, agent, task) ??
       wrongCommand(task) ??
-      (amount.ok
-        ? contains(pool.left, amount.amount)
-          ? undefined
-          : `Total resources ${textOf(amount.amount, pool.role)} required by task and its executor ` +
-            `is more than available ${textOf(pool.left, pool.role)}`
-        : amount.message);
+      (amount.ok ? wrongAmount(pool, amount.amount) : amount.message);
     if (message !== undefined || !amount.ok) {
       refuseTask(turn, framework, task, 'REASON_TASK_INVALID', message ?? '');
       continue;
     }
     deduct(pool.left, amount.amount);
-    enter(framework, pool.agent, task, amount.amount, task.task_id.value, undefined);
+    enter(framework, agent, task, amount.amount, task.task_id.value, undefined);
     launches.push({ task, executor_id: task.task_id.value });
   }
-  if (launches.length > 0) order(turn, pool.agent, { type: 'launch', framework_id: framework.id, launches });
+  send();
 }
+
+const wrongAmount = (pool: Pool, amount: Amount): string | undefined =>
+  contains(pool.left, amount)
+    ? undefined
+    : `Total resources ${textOf(amount, pool.role)} required by task and its executor ` +
+      `is more than available ${textOf(pool.left, pool.role)}`;
+
+/** A task for an executor of the framework's own, which is booked with the first of its tasks. */
+function launchOnExecutor(turn: Turn, framework: Framework, pool: Pool, task: TaskInfo, executor: ExecutorInfo): void {
+  const { agent } = pool;
+  const running = agent.executors.get(keyOf(framework.id, executor.executor_id.value));
+  const own = amountOf(executor.resources ?? []);
+  const amount = amountOf(task.resources);
+  const message =
+    wrongWith(framework, agent, task) ??
+    wrongExecutor(executor, framework.id, running, 'task') ??
+    (own.ok ? undefined : own.message) ??
+    (amount.ok ? undefined : amount.message);
+  const total =
+    own.ok && amount.ok ? (running === undefined ? add(amount.amount, own.amount) : amount.amount) : nothing;
+  const refusal = message ?? wrongAmount(pool, total);
+  if (refusal !== undefined || !own.ok || !amount.ok) {
+    refuseTask(turn, framework, task, 'REASON_TASK_INVALID', refusal ?? '');
+    return;
+  }
+  deduct(pool.left, total);
+  const holder = running ?? holderOf(agent, framework, executor, own.amount);
+  enter(framework, agent, task, amount.amount, holder.id, holder);
+  orderOnExecutor(turn, framework, pool, executor, [task], false);
+}
+
+/** Tells an agent what its executor is to run, with everything in it that the framework may leave out. */
+function orderOnExecutor(
+  turn: Turn,
+  framework: Framework,
+  pool: Pool,
+  info: ExecutorInfo,
+  tasks: readonly TaskInfo[],
+  group: boolean,
+): void {
+  const allocated = (resources: readonly Resource[]) =>
+    resources.map(resource => ({ ...resource, allocation_info: { role: pool.role } }));
+  const executor = {
+    ...info,
+    type: info.type ?? ('CUSTOM' as const),
+    framework_id: { value: framework.id },
+    ...(info.resources === undefined ? {} : { resources: allocated(info.resources) }),
+  };
+  order(turn, pool.agent, {
+    type: 'launch-on-executor',
+    framework_id: framework.id,
+    framework: framework.info ?? unknown_framework,
+    executor,
+    tasks: tasks.map(task => ({ ...task, resources: allocated(task.resources), executor })),
+    group,
+  });
+}
+/** Nobody launches who has not subscribed, and whoever subscribes says who he is. */
+const unknown_framework = { user: '', name: '' };
 
 function launchGroup(turn: Turn, framework: Framework, pool: Pool, { executor, task_group }: LaunchGroup): void {
   const { tasks } = task_group;
@@ -128,18 +194,18 @@ function launchGroup(turn: Turn, framework: Framework, pool: Pool, { executor, t
   let total: Amount = nothing;
   const running = pool.agent.executors.get(keyOf(framework.id, executor.executor_id.value));
   const own = amountOf(executor.resources ?? []);
-  let message = wrongExecutor(executor, running);
+  let message = wrongExecutor(executor, framework.id, running, 'group');
   if (message === undefined && !own.ok) message = own.message;
   const own_amount = own.ok ? own.amount : nothing;
   if (message === undefined && running === undefined) {
     for (const name of ['cpus', 'mem', 'disk'])
-      if (thousandthsOf(own_amount, name) === 0) message ??= `Executor uses no ${name}`;
+      if (thousandthsOf(own_amount, name) === 0) message ??= `Executor '${executor.executor_id.value}' uses no ${name}`;
     total = own_amount;
   }
   const ids = new Set<string>();
   for (const task of tasks) {
     const amount = amountOf(task.resources);
-    message ??= wrongWith(framework, pool.agent, task) ?? wrongInGroup(task, ids);
+    message ??= wrongWith(framework, pool.agent, task) ?? wrongInGroup(task, ids, executor.type);
     ids.add(task.task_id.value);
     if (!amount.ok) message ??= amount.message;
     else {
@@ -162,7 +228,8 @@ function launchGroup(turn: Turn, framework: Framework, pool: Pool, { executor, t
     enter(framework, pool.agent, task, amounts[index]!, holder.id, holder);
     return { task, executor_id: holder.id, executor };
   });
-  order(turn, pool.agent, { type: 'launch', framework_id: framework.id, launches });
+  if (holder.custom) orderOnExecutor(turn, framework, pool, executor, tasks, true);
+  else order(turn, pool.agent, { type: 'launch', framework_id: framework.id, launches });
 }
 
 /** Writes an executor into the agent's book; a returning agent's tasks bring theirs back by the same door. */
@@ -170,12 +237,17 @@ export function holderOf(agent: Agent, framework: Framework, info: ExecutorInfo,
   const key = keyOf(framework.id, info.executor_id.value);
   const known = agent.executors.get(key);
   if (known !== undefined) return known;
-  const executor = { id: info.executor_id.value, framework, amount, info, tasks: new Set<Task>() };
+  const executor = {
+    id: info.executor_id.value,
+    framework,
+    amount,
+    info,
+    custom: info.type !== 'DEFAULT',
+    tasks: new Set<Task>(),
+  };
   agent.executors.set(key, executor);
   return executor;
 }
-
-const told = ({ framework_id: _, ...info }: ExecutorInfo) => JSON.stringify(info);
 
 /** Writes a task into the books of its framework, its agent and its executor. */
 export function enter(
@@ -207,71 +279,4 @@ export function enter(
 function refuseTask(turn: Turn, framework: Framework, task: TaskInfo, reason: string, message: string): void {
   const { task_id, agent_id } = task;
   sayStatus(turn, framework, { task_id, state: 'TASK_ERROR', message, reason, agent_id });
-}
-
-// --- what can be wrong with a task, in Mesos's words -------------------------------------------------------------
-
-function wrongWith(framework: Framework, agent: Agent, task: TaskInfo): string | undefined {
-  const id = task.task_id.value;
-  if (id === '') return 'ID must not be empty';
-  if (id === '.' || id === '..') return `'${id}' is disallowed`;
-  if (id.length > 85 && new TextEncoder().encode(id).length > 255)
-    return `'${id}' is too long: ID must not be greater than 255 bytes`;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are exactly what must not be in an id.
-  if (/[/\\\x00-\x1f\x7f]/.test(id)) return `'${id}' contains invalid characters`;
-  if (framework.tasks.has(id)) return `Task has duplicate ID: ${id}`;
-  if (task.agent_id.value !== agent.info.id)
-    return `Task uses invalid agent ${task.agent_id.value} while agent ${agent.info.id} is expected`;
-  if ((task.kill_policy?.grace_period?.nanoseconds ?? 0) < 0)
-    return "Task uses invalid kill policy: Task's 'kill_policy.grace_period' must be non-negative";
-  if ((task.max_completion_time?.nanoseconds ?? 0) < 0) return "Task's `max_completion_time` must be non-negative";
-  const health = task.health_check === undefined ? undefined : wrongHealthCheck(task.health_check);
-  if (health !== undefined) return `Task uses invalid health check: ${health}`;
-  if (task.resources.length === 0) return 'Task uses no resources';
-  return undefined;
-}
-
-function wrongHealthCheck(check: HealthCheck): string | undefined {
-  for (const [type, field] of [
-    ['COMMAND', 'command'],
-    ['HTTP', 'http'],
-    ['TCP', 'tcp'],
-  ] as const)
-    if (check.type === type && check[field] === undefined)
-      return `Expecting '${field}' to be set for ${type} health check`;
-  return undefined;
-}
-
-function wrongCommand(task: TaskInfo): string | undefined {
-  if ((task.command === undefined) === (task.executor === undefined))
-    return 'Task should have at least one (but not both) of CommandInfo or ExecutorInfo present';
-  if (task.executor !== undefined) return 'Task uses an executor of its own, which this agent does not run';
-  return wrongCommandInfo(task);
-}
-
-function wrongCommandInfo({ command }: TaskInfo): string | undefined {
-  if (command?.value === undefined) return 'Task uses a command without a value';
-  const nul = [command.value, ...(command.arguments ?? [])].find(text => text.includes('\0'));
-  if (nul !== undefined) return 'Task uses a command with a NUL character in it';
-  for (const { name, value } of command.environment?.variables ?? [])
-    if (name === '' || /[=\0]/.test(name) || value.includes('\0'))
-      return `Task uses an invalid environment variable '${name}'`;
-  return undefined;
-}
-
-function wrongInGroup(task: TaskInfo, ids: ReadonlySet<string>): string | undefined {
-  if (ids.has(task.task_id.value)) return `Task has duplicate ID: ${task.task_id.value}`;
-  if (task.executor !== undefined) return "'TaskInfo.executor' must not be set";
-  if (task.command === undefined) return 'Task should have CommandInfo present';
-  return wrongCommandInfo(task);
-}
-
-function wrongExecutor(executor: ExecutorInfo, running: Executor | undefined): string | undefined {
-  const id = executor.executor_id.value;
-  if (id === '' || id === '.' || id === '..' || id.includes('/')) return `'${id}' is not a valid executor id`;
-  if (executor.type !== 'DEFAULT') return "'ExecutorInfo.type' must be DEFAULT for the task group of this agent";
-  if (executor.command !== undefined) return "'ExecutorInfo.command' must not be set for 'DEFAULT' executor";
-  if (running !== undefined && told(running.info) !== told(executor))
-    return 'ExecutorInfo is not compatible with existing ExecutorInfo with same ExecutorID.';
-  return undefined;
 }

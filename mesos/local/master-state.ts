@@ -75,13 +75,17 @@ export type Agent = {
   held_orders: AgentOrder[];
 };
 
-/** The executor of a group of tasks: holds its own resources until the last of them has ended. */
+/**
+ * The executor of a group of tasks holds its own resources until the last of them has ended; a custom one, which the
+ * framework brought along, until it ends itself.
+ */
 export type Executor = {
   readonly id: string;
   readonly framework: Framework;
   readonly amount: Amount;
   /** As told at launch: a second group may join only when it says the same. */
   readonly info: ExecutorInfo;
+  readonly custom: boolean;
   readonly tasks: Set<Task>;
 };
 

@@ -14,6 +14,7 @@ import { accept } from './launches.ts';
 import {
   type Agent,
   type Framework,
+  keyOf,
   type Master,
   order,
   sayStatus,
@@ -25,7 +26,7 @@ import {
 import { agentGone, agentRegistered, agentTimedOut } from './membership.ts';
 import type { MasterInput, MasterOutput } from './messages.ts';
 import { framework_messages, heartbeat, removeFramework, streamClosed, subscribe } from './subscriptions.ts';
-import { acknowledge, resend, updated } from './updates.ts';
+import { acknowledge, executorEnded, executorMessage, resend, updated } from './updates.ts';
 
 export function transition(master: Master, input: MasterInput, now: Instant): readonly MasterOutput[] {
   const turn: Turn = { master, now, outputs: [], said: undefined };
@@ -40,13 +41,19 @@ export function transition(master: Master, input: MasterInput, now: Instant): re
       streamClosed(turn, input.stream);
       break;
     case 'agent-registered':
-      agentRegistered(turn, input.agent, input.tasks);
+      agentRegistered(turn, input.agent, input.tasks, input.executors ?? []);
       break;
     case 'agent-gone':
       agentGone(turn, input.agent);
       break;
     case 'updates':
       for (const update of input.updates) updated(turn, input.agent, update);
+      break;
+    case 'executor-ended':
+      executorEnded(turn, input.agent, input.ended);
+      break;
+    case 'executor-said':
+      executorMessage(turn, input.agent, input.message);
       break;
     case 'woken':
       // Whatever was asked for has been granted: what is still to come must be asked for anew.
@@ -133,7 +140,8 @@ function called(turn: Turn, stream: string | undefined, call: CallOnWire): undef
       else for (const task of call.reconcile.tasks) reconcile(turn, framework, task);
       break;
     case 'MESSAGE':
-      break; // The executors that run here take no messages, and Mesos's default executor drops them too.
+      message(turn, framework, call.message);
+      break;
   }
 }
 
@@ -153,6 +161,7 @@ function kill(turn: Turn, framework: Framework, { task_id, agent_id, kill_policy
     framework_id: framework.id,
     task_id: task.id,
     ...(grace_ns === undefined ? {} : { grace_ms: grace_ns / 1e6 }),
+    ...(kill_policy === undefined ? {} : { kill_policy }),
   });
 }
 
@@ -164,9 +173,24 @@ function shutdown(
 ): void {
   const agent = turn.master.agents.get(agent_id.value);
   if (agent === undefined) return;
+  if (agent.executors.get(keyOf(framework.id, executor_id.value))?.custom === true) {
+    const about = { framework_id: framework.id, executor_id: executor_id.value };
+    order(turn, agent, { type: 'shutdown', ...about, framework_over: false });
+    return;
+  }
   for (const task of agent.tasks.values())
     if (task.framework === framework && task.executor_id === executor_id.value && !task.ended)
       order(turn, agent, { type: 'kill', framework_id: framework.id, task_id: task.id, grace_ms: 0 });
+}
+
+type Message = Extract<CallOnWire, { type: 'MESSAGE' }>['message'];
+
+/** For a custom executor that is there; nobody else listens, and an agent that is away keeps no messages. */
+function message(turn: Turn, framework: Framework, { agent_id, executor_id, data }: Message): void {
+  const agent = turn.master.agents.get(agent_id.value);
+  if (agent?.status !== 'connected') return;
+  if (agent.executors.get(keyOf(framework.id, executor_id.value))?.custom !== true) return;
+  order(turn, agent, { type: 'message', framework_id: framework.id, executor_id: executor_id.value, data });
 }
 
 const reconciled = { reason: 'REASON_RECONCILIATION' } as const;

@@ -20,12 +20,17 @@ import {
   toldState,
   wantAllocation,
 } from './master-state.ts';
-import { type AgentInfo, type ReportedTask, terminal_states } from './messages.ts';
+import { type AgentInfo, type ReportedExecutor, type ReportedTask, terminal_states } from './messages.ts';
 import { frameworkOf } from './subscriptions.ts';
 import { end, forgetTask, send } from './updates.ts';
 
 /** An agent comes or comes back, and says what it has. What it says counts: it alone knows what runs there. */
-export function agentRegistered(turn: Turn, info: AgentInfo, reported: readonly ReportedTask[]): void {
+export function agentRegistered(
+  turn: Turn,
+  info: AgentInfo,
+  reported: readonly ReportedTask[],
+  executors: readonly ReportedExecutor[],
+): void {
   const total = amountOf(info.resources);
   if (!total.ok) throw new Error(`agent ${info.id} cannot register: ${total.message}`);
   const agent = agentOf(turn, info);
@@ -46,6 +51,7 @@ export function agentRegistered(turn: Turn, info: AgentInfo, reported: readonly 
     if (terminal_states.has(last) && !task.ended) ended.push({ task, finished: last === 'TASK_FINISHED' });
   }
   for (const task of missing) lost(turn, task);
+  adoptExecutors(turn, agent, executors);
   agent.free = freeOf(agent);
   for (const { task, finished } of ended) end(turn, task, finished);
   turn.master.spare.add(agent);
@@ -102,6 +108,24 @@ function adopt(turn: Turn, agent: Agent, report: ReportedTask): Task {
   return task;
 }
 
+/** Custom executors live without tasks too, and die while nobody looks. */
+function adoptExecutors(turn: Turn, agent: Agent, reported: readonly ReportedExecutor[]): void {
+  const known = new Set<string>();
+  for (const { framework_id, executor } of reported) {
+    const own = amountOf(executor.resources ?? []);
+    if (!own.ok) throw new Error(`executor ${executor.executor_id.value} cannot be adopted: ${own.message}`);
+    const framework = frameworkOf(turn.master, framework_id);
+    holderOf(agent, framework, executor, own.amount);
+    known.add(keyOf(framework_id, executor.executor_id.value));
+    if (turn.master.frameworks.get(framework_id) !== framework) {
+      const about = { framework_id, executor_id: executor.executor_id.value };
+      order(turn, agent, { type: 'shutdown', ...about, framework_over: true });
+    }
+  }
+  for (const [key, executor] of agent.executors)
+    if (executor.custom && executor.tasks.size === 0 && !known.has(key)) agent.executors.delete(key);
+}
+
 /** The agent is back without it. Whether it ever ran we know from what it told before. */
 function lost(turn: Turn, task: Task): void {
   if (!task.ended) {
@@ -124,7 +148,7 @@ function abandon(turn: Turn, task: Task): void {
     if (uuid !== undefined) order(turn, task.agent, { type: 'acknowledge', ...about, uuid });
   task.pending = [];
   if (task.ended) forgetTask(task);
-  else order(turn, task.agent, { type: 'kill', ...about });
+  else if (task.executor?.custom !== true) order(turn, task.agent, { type: 'kill', ...about });
 }
 
 function sayBack(turn: Turn, task: Task): void {
@@ -145,11 +169,31 @@ export function agentGone(turn: Turn, id: string): void {
   agent.status = 'gone';
   agent.absence++;
   turn.master.spare.delete(agent);
+  for (const task of [...agent.tasks.values()]) if (unkept(task)) diedWith(turn, task);
   turn.master.alarms.set(turn.now + turn.master.options.agent_timeout_ms, {
     type: 'agent-timeout',
     agent,
     absence: agent.absence,
   });
+}
+
+/** Whether its framework asked for no checkpoints, or did not say. */
+const unkept = ({ framework: { info } }: Task) => info !== undefined && info.checkpoint !== true;
+
+/** Who asked for no checkpoints loses a task with the agent's process, at once, and hears the old word for it. */
+function diedWith(turn: Turn, task: Task): void {
+  const { agent, executor } = task;
+  if (!task.ended)
+    sayStatus(turn, task.framework, {
+      task_id: { value: task.id },
+      state: 'TASK_LOST',
+      message: `Agent ${agent.info.hostname} disconnected`,
+      reason: 'REASON_AGENT_DISCONNECTED',
+      agent_id: { value: agent.info.id },
+    });
+  executor?.tasks.delete(task);
+  if (executor !== undefined) agent.executors.delete(keyOf(task.framework.id, executor.id));
+  forgetTask(task);
 }
 
 /** It has been away for too long: nobody knows what has become of its tasks. */

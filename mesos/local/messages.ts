@@ -52,6 +52,11 @@ export type AgentUpdate = {
 /** A custom executor that lives on an agent, with tasks or without: it holds its own resources until it ends. */
 export type ReportedExecutor = { readonly framework_id: string; readonly executor: ExecutorInfo };
 
+/** `status`: what waitpid gave. */
+export type ExecutorEnd = { readonly framework_id: string; readonly executor_id: string; readonly status: number };
+/** `data` is base64. */
+export type ExecutorMessage = { readonly framework_id: string; readonly executor_id: string; readonly data: string };
+
 /** What reaches the master. One at a time, each with the instant at which it did. */
 export type MasterInput =
   /** Answered; when the answer is 200, `stream` is open and gets events. */
@@ -60,10 +65,17 @@ export type MasterInput =
   | { readonly type: 'call'; readonly stream: string | undefined; readonly call: CallOnWire }
   /** The other end of a stream went away. */
   | { readonly type: 'stream-closed'; readonly stream: string }
-  | { readonly type: 'agent-registered'; readonly agent: AgentInfo; readonly tasks: readonly ReportedTask[] }
+  | {
+      readonly type: 'agent-registered';
+      readonly agent: AgentInfo;
+      readonly tasks: readonly ReportedTask[];
+      readonly executors?: readonly ReportedExecutor[];
+    }
   /** The connection to an agent broke: its tasks may well live on. */
   | { readonly type: 'agent-gone'; readonly agent: string }
   | { readonly type: 'updates'; readonly agent: string; readonly updates: readonly AgentUpdate[] }
+  | { readonly type: 'executor-ended'; readonly agent: string; readonly ended: ExecutorEnd }
+  | { readonly type: 'executor-said'; readonly agent: string; readonly message: ExecutorMessage }
   /** The instant named by the last `wake` has come. */
   | { readonly type: 'woken' };
 

@@ -176,9 +176,16 @@ export function removeFramework(turn: Turn, framework: Framework): void {
     for (const { uuid } of task.pending)
       if (uuid !== undefined)
         order(turn, task.agent, { type: 'acknowledge', framework_id: framework.id, task_id: task.id, uuid });
-    if (!task.ended) order(turn, task.agent, { type: 'kill', framework_id: framework.id, task_id: task.id });
-    else forgetTask(task);
+    if (task.ended) forgetTask(task);
+    else if (task.executor?.custom !== true)
+      order(turn, task.agent, { type: 'kill', framework_id: framework.id, task_id: task.id });
   }
+  for (const agent of master.agents.values())
+    for (const executor of agent.executors.values())
+      if (executor.custom && executor.framework === framework) {
+        const about = { framework_id: framework.id, executor_id: executor.id };
+        order(turn, agent, { type: 'shutdown', ...about, framework_over: true });
+      }
   master.frameworks.delete(framework.id);
   master.removed.add(framework.id);
   if (master.removed.size > master.options.removed_frameworks_max) {

@@ -4,14 +4,29 @@
 // later letter of the same task before that. What a task held is free the moment its last update arrives, signed or not.
 
 import type { Call } from '../protocol.ts';
-import { type Framework, keyOf, order, release, say, type Task, type Turn } from './master-state.ts';
-import { type AgentUpdate, terminal_states } from './messages.ts';
+import {
+  type Agent,
+  type Executor,
+  type Framework,
+  keyOf,
+  order,
+  release,
+  say,
+  type Task,
+  type Turn,
+} from './master-state.ts';
+import { type AgentUpdate, type ExecutorEnd, type ExecutorMessage, terminal_states } from './messages.ts';
 
 /** An agent tells of a task. */
-export function updated(turn: Turn, agent_id: string, { framework_id, status }: AgentUpdate): void {
+export function updated(turn: Turn, agent_id: string, { framework_id, status, stray }: AgentUpdate): void {
   const agent = turn.master.agents.get(agent_id);
   if (agent === undefined)
     throw new Error(`update of task ${status.task_id.value} from agent ${agent_id}, which never registered`);
+  if (stray === true) {
+    const framework = turn.master.frameworks.get(framework_id);
+    if (framework !== undefined) say(turn, framework, { type: 'UPDATE', update: { status } });
+    return;
+  }
   const task = agent.tasks.get(keyOf(framework_id, status.task_id.value));
   const { uuid } = status;
   if (uuid === undefined) throw new Error(`update ${status.state} of task ${status.task_id.value} has no uuid`);
@@ -48,6 +63,7 @@ export function end(turn: Turn, task: Task, finished: boolean): void {
   release(turn, agent, task.amount);
   if (executor === undefined) return;
   executor.tasks.delete(task);
+  if (executor.custom) return; // What becomes of it and of its other tasks is its own business.
   if (executor.tasks.size > 0) {
     // The rule of Mesos's default executor, kept here for every kind of agent.
     if (!finished)
@@ -55,12 +71,35 @@ export function end(turn: Turn, task: Task, finished: boolean): void {
         order(turn, agent, { type: 'kill', framework_id: framework.id, task_id: other.id });
     return;
   }
-  agent.executors.delete(keyOf(framework.id, executor.id));
+  executorGone(turn, agent, executor, 0);
+}
+
+function executorGone(turn: Turn, agent: Agent, executor: Executor, status: number): void {
+  agent.executors.delete(keyOf(executor.framework.id, executor.id));
   release(turn, agent, executor.amount);
-  say(turn, framework, {
+  say(turn, executor.framework, {
     type: 'FAILURE',
-    failure: { agent_id: { value: agent.info.id }, executor_id: { value: executor.id }, status: 0 },
+    failure: { agent_id: { value: agent.info.id }, executor_id: { value: executor.id }, status },
   });
+}
+
+/** A custom executor has ended, with the status that waitpid gave. What became of its tasks is told as updates. */
+export function executorEnded(turn: Turn, agent_id: string, { framework_id, executor_id, status }: ExecutorEnd): void {
+  const agent = turn.master.agents.get(agent_id);
+  const executor = agent?.executors.get(keyOf(framework_id, executor_id));
+  if (agent !== undefined && executor !== undefined) executorGone(turn, agent, executor, status);
+}
+
+/** Bytes from an executor to its framework: once, and nobody knows whether they arrive. */
+export function executorMessage(
+  turn: Turn,
+  agent_id: string,
+  { framework_id, executor_id, data }: ExecutorMessage,
+): void {
+  const framework = turn.master.frameworks.get(framework_id);
+  if (framework === undefined) return;
+  const message = { agent_id: { value: agent_id }, executor_id: { value: executor_id }, data };
+  say(turn, framework, { type: 'MESSAGE', message });
 }
 
 /** Sends the oldest update of a task and arranges for the next time. */

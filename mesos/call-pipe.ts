@@ -13,8 +13,8 @@ import type { CallAnswer } from './protocol.ts';
 
 export type CallPipeOptions = {
   readonly url: URL;
-  /** Header lines of every request, less Host and the content's. */
-  readonly headers: Readonly<Record<string, string>>;
+  /** Header lines of every request, less Host and the content's. Another object where they are other than before. */
+  readonly headers: () => Readonly<Record<string, string>>;
   readonly tls: tls.ConnectionOptions;
   readonly clock: Clock;
   /** The connection must stand, and each call be answered, within this. */
@@ -41,12 +41,20 @@ type Entry = {
 
 export function callPipe(options: CallPipeOptions): CallPipe {
   const { url, clock, call_timeout_ms, calls_in_flight_max, calls_waiting_max } = options;
-  const head = [
-    `POST ${url.pathname}${url.search} HTTP/1.1`,
-    `Host: ${url.host}`,
-    ...Object.entries(options.headers).map(([name, value]) => `${name}: ${value}`),
-    'Content-Length: ',
-  ].join('\r\n');
+  let said: Readonly<Record<string, string>> | undefined;
+  let head = '';
+  const headNow = (): string => {
+    const headers = options.headers();
+    if (headers === said) return head;
+    said = headers;
+    head = [
+      `POST ${url.pathname}${url.search} HTTP/1.1`,
+      `Host: ${url.host}`,
+      ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+      'Content-Length: ',
+    ].join('\r\n');
+    return head;
+  };
 
   let waiting: Entry[] = [];
   let in_flight: Entry[] = [];
@@ -160,7 +168,7 @@ export function callPipe(options: CallPipeOptions): CallPipe {
         if (ended !== undefined) return resolve({ type: 'unsent', message: ended });
         if (waiting.length >= calls_waiting_max)
           return resolve({ type: 'unsent', message: `${waiting.length} calls are waiting to be sent: expected fewer` });
-        const request = `${head}${Buffer.byteLength(body)}\r\n\r\n${body}`;
+        const request = `${headNow()}${Buffer.byteLength(body)}\r\n\r\n${body}`;
         waiting.push({ request, settle: resolve, sent_at: 0 });
         // What one turn of the event loop calls for goes out in one write.
         if (waiting.length === 1) process.nextTick(pump);

@@ -26,12 +26,14 @@ export type LinkLog = {
 export type HttpLinkOptions = {
   /**
    * Masters, as `http://host:5050` (or a full URL of the API). A subscription goes to one; after a failure the next goes to
-   * the next.
+   * the next. As a function: those who lead as far as is known; while there are none, a subscription waits for
+   * `mastersChanged`.
    */
   readonly urls: readonly string[] | (() => readonly string[]);
   readonly clock: Clock;
   readonly log?: LinkLog;
-  readonly credentials?: Credentials;
+  /** As a function: asked for every subscription and call, since a token does not last. */
+  readonly credentials?: Credentials | (() => Credentials);
   /** CA, client certificate, server name: for masters under https. */
   readonly tls?: tls.ConnectionOptions;
   /** Heartbeats that may be missing before the stream is given up as silent. */
@@ -65,13 +67,22 @@ export type LinkCounts = {
   /** Records that were no event of ours: unknown types, missing fields. */
   readonly ignored: number;
 };
-export type HttpLink = MesosLink & { readonly counts: () => LinkCounts };
+export type HttpLink = MesosLink & {
+  readonly counts: () => LinkCounts;
+  /**
+   * `urls` answers otherwise than before. A subscription with a master that leads no more ends; one that waits for a master
+   * goes to it.
+   */
+  readonly mastersChanged: () => void;
+};
 
 /** One subscription, from the call of `subscribe` to its end. */
 type Subscription = {
   readonly request: Subscribe;
   readonly listener: LinkListener;
   over: boolean;
+  /** Where it is, or is trying to be; undefined while no master is known. */
+  url: URL | undefined;
   client: http.ClientRequest | undefined;
   pipe: CallPipe | undefined;
   framework_id: string | undefined;
@@ -86,7 +97,18 @@ export function httpLink(given: HttpLinkOptions): HttpLink {
   const { clock, log } = options;
   const counts = { subscriptions: 0, bytes: 0, events: 0, batches: 0, ignored: 0 };
   let present: Subscription | undefined;
+  let latest: LinkListener | undefined;
   let turn = 0;
+  let shown: { readonly credentials: Credentials | undefined; readonly headers: Record<string, string> } | undefined;
+
+  /** The same object for as long as the credentials are. */
+  const headersNow = () => {
+    const { credentials: given } = options;
+    const credentials = typeof given === 'function' ? given() : given;
+    if (shown === undefined || shown.credentials !== credentials)
+      shown = { credentials, headers: headersOf(credentials) };
+    return shown.headers;
+  };
 
   const finish = (subscription: Subscription, end: LinkEnd) => {
     if (subscription.over) return;
@@ -118,6 +140,7 @@ export function httpLink(given: HttpLinkOptions): HttpLink {
   };
 
   const open = (subscription: Subscription, url: URL, redirects: number) => {
+    subscription.url = url;
     const body = JSON.stringify(subscription.request);
     const secure = url.protocol === 'https:';
     const client = (secure ? https : http).request(url, {
@@ -125,7 +148,7 @@ export function httpLink(given: HttpLinkOptions): HttpLink {
       // A connection of its own, which nobody else waits for.
       agent: false,
       headers: {
-        ...headersOf(options.credentials),
+        ...headersNow(),
         Connection: 'keep-alive',
         'Content-Length': Buffer.byteLength(body),
       },
@@ -146,6 +169,12 @@ export function httpLink(given: HttpLinkOptions): HttpLink {
   const answered = (subscription: Subscription, url: URL, redirects: number, response: http.IncomingMessage) => {
     const status = response.statusCode ?? 0;
     const stream_id = response.headers['mesos-stream-id'];
+    const type = response.headers['content-type'] ?? json;
+    if (status === 200 && type !== json) {
+      const message = `${url.origin}: the answer to SUBSCRIBE is ${type}: expected ${json}`;
+      finish(subscription, { why: 'garbled', message });
+      return;
+    }
     if (status === 200 && typeof stream_id === 'string') return listen(subscription, url, stream_id, response);
     if (status === 200) {
       finish(subscription, { why: 'garbled', message: `${url.origin}: no Mesos-Stream-Id in the answer to SUBSCRIBE` });
@@ -179,6 +208,17 @@ export function httpLink(given: HttpLinkOptions): HttpLink {
     return next;
   };
 
+  const headersWith = (stream_id: string) => {
+    let of: object | undefined;
+    let headers: Record<string, string> = {};
+    return () => {
+      const now = headersNow();
+      if (now !== of) headers = { ...now, 'Mesos-Stream-Id': stream_id };
+      of = now;
+      return headers;
+    };
+  };
+
   const listen = (subscription: Subscription, url: URL, stream_id: string, response: http.IncomingMessage) => {
     const reader = subscriptionReader(options.record_bytes_max);
     let flushing = false;
@@ -195,7 +235,7 @@ export function httpLink(given: HttpLinkOptions): HttpLink {
         subscription.pipe = callPipe({
           ...options,
           url,
-          headers: { ...headersOf(options.credentials), 'Mesos-Stream-Id': stream_id },
+          headers: headersWith(stream_id),
           tls: options.tls ?? {},
         });
         watchHeartbeats(subscription, url, told.heartbeat_ms * options.heartbeat_missed_max);
@@ -241,6 +281,21 @@ export function httpLink(given: HttpLinkOptions): HttpLink {
     subscription.watch = clock.wakeAt(clock.now() + silence_ms_max, check);
   };
 
+  /** To the master whose turn it is. */
+  const begin = (subscription: Subscription) => {
+    const urls = typeof options.urls === 'function' ? options.urls() : options.urls;
+    if (urls.length === 0 && typeof options.urls === 'function') return;
+    const chosen = urls[turn % Math.max(1, urls.length)];
+    const url = chosen === undefined ? undefined : apiUrl(chosen);
+    if (url !== undefined) {
+      watchSubscribing(subscription);
+      open(subscription, url, 0);
+      return;
+    }
+    const message = chosen === undefined ? 'no master is known' : `"${chosen}" is not the address of a master`;
+    process.nextTick(() => finish(subscription, { why: 'unreachable', message }));
+  };
+
   return {
     subscribe(request, listener) {
       if (present !== undefined) silence(present, 'another subscription has taken its place');
@@ -248,6 +303,7 @@ export function httpLink(given: HttpLinkOptions): HttpLink {
         request,
         listener,
         over: false,
+        url: undefined,
         client: undefined,
         pipe: undefined,
         framework_id: undefined,
@@ -256,17 +312,20 @@ export function httpLink(given: HttpLinkOptions): HttpLink {
         batch: [],
       };
       present = subscription;
+      latest = listener;
       counts.subscriptions++;
+      begin(subscription);
+    },
+    mastersChanged() {
       const urls = typeof options.urls === 'function' ? options.urls() : options.urls;
-      const chosen = urls[turn % Math.max(1, urls.length)];
-      const url = chosen === undefined ? undefined : apiUrl(chosen);
-      if (url !== undefined) {
-        watchSubscribing(subscription);
-        open(subscription, url, 0);
-        return;
-      }
-      const message = chosen === undefined ? 'no master is known' : `"${chosen}" is not the address of a master`;
-      process.nextTick(() => finish(subscription, { why: 'unreachable', message }));
+      if (urls.length === 0) return;
+      const subscription = present;
+      if (subscription !== undefined && subscription.url === undefined) return begin(subscription);
+      const origin = subscription?.url?.origin;
+      if (origin !== undefined && urls.some(each => apiUrl(each)?.origin === origin)) return;
+      if (subscription !== undefined)
+        finish(subscription, { why: 'closed', message: `${origin}: ${urls.join(', ')} leads now` });
+      if (present === undefined) latest?.found?.();
     },
     call(call): Promise<CallAnswer> {
       if (present?.pipe === undefined || present.framework_id === undefined)
@@ -274,6 +333,7 @@ export function httpLink(given: HttpLinkOptions): HttpLink {
       return present.pipe.send(JSON.stringify({ framework_id: { value: present.framework_id }, ...call }));
     },
     async close() {
+      latest = undefined;
       const subscription = present;
       if (subscription === undefined) return;
       silence(subscription, 'the link is closed');
@@ -293,8 +353,9 @@ export function apiUrl(text: string): URL | undefined {
 }
 
 /** Mesos compares the content type letter by letter: a charset behind it is refused. */
+const json = 'application/json';
 function headersOf(credentials: Credentials | undefined): Record<string, string> {
-  const headers: Record<string, string> = { 'Content-Type': 'application/json', Accept: 'application/json' };
+  const headers: Record<string, string> = { 'Content-Type': json, Accept: json };
   if (credentials?.type === 'basic') {
     const pair = Buffer.from(`${credentials.principal}:${credentials.secret}`).toString('base64');
     headers.Authorization = `Basic ${pair}`;

@@ -378,6 +378,8 @@ export interface MesosLink {
 export type LinkListener = {
   readonly events: (events: readonly Event[]) => void;
   readonly ended: (reason: LinkEnd) => void;
+  /** After `ended`: a master leads that did not before, so whoever waits to subscribe again need not wait on. */
+  readonly found?: () => void;
 };
 export type LinkEnd = {
   /** `refused`: an HTTP status that is not 200; `silent`: no heartbeat in time; `closed`: end of body or of connection. */

@@ -125,6 +125,7 @@ const shells: Readonly<Record<string, string>> = {
   'schedules/clock.ts': 'is the clock',
   'mesos/call-pipe.ts': 'a connection for calls',
   'mesos/http-link.ts': 'the HTTP connection with a master',
+  'mesos/leader-watch.ts': 'asks ZooKeeper who leads the masters',
   'mesos/subscription.ts': 'the long stream',
   'mesos/local/server.ts': 'serves HTTP',
   'mesos/local/agent': 'starts processes',

@@ -2,7 +2,7 @@
 
 import test from 'ava';
 import { type RecordState, recordParser } from '../../mesos/recordio.ts';
-import { recording, recording_numbers, recordsIn, unchunked } from './support/recordings.ts';
+import { json_streams, recordsIn, unchunked } from './support/recordings.ts';
 import { mulberry32 } from './support/seeded.ts';
 
 const record_bytes_max = 1024 * 1024;
@@ -32,33 +32,35 @@ function statesByByte(body: Uint8Array): readonly RecordState[] {
   return states;
 }
 
-for (const number of recording_numbers)
-  for (const { name, raw } of recording(number).streams) {
-    const { body } = unchunked(raw);
-    const whole = recordsIn(body);
+for (const {
+  recording: { name, number },
+  stream,
+} of json_streams) {
+  const { body } = unchunked(stream.raw);
+  const whole = recordsIn(body);
 
-    test(`recording ${number}, ${name}: cut at each byte of the first 4 KiB, records and states are the same`, t => {
-      const states = statesByByte(body);
-      t.deepEqual(read([body]), { records: [...whole], state: states.at(-1)! });
-      for (let cut = 0; cut <= Math.min(4096, body.length); cut++) {
-        const before = read([body.subarray(0, cut)]);
-        if (JSON.stringify(before.state) !== JSON.stringify(states[cut]))
-          t.deepEqual(before.state, states[cut], `cut ${cut}`);
-        const both = read([body.subarray(0, cut), body.subarray(cut)]);
-        if (both.records.join('\n') !== whole.join('\n')) t.deepEqual(both.records, [...whole], `cut ${cut}`);
-        if (JSON.stringify(both.state) !== JSON.stringify(states.at(-1)))
-          t.deepEqual(both.state, states.at(-1), `cut ${cut}`);
-      }
-      t.pass();
-    });
+  test(`${name}, ${stream.name}: cut at each byte of the first 4 KiB, records and states are the same`, t => {
+    const states = statesByByte(body);
+    t.deepEqual(read([body]), { records: [...whole], state: states.at(-1)! });
+    for (let cut = 0; cut <= Math.min(4096, body.length); cut++) {
+      const before = read([body.subarray(0, cut)]);
+      if (JSON.stringify(before.state) !== JSON.stringify(states[cut]))
+        t.deepEqual(before.state, states[cut], `cut ${cut}`);
+      const both = read([body.subarray(0, cut), body.subarray(cut)]);
+      if (both.records.join('\n') !== whole.join('\n')) t.deepEqual(both.records, [...whole], `cut ${cut}`);
+      if (JSON.stringify(both.state) !== JSON.stringify(states.at(-1)))
+        t.deepEqual(both.state, states.at(-1), `cut ${cut}`);
+    }
+    t.pass();
+  });
 
-    test(`recording ${number}, ${name}: cut at 200 places by chance, records and states are the same`, t => {
-      const random = mulberry32(Number(number));
-      const cuts = Array.from({ length: 200 }, () => Math.floor(random() * body.length)).sort((a, b) => a - b);
-      const pieces = [0, ...cuts].map((cut, n) => body.subarray(cut, [...cuts, body.length][n]));
-      t.deepEqual(read(pieces), { records: [...whole], state: statesByByte(body).at(-1)! });
-    });
-  }
+  test(`${name}, ${stream.name}: cut at 200 places by chance, records and states are the same`, t => {
+    const random = mulberry32(Number.parseInt(number, 10));
+    const cuts = Array.from({ length: 200 }, () => Math.floor(random() * body.length)).sort((a, b) => a - b);
+    const pieces = [0, ...cuts].map((cut, n) => body.subarray(cut, [...cuts, body.length][n]));
+    t.deepEqual(read(pieces), { records: [...whole], state: statesByByte(body).at(-1)! });
+  });
+}
 
 test('a record within one chunk is a view of it, not a copy', t => {
   const chunk = bytes('5\nhello3\nyou');

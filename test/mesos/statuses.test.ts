@@ -3,7 +3,7 @@
 import test from 'ava';
 import { type TaskStatus, task_states } from '../../mesos/protocol.ts';
 import { type Conclusion, conclude, exitOf } from '../../mesos/statuses.ts';
-import { recording, recording_numbers, recordsIn, unchunked } from './support/recordings.ts';
+import { json_streams, recordsIn, unchunked } from './support/recordings.ts';
 
 type Row = readonly [
   status: Partial<TaskStatus> & Pick<TaskStatus, 'state'>,
@@ -376,18 +376,13 @@ test('only the words of the command itself tell an exit', t => {
 });
 
 test('each recorded status leads to a conclusion, and none with words of an exit leaves it out', t => {
-  for (const number of recording_numbers)
-    for (const { raw } of recording(number).streams)
-      for (const text of recordsIn(unchunked(raw).body)) {
-        const status = (JSON.parse(text) as { update?: { status: TaskStatus } }).update?.status;
-        if (status === undefined) continue;
-        const conclusion = conclude(status);
-        t.is(
-          conclusion.exit_code,
-          /^Command exited with status (\d+)$/.test(status.message ?? '')
-            ? Number(status.message!.split(' ').at(-1))
-            : undefined,
-        );
-        t.is(conclusion.at, Math.round(status.timestamp! * 1000));
-      }
+  for (const { recording, stream } of json_streams)
+    for (const text of recordsIn(unchunked(stream.raw).body)) {
+      const status = (JSON.parse(text) as { update?: { status: TaskStatus } }).update?.status;
+      if (status === undefined) continue;
+      const conclusion = conclude(status);
+      const said = /^Command exited with status (\d+)$/.exec(status.message ?? '');
+      t.is(conclusion.exit_code, said === null ? undefined : Number(said[1]), `${recording.name}: ${status.message}`);
+      t.is(conclusion.at, Math.round(status.timestamp! * 1000));
+    }
 });

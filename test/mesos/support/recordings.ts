@@ -8,43 +8,70 @@ import { gunzipSync } from 'node:zlib';
 const root = new URL('../../data/mesos/', import.meta.url);
 
 export type HttpText = { readonly head: string; readonly headers: ReadonlyMap<string, string>; readonly body: string };
+/** `response` is empty where the connection broke before there was one. */
 export type RecordedCall = { readonly label: string; readonly request: HttpText; readonly response: string };
-export type RecordedStream = { readonly name: string; readonly request: HttpText; readonly raw: Buffer };
+/** A SUBSCRIBE, and every byte of its answer. */
+export type RecordedStream = {
+  readonly name: string;
+  readonly request: HttpText;
+  readonly raw: Buffer;
+  readonly status: number;
+  readonly headers: ReadonlyMap<string, string>;
+};
 export type Recording = {
-  readonly folder: string;
+  readonly name: string;
+  /** `02`, `07b`. */
+  readonly number: string;
+  /** In order of time, as the calls. */
   readonly streams: readonly RecordedStream[];
   readonly calls: readonly RecordedCall[];
 };
 
-/** The recording whose folder begins with `number`, such as '02'. */
-export function recording(number: string): Recording {
-  const folder = readdirSync(root).find(name => name.startsWith(`${number}-`));
-  if (folder === undefined) throw new Error(`no recording ${number} under ${root.pathname}`);
-  const files = readdirSync(new URL(folder, root));
-  const read = (name: string) => gunzipSync(readFileSync(new URL(`${folder}/${name}`, root)));
-  const streams = files
-    .filter(name => name.endsWith('.response.raw.gz'))
-    .map(name => name.slice(0, -'.response.raw.gz'.length))
-    .sort()
-    .map(name => ({
-      name,
-      request: httpText(read(`${name}.request.http.gz`).toString('latin1')),
-      raw: read(`${name}.response.raw.gz`),
-    }));
-  const calls = read('calls.jsonl.gz')
-    .toString('latin1')
+const files = readdirSync(root)
+  .filter(file => file.endsWith('.jsonl.gz'))
+  .sort();
+
+/** All of them, by number. */
+export const recordings: readonly Recording[] = files.map(file => {
+  const name = file.slice(0, -'.jsonl.gz'.length);
+  const streams: RecordedStream[] = [];
+  const calls: RecordedCall[] = [];
+  for (const line of gunzipSync(readFileSync(new URL(file, root)))
+    .toString('utf8')
     .split('\n')
-    .filter(line => line !== '')
-    .map(line => JSON.parse(line) as { label: string; request: string; response: string })
-    .map(({ label, request, response }) => ({ label, request: httpText(request), response }));
-  return { folder, streams, calls };
+    .filter(line => line !== '')) {
+    const { stream, label, ...texts } = JSON.parse(line) as { stream?: string; label?: string } & {
+      [part in 'request' | 'response']: string;
+    };
+    const request = httpText(texts.request);
+    if (stream === undefined) calls.push({ label: label ?? '', request, response: texts.response });
+    else {
+      const { head, headers } = httpText(texts.response);
+      const raw = Buffer.from(texts.response, 'latin1');
+      streams.push({ name: stream, request, raw, status: Number(head.split(' ')[1]), headers });
+    }
+  }
+  return { name, number: name.slice(0, name.indexOf('-')), streams, calls };
+});
+
+/** The streams that are subscriptions in JSON: what a parser of ours has to read. */
+export const json_streams: readonly { readonly recording: Recording; readonly stream: RecordedStream }[] =
+  recordings.flatMap(recording =>
+    recording.streams
+      .filter(({ status, headers }) => status === 200 && headers.get('content-type') === 'application/json')
+      .map(stream => ({ recording, stream })),
+  );
+
+/** The recording of this number, such as '02'. */
+export function recording(number: string): Recording {
+  const found = recordings.find(one => one.number === number);
+  if (found === undefined) throw new Error(`no recording ${number} under ${root.pathname}`);
+  return found;
 }
 
-export const recording_numbers = ['02', '03', '04', '05', '07', '09', '10', '11', '12', '15'] as const;
-
-export function callOf({ folder, calls }: Recording, label: string): RecordedCall {
+export function callOf({ name, calls }: Recording, label: string): RecordedCall {
   const call = calls.find(one => one.label === label);
-  if (call === undefined) throw new Error(`no call ${label} in ${folder}: there are ${calls.map(one => one.label)}`);
+  if (call === undefined) throw new Error(`no call ${label} in ${name}: there are ${calls.map(one => one.label)}`);
   return call;
 }
 

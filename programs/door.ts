@@ -9,6 +9,7 @@ import type { Settings } from '../settings.ts';
 import { type Credentials, openCredentials } from '../transport/credentials.ts';
 import { calendarsOf } from '../transport/http/calendars.ts';
 import { type HttpOptions, type HttpServer, startHttp } from '../transport/http/server.ts';
+import { checkTls } from '../transport/http/tls.ts';
 import { fail, named, Refused, sayListen } from './refused.ts';
 import type { Ground } from './start.ts';
 
@@ -50,7 +51,11 @@ export async function openDoor(parts: DoorParts): Promise<HttpServer> {
 export function certificateOf({ tls_cert, tls_key }: Settings): Certificate | undefined {
   if (tls_cert === undefined || tls_key === undefined) return undefined;
   const cert = named('--tls-cert', tls_cert, () => readFileSync(tls_cert, 'utf8'));
-  return { cert, key: named('--tls-key', tls_key, () => readFileSync(tls_key, 'utf8')) };
+  const key = named('--tls-key', tls_key, () => readFileSync(tls_key, 'utf8'));
+  const problem = checkTls({ cert, key });
+  if (problem?.what === 'cert') throw new Refused(`--tls-cert is ${tls_cert}: ${problem.message}`);
+  if (problem?.what === 'key') throw new Refused(`--tls-key is ${tls_key}: ${problem.message}`);
+  return { cert, key };
 }
 
 async function credentialsOf(

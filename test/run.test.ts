@@ -5,7 +5,7 @@ import { cp, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { startChild } from './support/child.ts';
+import { endOf, startChild } from './support/child.ts';
 import { tapReader } from './support/tap.ts';
 import { type Owner, tempDir } from './support/temp.ts';
 
@@ -28,7 +28,7 @@ async function verdictOf(t: Owner, files: Record<string, string>, word = 'sample
     cwd: directory,
     env: { PATH: process.env.PATH, HOME: directory, NO_COLOR: '1' },
   });
-  const { status } = await child.ended;
+  const { status } = await endOf(child);
   return { status, output: child.output(), last: child.output().split('\n').at(-1) };
 }
 

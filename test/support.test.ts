@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { startChild } from './support/child.ts';
+import { endOf, startChild } from './support/child.ts';
 import { freePort } from './support/free-port.ts';
 import { descendants, isAlive, runningUnder } from './support/processes.ts';
 import { type Owner, tempDir } from './support/temp.ts';
@@ -48,6 +48,14 @@ test('killing a child kills what descends from it', async t => {
   await child.kill();
   t.deepEqual(await child.ended, { status: null, signal: 'SIGKILL' });
   t.false(isAlive(sleeper!));
+});
+
+test('waiting for an end fails with the output when it does not come', async t => {
+  const child = startChild(t, { command: 'sh', argv: ['-c', 'echo up; exec sleep 1000'] });
+  await child.line(/^up$/);
+  await t.throwsAsync(endOf(child, 1), { message: /has not ended within 1 ms.*up/s });
+  await child.kill();
+  t.deepEqual(await endOf(child), { status: null, signal: 'SIGKILL' });
 });
 
 test('waiting for a line finds past and coming ones, and fails with the output when none can come', async t => {

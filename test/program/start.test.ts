@@ -7,7 +7,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { WebSocket } from 'ws';
-import type { Child } from '../support/child.ts';
+import { type Child, endOf } from '../support/child.ts';
 import { freePort } from '../support/free-port.ts';
 import { may_mount, testWith } from '../support/needs.ts';
 import { isAlive } from '../support/processes.ts';
@@ -28,7 +28,7 @@ const job = (name: string, fields: object = {}) => ({
 
 /** It ends by itself with this status, having said one thing, without a stack. */
 async function refuses(t: ExecutionContext, child: Child, status: number, said: RegExp): Promise<void> {
-  t.deepEqual(await child.ended, { status, signal: null }, child.output());
+  t.deepEqual(await endOf(child), { status, signal: null }, child.output());
   const lines = child.output().split('\n');
   t.is(lines.length, 1, child.output());
   t.regex(lines[0]!, /^horae: /);
@@ -83,7 +83,7 @@ test.serial(
     const { child, api } = await startHorae(t, directory);
     for (let index = 0; index < 20; index++) await api.request('POST', '/api/v1/jobs', job(`job-${index}`));
     child.send('SIGTERM');
-    await child.ended;
+    await endOf(child);
     const path = join(directory, 'journal', 'data.mdb');
     const bytes = readFileSync(path);
     bytes.fill(0x5a, 0, Math.floor(bytes.length / 2));
@@ -101,6 +101,14 @@ test.serial('a data directory with the files of somebody else is refused', async
   t.deepEqual(readdirSync(join(directory, 'journal')), ['data.mdb']);
 });
 
+test.serial('a certificate that is none ends it with one line that names the file', async t => {
+  const directory = await tempDir(t);
+  const [cert, key] = [join(directory, 'cert.pem'), join(directory, 'key.pem')];
+  for (const path of [cert, key]) writeFileSync(path, 'garbage');
+  const child = launchHorae(t, join(directory, 'data'), ['--tls-cert', cert, '--tls-key', key]);
+  await refuses(t, child, 1, /--tls-cert is .*cert\.pem: there is no certificate in it .*BEGIN CERTIFICATE/);
+});
+
 test.serial('a file in the place of the data directory, or above it, is refused', async t => {
   const path = join(await tempDir(t), 'file');
   writeFileSync(path, '');
@@ -112,7 +120,7 @@ test.serial('settings that are wrong are told all at once, each on a line of its
   const directory = await tempDir(t);
   const flags = ['--log-levl', 'info', '--offers-max', '-3', '--http', '127.0.0.1:99999', '--tls-key', 'x'];
   const child = launchHorae(t, directory, flags);
-  t.deepEqual(await child.ended, { status: 2, signal: null });
+  t.deepEqual(await endOf(child), { status: 2, signal: null });
   const lines = child.output().split('\n');
   for (const said of [/--log-levl.*--log-level/, /--offers-max.*-3/, /99999/])
     t.is(lines.filter(line => line.startsWith('horae: ') && said.test(line)).length, 1, `${said}: ${child.output()}`);
@@ -159,7 +167,7 @@ test.serial('SIGTERM ends it with 0 and leaves tasks running; the next start ado
     return pids.every(pid => pid > 0) && pids;
   });
   first.child.send('SIGTERM');
-  t.deepEqual(await first.child.ended, { status: 0, signal: null });
+  t.deepEqual(await endOf(first.child), { status: 0, signal: null });
   t.true(numbers.every(isAlive));
   t.deepEqual([...liveTasks(directory).keys()].sort(), [...tasks].sort());
 
@@ -185,7 +193,7 @@ test.serial('whoever follows a log or the console does not keep it from ending',
   await once(socket, 'open');
   const closed = once(socket, 'close');
   child.send('SIGTERM');
-  t.deepEqual(await child.ended, { status: 0, signal: null }, child.output());
+  t.deepEqual(await endOf(child), { status: 0, signal: null }, child.output());
   await closed;
   t.true((await reader.read()).done);
 });
@@ -213,12 +221,12 @@ testWith(may_mount)(
       t.is(answer.status, 201, answer.text);
       acknowledged.push(`me/test/job-${index}`);
     }
-    t.deepEqual(await first.child.ended, { status: 1, signal: null });
+    t.deepEqual(await endOf(first.child), { status: 1, signal: null });
     t.true(acknowledged.length > 5);
     t.regex(first.child.output().split('\n').at(-1)!, /horae stops: the journal failed \(full\)/);
     // The journal stopped before the last of it was gone. Without any there is none to start in, and no harm in trying.
     spawnSync('dd', ['if=/dev/zero', `of=${join(small, 'rest')}`, 'bs=4k']);
-    t.like(await launchHorae(t, directory).ended, { status: 1 });
+    t.like(await endOf(launchHorae(t, directory)), { status: 1 });
 
     t.is(spawnSync('mount', ['-o', 'remount,size=64m', small]).status, 0);
     const { api } = await startHorae(t, directory);

@@ -27,6 +27,22 @@ export type Program = {
   readonly env?: NodeJS.ProcessEnv;
 };
 
+/** How it ended. Fails with its output when it has not within the deadline. */
+export async function endOf(child: Pick<Child, 'ended' | 'output'>, deadline_ms = end_ms_default): Promise<Ended> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const text = () => `it has not ended within ${deadline_ms} ms. It said:\n${child.output()}`;
+    timer = setTimeout(() => reject(new Error(text())), deadline_ms);
+  });
+  try {
+    return await Promise.race([child.ended, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+/** A program that ends takes seconds on a busy machine; far more than that is broken. */
+const end_ms_default = 120_000;
+
 const pipes_ms_max = 1_000;
 const later = (ms: number) => new Promise(resolve => setTimeout(resolve, ms).unref());
 

@@ -194,6 +194,6 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
 /** The answer to a command of which nobody knows whether it took effect. */
 const interrupted = (request_id: string, why: string): Answer =>
   refusal(
-    'shutting-down',
+    'interrupted',
     `request ${request_id} was interrupted (${why}): look whether it took effect, and repeat it if not`,
   );

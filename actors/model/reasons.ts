@@ -15,6 +15,10 @@ export const refusal_statuses = {
   'not-permitted': 403,
   'too-many': 503,
   'shutting-down': 503,
+  /** Nobody leads at present: nothing was done. */
+  'no-leader': 503,
+  /** Whoever was at it went away: it may have been done. */
+  interrupted: 503,
 } as const;
 export type RefusalCode = keyof typeof refusal_statuses;
 export type Refusal = {

@@ -317,7 +317,7 @@ test('a scheduler that is deposed launches nothing more, and whoever waits is to
   const deposed = w.scheduler.depose('another node leads');
   await w.settle();
   await deposed;
-  t.like(await answer, { type: 'refused', code: 'shutting-down' });
+  t.like(await answer, { type: 'refused', code: 'interrupted' });
   t.regex(
     JSON.stringify(await answer),
     /request x was interrupted \(another node leads\): look whether it took effect/,

@@ -8,6 +8,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import createRouter, { type HTTPMethod } from 'find-my-way';
 import type { Credentials } from '../credentials.ts';
 import { allowedOrigin, authenticate, authorize, checkHost, checkOrigin, type GuardRules } from './guard.ts';
+import { grant, takeWishes } from './leader.ts';
 import { inShort, problem_type, problemDocument, Refused } from './problems.ts';
 import { present } from './resources.ts';
 import { type Exchange, type Reply, type Route, type Services, streaming } from './route.ts';
@@ -74,6 +75,9 @@ export function createDispatch({ routes, services, credentials, rules, page }: D
       const params = found.params as Record<string, string>;
       const who = route.permission === 'nothing' ? nobody : await authenticate(request, credentials);
       if (route.permission !== 'nothing') authorize(who, route.permission, params.role ?? route.scope);
+      const wishes = takeWishes(request, query);
+      const granted = await grant(wishes, services.cluster, request);
+      if (granted !== undefined) return send(response, granted);
       const exchange: Exchange = {
         request,
         response,
@@ -83,7 +87,10 @@ export function createDispatch({ routes, services, credentials, rules, page }: D
         request_id,
         services,
       };
+      // A read is at least as new as this; what was written here is in it.
+      response.setHeader('horae-position', String(services.views.position()));
       const reply = await route.handle(exchange);
+      if (!response.headersSent) response.setHeader('horae-position', String(services.views.position()));
       if (reply === streaming) followed = true;
       else send(response, reply);
     } catch (error) {
@@ -225,7 +232,10 @@ const asProblem = (refused: Refused): Reply => ({
 
 function allowReading(response: ServerResponse, origin: string): void {
   response.setHeader('access-control-allow-origin', origin);
-  response.setHeader('access-control-expose-headers', 'ETag, Location, X-Request-Id, Content-Range, Retry-After');
+  response.setHeader(
+    'access-control-expose-headers',
+    'ETag, Location, X-Request-Id, Horae-Position, Content-Range, Retry-After',
+  );
   response.setHeader('vary', 'Origin');
 }
 
@@ -234,7 +244,7 @@ function options(response: ServerResponse, origin: string | undefined, able: rea
   if (origin !== undefined) {
     headers['access-control-allow-methods'] = able.join(', ');
     headers['access-control-allow-headers'] =
-      'Authorization, Content-Type, If-Match, Idempotency-Key, X-Request-Id, Last-Event-ID, Range';
+      'Authorization, Content-Type, If-Match, Idempotency-Key, X-Request-Id, Prefer, Last-Event-ID, Range';
     headers['access-control-max-age'] = '600';
   }
   response.writeHead(204, headers).end();

@@ -54,6 +54,7 @@ function operation(route: Route): Json {
       schema: { type: 'string' },
     })),
     ...queryParameters(route),
+    ...(route.permission === 'nothing' ? [] : wishes(route)),
     ...Object.entries(route.headers ?? {}).map(([name, description]) => ({
       name,
       in: 'header',
@@ -109,6 +110,23 @@ function queryParameters(route: Route): Json[] {
     ...(description === undefined ? {} : { description }),
     schema: rest,
   }));
+}
+
+/** What any request may wish about the cluster. */
+function wishes(route: Route): Json[] {
+  const schema = { type: 'boolean' };
+  if (route.method === 'GET')
+    return [
+      {
+        name: 'consistent',
+        in: 'query',
+        required: false,
+        description: 'Wait until this node has everything that was acknowledged before the request.',
+        schema,
+      },
+    ];
+  const description = 'Be sent to the leader (307) instead of being handed on to it; so does `Prefer: redirect`.';
+  return [{ name: 'redirect', in: 'query', required: false, description, schema }];
 }
 
 function response({ description, schema, type }: Answered): Json {

@@ -39,6 +39,9 @@ const kinds = {
   failed: [500, 'Something went wrong here'],
   'too-many': [503, 'Too much is waiting already'],
   'shutting-down': [503, 'The scheduler is stopping'],
+  'no-leader': [503, 'No node leads at present'],
+  interrupted: [503, 'It may have been done, or not'],
+  behind: [503, 'This node has not caught up in time'],
 } as const satisfies Readonly<Record<string, readonly [number, string]>>;
 export type RefusalKind = keyof typeof kinds;
 export const refusal_kinds = Object.keys(kinds) as readonly RefusalKind[];
@@ -79,7 +82,9 @@ export function problemDocument(refused: Refused): ProblemDocument {
 
 /** What the core refused, as it leaves the server. */
 export function refusedBy(refusal: Refusal): Refused {
-  const headers: Record<string, string> = refusal_statuses[refusal.code] === 503 ? { 'retry-after': '1' } : {};
+  // What may have been done already is not to be repeated without looking.
+  const again = refusal_statuses[refusal.code] === 503 && refusal.code !== 'interrupted';
+  const headers: Record<string, string> = again ? { 'retry-after': '1' } : {};
   return new Refused(refusal.code, refusal.message, refusal.problems, headers);
 }
 

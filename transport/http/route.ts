@@ -17,6 +17,7 @@ import type { History } from '../journal/journal.ts';
 import type { Metrics } from '../metrics.ts';
 import { type BodyType, readBody, readNoBody } from './body.ts';
 import { authorize } from './guard.ts';
+import type { Cluster } from './leader.ts';
 import { Refused } from './problems.ts';
 
 /** The limits on clients, named as the settings are. */
@@ -42,6 +43,7 @@ export type Log = {
 export type Services = {
   readonly submit: Submit;
   readonly views: Views;
+  readonly cluster: Cluster;
   readonly history: History;
   readonly sandboxes: Sandboxes;
   readonly metrics: Metrics;

@@ -239,6 +239,28 @@ export const backfill_started = z.object({
   links,
 });
 
+const leader_node = z.object({
+  id: z.string(),
+  url: z.string().describe('Of its API.'),
+  version: z.string().optional(),
+});
+export const leader = z.object({
+  leader: leader_node.nullable().describe('null while nobody leads, as far as this node knows.'),
+  node: z
+    .object({
+      id: z.string(),
+      version: z.string(),
+      mode: z.string().describe('`leading`, or what it waits for.'),
+      position: count.describe('Of the last committed record that it has.'),
+    })
+    .describe('The node that answers.'),
+  epoch: count.optional().describe('The reign, counted from 1; absent where there is no cluster.'),
+});
+export const leader_transfer = z.object({
+  from: z.string(),
+  to: z.string().optional().describe('Absent where the election decides.'),
+});
+
 /** Everything that is published under `#/components/schemas/`. */
 export const components = {
   JobSubmission: job_submission,
@@ -260,6 +282,8 @@ export const components = {
   PendingPage: pending_page,
   AuditPage: audit_page,
   Health: health,
+  Leader: leader,
+  LeaderTransfer: leader_transfer,
   Problem: problem,
 } as const;
 export type Component = keyof typeof components;

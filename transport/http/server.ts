@@ -23,6 +23,7 @@ import { createDispatch } from './dispatch.ts';
 import { explain_routes } from './explain.ts';
 import { authenticate, authorize, checkHost, checkOrigin, type GuardRules, isLoopback } from './guard.ts';
 import { found, job_routes } from './jobs.ts';
+import { alone, type Cluster, leader_routes } from './leader.ts';
 import { log_routes } from './logs.ts';
 import { missed_routes } from './missed.ts';
 import { openapiDocument } from './openapi.ts';
@@ -58,7 +59,12 @@ export type HttpOptions = {
   readonly default_zone?: string;
   /** Whose rules hold for jobs that come by Chronos's API; 3 when left out. */
   readonly chronos_generation?: 2 | 3;
+  /** Left out: this node is the only one. */
+  readonly cluster?: Cluster;
+  /** WebSockets that other nodes open, at a path of their own; they prove by themselves who they are. */
+  readonly links?: { readonly path: string; readonly accept: AcceptSocket };
 };
+export type AcceptSocket = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 export type HttpServer = {
   readonly url: string;
@@ -80,6 +86,7 @@ export function allRoutes(version: string): readonly Route[] {
     ...explain_routes,
     ...missed_routes,
     ...calendar_routes,
+    ...leader_routes,
   ];
   let document: unknown;
   routes.push(
@@ -105,12 +112,14 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   const services: Services = {
     ...options,
     version,
+    cluster: options.cluster ?? alone(() => url, version),
     default_zone,
     chronos_generation,
     followers,
     closing: closing.signal,
   };
   metrics.collect(() => metrics.gauge('horae_log_followers').set(followers.count));
+  let url = '';
   let rules: GuardRules | undefined;
   const guard = (): GuardRules => rules!;
 
@@ -148,11 +157,13 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     void (async () => {
       socket.on('error', error => log.debug({ error: error.message }, 'a client went away'));
+      const path = (request.url ?? '').split('?')[0];
+      if (options.links !== undefined && path === options.links.path)
+        return options.links.accept(request, socket, head);
       try {
         checkHost(request, guard());
         checkOrigin(request, guard(), true);
-        if ((request.url ?? '').split('?')[0] !== '/api/v1/feed')
-          throw new Refused('not-found', 'there is a WebSocket at /api/v1/feed alone');
+        if (path !== '/api/v1/feed') throw new Refused('not-found', 'there is a WebSocket at /api/v1/feed alone');
         const who = await authenticate(request, credentials);
         authorize(who, 'read', undefined);
         // Somebody who may read everything is not asked about every row.
@@ -183,8 +194,9 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     allow_origins: options.allow_origins,
   };
   const host = ['0.0.0.0', '::'].includes(listen.host) ? 'localhost' : listen.host;
+  url = `${tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
   return {
-    url: `${tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    url,
     port,
     close: () =>
       new Promise(resolve => {

@@ -47,6 +47,21 @@ else
   echo "missing: Chromium: ${why:-its installation does not start}"
 fi
 
+# A cluster is tested against the real ZooKeeper: the jar of its servers, whose manifest names what else they need.
+zookeeper=$HORAE_TEST_ZOOKEEPER
+find_zookeeper() {
+  command -v java >/dev/null 2>&1 && [ -r /usr/share/java/zookeeper.jar ] && echo /usr/share/java/zookeeper.jar
+}
+[ -n "$zookeeper" ] || zookeeper=$(find_zookeeper) || {
+  why=''
+  install zookeeper default-jre-headless && zookeeper=$(find_zookeeper)
+}
+if [ -n "$zookeeper" ]; then
+  echo "HORAE_TEST_ZOOKEEPER=$zookeeper"
+else
+  echo "missing: ZooKeeper: ${why:-its installation has no server}"
+fi
+
 # Proves in which order a commit reaches the device.
 if command -v strace >/dev/null 2>&1 || install strace; then
   :

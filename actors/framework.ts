@@ -197,19 +197,19 @@ function heard(
       return step(state, routed(state, event.update.status));
     case 'ERROR':
       return refusedBy(state, event.error.message, limits);
-    case 'FAILURE':
+    case 'FAILURE': {
+      const { agent_id, executor_id, status } = event.failure;
+      // The default executor ends after its tasks, with 0: nothing that anybody would want to read.
+      const ordinary = executor_id !== undefined && (status ?? 0) === 0;
       return step(
         state,
         log(
-          'info',
-          {
-            agent: event.failure.agent_id?.value,
-            executor: event.failure.executor_id?.value,
-            status: event.failure.status,
-          },
+          ordinary ? 'debug' : 'info',
+          { agent: agent_id?.value, executor: executor_id?.value, status },
           'Mesos reports an agent or executor gone',
         ),
       );
+    }
     default:
       return step(state);
   }

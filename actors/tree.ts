@@ -331,6 +331,7 @@ export function plant(world: World): Tree {
       events: events => void (alive && post.send({ to: 'framework', message: { type: 'events', events } })),
       ended: (end: LinkEnd) =>
         void (alive && post.send({ to: 'framework', message: { type: 'ended', end, random: world.random() } })),
+      found: () => void (alive && post.send({ to: 'framework', message: { type: 'master-found' } })),
     });
   };
 

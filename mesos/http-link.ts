@@ -74,6 +74,8 @@ export type HttpLink = MesosLink & {
    * goes to it.
    */
   readonly mastersChanged: () => void;
+  /** The master with whom the present subscription is, or is being made. */
+  readonly origin: () => string | undefined;
 };
 
 /** One subscription, from the call of `subscribe` to its end. */
@@ -340,6 +342,7 @@ export function httpLink(given: HttpLinkOptions): HttpLink {
       await subscription.pipe?.destroy('the link was closed');
     },
     counts: () => ({ ...counts }),
+    origin: () => present?.url?.origin,
   };
 }
 
@@ -354,8 +357,15 @@ export function apiUrl(text: string): URL | undefined {
 
 /** Mesos compares the content type letter by letter: a charset behind it is refused. */
 const json = 'application/json';
-function headersOf(credentials: Credentials | undefined): Record<string, string> {
-  const headers: Record<string, string> = { 'Content-Type': json, Accept: json };
+const headersOf = (credentials: Credentials | undefined): Record<string, string> => ({
+  'Content-Type': json,
+  Accept: json,
+  ...authorization(credentials),
+});
+
+/** The header by which we say who we are. */
+export function authorization(credentials: Credentials | undefined): Record<string, string> {
+  const headers: Record<string, string> = {};
   if (credentials?.type === 'basic') {
     const pair = Buffer.from(`${credentials.principal}:${credentials.secret}`).toString('base64');
     headers.Authorization = `Basic ${pair}`;

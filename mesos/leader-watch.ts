@@ -119,7 +119,6 @@ export function watchLeader(options: LeaderWatchOptions): LeaderWatch {
     watching = true;
     const children = await zookeeper.children(path, watch);
     if (children === undefined) {
-      if (watch !== undefined) await zookeeper.exists(path, watch);
       say(
         'warn',
         `there is no ${path} in zookeeper: waiting for masters that are started with --zk .../${path.slice(1)}`,

@@ -39,7 +39,8 @@ const may_import: Readonly<Record<string, readonly string[]>> = {
     'schedules/hash.ts',
     'transport/zookeeper/',
   ],
-  'actors/model/': ['schedules/', 'type:mesos/'],
+  // What a task of processes may say is checked at submission by the function that the executor reads it with.
+  'actors/model/': ['schedules/', 'type:mesos/', 'mesos/executor/document.ts', 'mesos/executor/health.ts'],
   'actors/': ['schedules/', 'mesos/', 'type:transport/', 'type:settings.ts'],
   'transport/': ['actors/model/', 'schedules/', 'type:settings.ts'],
   'settings.ts': ['schedules/', 'transport/cli/'],
@@ -123,7 +124,9 @@ function packages({ path, text }: SourceFile): Complaint[] {
 /** Files that talk to the world, with what they are for. Everything else in schedules/, mesos/, actors/ is pure. */
 const shells: Readonly<Record<string, string>> = {
   'schedules/clock.ts': 'is the clock',
+  'mesos/agent-files.ts': 'reads sandboxes over HTTP',
   'mesos/call-pipe.ts': 'a connection for calls',
+  'mesos/http-get.ts': 'one question over HTTP',
   'mesos/http-link.ts': 'the HTTP connection with a master',
   'mesos/leader-watch.ts': 'asks ZooKeeper who leads the masters',
   'mesos/subscription.ts': 'the long stream',
@@ -137,7 +140,17 @@ const shells: Readonly<Record<string, string>> = {
   'mesos/local/process': 'starts and watches processes',
   'mesos/local/sandbox': 'reads and writes sandboxes',
   'mesos/local/checkpoint': 'writes what must survive',
-  'mesos/executor/': 'a program of its own',
+  'mesos/executor/agent': 'the connection with the agent',
+  'mesos/executor/archive': 'packs files',
+  'mesos/executor/attendant': 'performs what a task asks for',
+  'mesos/executor/checkpoint': 'writes what must survive',
+  'mesos/executor/checks': 'asks a task for its health',
+  'mesos/executor/executor.ts': 'puts an executor together',
+  'mesos/executor/logs': 'moves bytes from pipes to files',
+  'mesos/executor/main.ts': 'a program of its own',
+  'mesos/executor/porter': 'the shell around a process',
+  'mesos/executor/runner': 'starts and watches processes',
+  'mesos/executor/strays': 'finds and ends processes',
   'actors/runtime/': 'runs actors',
 };
 

@@ -90,8 +90,8 @@ export function nodes(): Nodes {
         },
         async children(path, changed) {
           await asked();
+          watch(path, data.has(path), changed);
           if (!data.has(path)) return undefined;
-          watch(path, true, changed);
           return [...data.keys()].filter(each => parent(each) === path).map(each => each.slice(path.length + 1));
         },
         create: unused,

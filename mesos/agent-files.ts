@@ -1,0 +1,189 @@
+// agent-files.ts: what tasks wrote, read from the agents on which they ran.
+//
+// A master does not pass files on: whoever wants them asks the agent. Where an agent listens stands in its offers, which pass
+// by here; of an agent that has offered us nothing since we came, the leading master knows. An agent tells at most 64 KiB at
+// a time, as JSON whose string is the raw bytes of the file, so the answer is read byte by byte, never as UTF-8.
+
+import type * as tls from 'node:tls';
+import type { Clock } from '../schedules/clock.ts';
+import { httpGet } from './http-get.ts';
+import type { Event, Url } from './protocol.ts';
+
+/** An agent that should have the file cannot be asked. Another time, perhaps. */
+export class AgentAway extends Error {}
+
+export type AgentFile = {
+  readonly size: () => Promise<number>;
+  /** Up to `length` bytes from `position`; fewer where the agent tells fewer at a time, none beyond the end. */
+  readonly read: (position: number, length: number) => Promise<Uint8Array>;
+};
+
+export type AgentFilesOptions = {
+  readonly clock: Clock;
+  /** The master to ask for an agent's address; undefined while none is known. */
+  readonly master: () => string | undefined;
+  readonly master_headers: () => Readonly<Record<string, string>>;
+  /** Shown to agents. */
+  readonly agent_headers: () => Readonly<Record<string, string>>;
+  readonly tls?: tls.ConnectionOptions | undefined;
+  readonly timeout_ms?: number;
+  /** Agents whose addresses are remembered; then the one that was heard of first is forgotten. */
+  readonly agents_max?: number;
+};
+
+export type AgentFiles = {
+  /** Sees what a subscription tells, before anybody else does. */
+  readonly heard: (events: readonly Event[]) => void;
+  /** undefined when the agent has no such file (any more). Rejects with AgentAway. */
+  readonly open: (agent_id: string, task_id: string, name: 'stdout' | 'stderr') => Promise<AgentFile | undefined>;
+};
+
+/** What an agent gives in one answer. */
+const piece_bytes_max = 65_536;
+const answer_bytes_max = 1024 * 1024;
+const agents_bytes_max = 64 * 1024 * 1024;
+
+export function agentFiles(options: AgentFilesOptions): AgentFiles {
+  const { clock, tls, timeout_ms = 10_000, agents_max = 100_000 } = options;
+  const addresses = new Map<string, string>();
+  let framework_id: string | undefined;
+
+  const note = (agent_id: string, origin: string | undefined) => {
+    if (origin === undefined || addresses.get(agent_id) === origin) return;
+    addresses.delete(agent_id);
+    addresses.set(agent_id, origin);
+    const [oldest] = addresses.keys();
+    if (addresses.size > agents_max && oldest !== undefined) addresses.delete(oldest);
+  };
+
+  const ask = async (url: URL, headers: Readonly<Record<string, string>>, bytes_max: number) => {
+    try {
+      return await httpGet(url, { headers, tls, timeout_ms, bytes_max, clock });
+    } catch (error) {
+      throw new AgentAway(`${url.origin}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    }
+  };
+
+  /** The leading master knows its agents. Followers send us on to it. */
+  const asked = async (agent_id: string): Promise<string | undefined> => {
+    const master = options.master();
+    if (master === undefined) throw new AgentAway('no master is known who would know the agent');
+    let url = new URL(`/slaves?slave_id=${encodeURIComponent(agent_id)}`, master);
+    let got = await ask(url, options.master_headers(), agents_bytes_max);
+    const { location } = got.headers;
+    if (got.status === 307 && location !== undefined && URL.canParse(location, url.href)) {
+      const next = new URL(location, url);
+      if (next.protocol === url.protocol) url = next;
+      got = await ask(url, options.master_headers(), agents_bytes_max);
+    }
+    if (got.status !== 200) throw new AgentAway(`${url.origin} tells nothing of agents: ${got.status}`);
+    return originIn(got.body.toString('utf8'), agent_id, url.protocol);
+  };
+
+  /** A piece of a file; undefined when there is none of that path. */
+  const piece = async (origin: string, path: string, offset: number, length: number) => {
+    const query = `path=${encodeURIComponent(path)}&offset=${offset}${length < 0 ? '' : `&length=${length}`}`;
+    const url = new URL(`/files/read?${query}`, origin);
+    const { status, body } = await ask(url, options.agent_headers(), answer_bytes_max);
+    if (status === 404) return undefined;
+    if (status === 401 || status === 403)
+      throw new AgentAway(
+        `${origin} shows files only to whom it knows (${status}): expected --mesos-agents-authenticate, and a principal that its --credentials and --acls allow`,
+      );
+    if (status !== 200) throw new AgentAway(`${origin} answers ${status}: ${body.toString('utf8').slice(0, 200)}`);
+    return readPiece(body, origin);
+  };
+
+  const fileAmong = async (origin: string, paths: readonly string[]): Promise<AgentFile | undefined> => {
+    for (const path of paths) {
+      if ((await piece(origin, path, -1, -1)) === undefined) continue;
+      return {
+        size: async () => (await piece(origin, path, -1, -1))?.offset ?? 0,
+        read: async (position, length) =>
+          (await piece(origin, path, position, Math.min(length, piece_bytes_max)))?.bytes ?? new Uint8Array(0),
+      };
+    }
+    return undefined;
+  };
+
+  return {
+    heard(events) {
+      for (const event of events) {
+        if (event.type === 'OFFERS')
+          for (const { agent_id, url } of event.offers.offers) note(agent_id.value, originOfUrl(url));
+        if (event.type === 'SUBSCRIBED') framework_id = event.subscribed.framework_id.value;
+      }
+    },
+    async open(agent_id, task_id, name) {
+      if (framework_id === undefined) throw new AgentAway('there is no subscription with a master yet');
+      const paths = pathsOf(framework_id, task_id, name);
+      const known = addresses.get(agent_id);
+      if (known !== undefined)
+        try {
+          return await fileAmong(known, paths);
+        } catch (error) {
+          // It may have come back at another address.
+          if (!(error instanceof AgentAway)) throw error;
+          const origin = await asked(agent_id).catch(() => undefined);
+          if (origin === undefined || origin === known) throw error;
+        }
+      const origin = await asked(agent_id);
+      if (origin === undefined) throw new AgentAway(`the master knows no agent ${agent_id} (any more)`);
+      note(agent_id, origin);
+      return fileAmong(origin, paths);
+    },
+  };
+}
+
+/**
+ * Where a task's output may lie: under the default executor, whose id is the task's and which keeps its tasks in folders
+ * of their own; or in the sandbox itself.
+ */
+export function pathsOf(framework_id: string, task_id: string, name: string): readonly string[] {
+  const sandbox = `/frameworks/${framework_id}/executors/${task_id}/runs/latest`;
+  return [`${sandbox}/tasks/${task_id}/${name}`, `${sandbox}/${name}`];
+}
+
+function originOfUrl(url: Url | undefined): string | undefined {
+  if (url === undefined) return undefined;
+  const { hostname, ip, port } = url.address;
+  // A certificate names hosts; without one, the number that Mesos itself uses is the surer of the two.
+  const host = url.scheme === 'https' ? (hostname ?? ip) : (ip ?? hostname);
+  return host === undefined ? undefined : originFrom(url.scheme, host, port);
+}
+
+/** From what the master says of its agents: `slave(1)@10.0.0.1:5051`. */
+function originIn(text: string, agent_id: string, protocol: string): string | undefined {
+  const told = parsed(text) as {
+    slaves?: readonly { id?: unknown; pid?: unknown; hostname?: unknown; port?: unknown }[];
+  };
+  const agent = told?.slaves?.find(({ id }) => id === agent_id);
+  if (agent === undefined) return undefined;
+  const [, ip, digits] = /@(.+):(\d+)$/.exec(String(agent.pid)) ?? [];
+  const port = Number(agent.port ?? digits);
+  const named = typeof agent.hostname === 'string' ? agent.hostname : undefined;
+  const host = protocol === 'https:' ? (named ?? ip) : (ip ?? named);
+  return host === undefined ? undefined : originFrom(protocol.slice(0, -1), host, port);
+}
+
+function originFrom(scheme: string, host: string, port: number): string | undefined {
+  const text = `${scheme}://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`;
+  return (scheme === 'http' || scheme === 'https') && URL.canParse(text) ? text : undefined;
+}
+
+/** Latin-1 gives every byte a character of its own number, and back. */
+function readPiece(body: Buffer, origin: string): { readonly bytes: Uint8Array; readonly offset: number } {
+  const told = parsed(body.toString('latin1')) as { data?: unknown; offset?: unknown } | undefined;
+  if (typeof told?.data !== 'string' || typeof told.offset !== 'number')
+    throw new AgentAway(`${origin} answers what is no piece of a file: ${body.toString('latin1').slice(0, 100)}`);
+  return { bytes: Buffer.from(told.data, 'latin1'), offset: told.offset };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,202 @@
+// masters.ts: the Mesos that --mesos names, out of the settings: who we are there, whom we trust, who leads, where logs are.
+
+import { readFileSync } from 'node:fs';
+import { hostname, userInfo } from 'node:os';
+import type * as tls from 'node:tls';
+import type { Sandboxes } from '../actors/model/views.ts';
+import { AgentAway, type AgentFiles, agentFiles } from '../mesos/agent-files.ts';
+import { type Masters, readMasters } from '../mesos/detector.ts';
+import { authorization, type Credentials, type HttpLink, httpLink } from '../mesos/http-link.ts';
+import { watchLeader } from '../mesos/leader-watch.ts';
+import type { MesosLink } from '../mesos/protocol.ts';
+import { isLoopback, type Settings } from '../settings.ts';
+import { Refused as HttpRefused } from '../transport/http/problems.ts';
+import type { Mesos } from './alone.ts';
+import { fail, named, Refused } from './refused.ts';
+import type { Identity } from './scheduler.ts';
+import type { Ground } from './start.ts';
+
+/** How often a token is looked for in its file. */
+const token_age_ms_max = 10_000;
+
+/** Connects when the scheduler subscribes, not before. Refuses settings that cannot be right. */
+export async function openMasters({
+  settings,
+  log,
+  clock,
+}: Pick<Ground, 'settings' | 'log' | 'clock'>): Promise<Mesos> {
+  const masters = mastersOf(settings);
+  const trust = trustOf(settings);
+  const credentials = credentialsOf(settings, log, clock.monotonic);
+  let leaders: readonly string[] = masters.type === 'addresses' ? masters.urls : [];
+  const link = httpLink({
+    urls: masters.type === 'addresses' ? masters.urls : () => leaders,
+    clock,
+    log,
+    ...(credentials === undefined ? {} : { credentials }),
+    ...(trust === undefined ? {} : { tls: trust }),
+    redirects_max: settings.redirects_max,
+    heartbeat_missed_max: settings.heartbeat_missed_max,
+    record_bytes_max: settings.record_bytes_max,
+    subscribe_timeout_ms: settings.subscribe_timeout_ms,
+    call_timeout_ms: settings.call_timeout_ms,
+    calls_in_flight_max: settings.calls_in_flight_max,
+    calls_waiting_max: settings.calls_waiting_max,
+  });
+  const watch =
+    masters.type === 'zookeeper'
+      ? watchLeader({
+          connect: await zookeeperOf(masters, { settings, log, clock }),
+          path: masters.path,
+          scheme: isSecure(settings) ? 'https' : 'http',
+          clock,
+          log,
+          found(leader) {
+            leaders = [leader.url];
+            link.mastersChanged();
+          },
+        })
+      : undefined;
+  const shown = () => authorization(credentials?.());
+  const files = agentFiles({
+    clock,
+    master: () => link.origin() ?? leaders[0],
+    master_headers: shown,
+    agent_headers: settings.mesos_agents_authenticate ? shown : () => ({}),
+    tls: trust,
+    timeout_ms: settings.call_timeout_ms,
+  });
+  return {
+    link: heardBy(link, files),
+    sandboxes: sandboxesOf(files),
+    identity: identityOf(settings),
+    close: async () => watch?.close(),
+  };
+}
+
+export function mastersOf({ mesos }: Settings): Masters {
+  if (mesos === undefined)
+    throw new Refused('--mesos is not given: expected http://HOST:5050, or zk://HOST:2181,HOST:2181/PATH');
+  const read = readMasters(mesos);
+  if (!read.ok) fail(read.problems);
+  return read.value;
+}
+
+const isSecure = ({ mesos_https, mesos_ca, mesos_cert }: Settings) =>
+  mesos_https || mesos_ca !== undefined || mesos_cert !== undefined;
+
+export function identityOf(settings: Settings): Identity {
+  const { http, tls_cert } = settings;
+  const reachable = !isLoopback(http.host) && http.port !== 0;
+  const host = http.host === '0.0.0.0' || http.host === '::' ? hostname() : http.host;
+  const console_url = reachable ? `${tls_cert === undefined ? 'http' : 'https'}://${host}:${http.port}` : undefined;
+  return {
+    name: settings.framework_name,
+    user: settings.framework_user ?? userInfo().username,
+    hostname: hostname(),
+    webui_url: settings.framework_webui_url ?? console_url,
+    principal: settings.mesos_principal,
+    roles: settings.mesos_roles,
+    checkpoint: settings.checkpoint,
+    capabilities: settings.mesos_capabilities,
+  };
+}
+
+/** Whom we trust, and how we prove who we are, when masters and agents speak TLS. */
+export function trustOf({ mesos_ca, mesos_cert, mesos_key }: Settings): tls.ConnectionOptions | undefined {
+  const read = (flag: string, path: string | undefined) =>
+    path === undefined ? undefined : named(flag, path, () => readFileSync(path));
+  const ca = read('--mesos-ca', mesos_ca);
+  const cert = read('--mesos-cert', mesos_cert);
+  const key = read('--mesos-key', mesos_key);
+  if (ca === undefined && cert === undefined) return undefined;
+  return { ...(ca === undefined ? {} : { ca }), ...(cert === undefined ? {} : { cert, key }) };
+}
+
+/** What we show. A secret is read once; a token is looked for again, since whoever makes them replaces them. */
+export function credentialsOf(
+  { mesos_principal, mesos_secret_file, mesos_token_file }: Settings,
+  log: Pick<Ground['log'], 'info' | 'error'>,
+  monotonic: () => number,
+): (() => Credentials) | undefined {
+  if (mesos_secret_file !== undefined && mesos_principal !== undefined) {
+    const secret = oneLine('--mesos-secret-file', mesos_secret_file, log);
+    const credentials: Credentials = { type: 'basic', principal: mesos_principal, secret };
+    return () => credentials;
+  }
+  if (mesos_token_file === undefined) return undefined;
+  let credentials: Credentials = { type: 'bearer', token: oneLine('--mesos-token-file', mesos_token_file, log) };
+  let read_at = monotonic();
+  return () => {
+    if (monotonic() - read_at < token_age_ms_max) return credentials;
+    read_at = monotonic();
+    try {
+      const token = oneLine('--mesos-token-file', mesos_token_file);
+      if (credentials.type !== 'bearer' || token !== credentials.token) credentials = { type: 'bearer', token };
+    } catch (error) {
+      log.error({ error: String(error) }, 'the token for Mesos cannot be read again: going on with the last one');
+    }
+    return credentials;
+  };
+}
+
+/** What a file holds, less the newline that editors put at its end. */
+function oneLine(flag: string, path: string, log?: Pick<Ground['log'], 'info'>): string {
+  const text = named(flag, path, () => readFileSync(path, 'utf8'));
+  const line = text.replace(/\r?\n$/, '');
+  if (line === '' || /[\r\n]/.test(line))
+    throw new Refused(`${flag} is ${path}: expected one line that is not empty, and nothing else`);
+  if (line !== text) log?.info({ file: path }, `the newline at the end of ${flag} is not taken for a part of it`);
+  return line;
+}
+
+async function zookeeperOf(
+  masters: Extract<Masters, { type: 'zookeeper' }>,
+  { settings, log, clock }: Pick<Ground, 'settings' | 'log' | 'clock'>,
+) {
+  // Not loaded where nobody asks for it.
+  const { connectZooKeeper } = await import('../transport/zookeeper/client.ts');
+  const { servers, auth } = masters;
+  return () =>
+    connectZooKeeper({
+      servers,
+      session_timeout_ms: settings.detection_timeout_ms,
+      ...(auth === undefined ? {} : { auth: { scheme: 'digest', id: auth } }),
+      clock,
+      log,
+    });
+}
+
+/** A link whose events pass by those who must know where agents are. */
+function heardBy(link: HttpLink, files: AgentFiles): MesosLink {
+  return {
+    subscribe: (request, listener) =>
+      link.subscribe(request, {
+        ...listener,
+        events(events) {
+          files.heard(events);
+          listener.events(events);
+        },
+      }),
+    call: call => link.call(call),
+    close: () => link.close(),
+  };
+}
+
+function sandboxesOf(files: AgentFiles): Sandboxes {
+  const away = (error: unknown): never => {
+    if (error instanceof AgentAway) throw new HttpRefused('failed', `the agent cannot be asked: ${error.message}`);
+    throw error;
+  };
+  return {
+    async open(agent_id, task_id, name) {
+      const file = await files.open(agent_id, task_id, name).catch(away);
+      if (file === undefined) return undefined;
+      return {
+        size: () => file.size().catch(away),
+        read: (position, length) => file.read(position, length).catch(away),
+        close: async () => undefined,
+      };
+    },
+  };
+}

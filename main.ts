@@ -3,6 +3,7 @@
 import { askScheduler, explainSchedule, printHash } from './programs/ask.ts';
 import { dev } from './programs/dev.ts';
 import { cannotStart, fail } from './programs/refused.ts';
+import { serve } from './programs/serve.ts';
 import { version } from './programs/start.ts';
 import { settingsHelp } from './settings.ts';
 import { parseArguments, usage } from './transport/cli/arguments.ts';
@@ -29,5 +30,8 @@ switch (command) {
     break;
   case 'dev':
     dev(argv).catch(cannotStart);
+    break;
+  case 'serve':
+    serve(argv).catch(cannotStart);
     break;
 }

@@ -2,6 +2,7 @@
 
 import { askScheduler, explainSchedule, printHash } from './programs/ask.ts';
 import { dev } from './programs/dev.ts';
+import { mesos } from './programs/mesos.ts';
 import { cannotStart, fail } from './programs/refused.ts';
 import { serve } from './programs/serve.ts';
 import { version } from './programs/start.ts';
@@ -33,5 +34,8 @@ switch (command) {
     break;
   case 'serve':
     serve(argv).catch(cannotStart);
+    break;
+  case 'mesos':
+    mesos(argv).catch(cannotStart);
     break;
 }

@@ -46,6 +46,8 @@ export function allocate(turn: Turn): void {
     master.offers.set(offer.id, offer);
     framework.offers.add(offer);
     agent.offers.add(offer);
+    const { offer_timeout_ms } = master.options;
+    if (offer_timeout_ms > 0) master.alarms.set(turn.now + offer_timeout_ms, { type: 'offer-timeout', offer });
     const list = offered.get(framework);
     if (list === undefined) offered.set(framework, [onWire(offer)]);
     else list.push(onWire(offer));
@@ -149,6 +151,11 @@ export function filterEnded(
   if (alarm.framework.filters.get(alarm.key) !== alarm.filter) return;
   alarm.framework.filters.delete(alarm.key);
   if (turn.master.spare.has(alarm.agent)) wantAllocation(turn, alarm.agent);
+}
+
+/** Held for too long: somebody else may want it. */
+export function offerTimedOut(turn: Turn, offer: HeldOffer): void {
+  if (turn.master.offers.get(offer.id) === offer) takeBack(turn, new Set([offer]), 'rescind');
 }
 
 /** Takes back every offer of a framework or an agent, with or without a word. */

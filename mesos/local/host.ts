@@ -40,6 +40,8 @@ export interface MasterHost {
     stream: string | undefined,
     call: Extract<MasterInput, { type: 'call' }>['call'],
     answer: (answer: Answer) => void,
+    /** Who calls, when he had to say so. */
+    caller?: string,
   ): void;
   /** The far end is gone. */
   streamClosed(id: string): void;
@@ -113,7 +115,8 @@ export function hostMaster(clock: Clock, options: Partial<MasterOptions> & { ids
       streams.set(stream.id, stream);
       submit({ type: 'subscribe', stream: stream.id, request }, answer);
     },
-    call: (stream, call, answer) => submit({ type: 'call', stream, call }, answer),
+    call: (stream, call, answer, caller) =>
+      submit(caller === undefined ? { type: 'call', stream, call } : { type: 'call', stream, call, caller }, answer),
     streamClosed(id) {
       if (streams.delete(id)) submit({ type: 'stream-closed', stream: id });
     },

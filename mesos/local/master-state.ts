@@ -5,7 +5,7 @@
 
 import type { Instant } from '../../schedules/clock.ts';
 import type { Event, ExecutorInfo, FrameworkInfo, TaskState, TaskStatus } from '../protocol.ts';
-import { Alarms } from './alarms.ts';
+import { type Alarm, Alarms } from './alarms.ts';
 import { type Amount, add, contains, leftOf, nothing, subtract } from './amounts.ts';
 import type { AgentInfo, AgentOrder, MasterOutput } from './messages.ts';
 
@@ -17,6 +17,10 @@ export type MasterOptions = {
   readonly heartbeat_ms: number;
   /** How long freed resources are gathered before they are offered: 0 means until the next turn. */
   readonly allocation_interval_ms: number;
+  /** Allocations happen at this instant, and whole intervals before and after it. */
+  readonly allocation_phase_ms: Instant;
+  /** How long an offer may be held before it is rescinded: 0 for ever. */
+  readonly offer_timeout_ms: number;
   /** How long an agent may be away before its tasks are declared unreachable. */
   readonly agent_timeout_ms: number;
   /** The pause before an unacknowledged update is sent again; doubled each time up to the maximum. */
@@ -31,6 +35,8 @@ export const master_defaults = {
   port: 0,
   heartbeat_ms: 15_000,
   allocation_interval_ms: 0,
+  allocation_phase_ms: 0,
+  offer_timeout_ms: 0,
   agent_timeout_ms: 75_000,
   resend_ms: 10_000,
   resend_ms_max: 600_000,
@@ -100,8 +106,9 @@ export type Task = {
   acknowledged: TaskState;
   /** Updates on their way, oldest first: the first is sent again until acknowledged, the others wait behind it. */
   pending: TaskStatus[];
-  /** How often the first of them has been sent. */
+  /** How often the first of them has been sent, and what will send it again. */
   sent: number;
+  resend?: Alarm<MasterAlarm> | undefined;
   /** Whether its last update has come: its resources are free, only the framework may still have to hear of it. */
   ended: boolean;
 };
@@ -124,7 +131,8 @@ type MasterAlarm =
       readonly filter: Filter;
       readonly agent: Agent;
     }
-  | { readonly type: 'resend'; readonly task: Task; readonly uuid: string | undefined; readonly sent: number }
+  | { readonly type: 'resend'; readonly task: Task }
+  | { readonly type: 'offer-timeout'; readonly offer: HeldOffer }
   | { readonly type: 'agent-timeout'; readonly agent: Agent; readonly absence: number };
 
 export type Master = {
@@ -227,7 +235,9 @@ export function wantAllocation(turn: Turn, agent: Agent): void {
   master.dirty.add(agent);
   if (master.allocation_armed) return;
   master.allocation_armed = true;
-  master.alarms.set(turn.now + master.options.allocation_interval_ms, { type: 'allocate' });
+  const { allocation_interval_ms: interval_ms, allocation_phase_ms } = master.options;
+  const since_ms = interval_ms === 0 ? 0 : (turn.now - allocation_phase_ms) % interval_ms;
+  master.alarms.set(turn.now + interval_ms - since_ms, { type: 'allocate' });
 }
 
 /** Takes an offer off the table. Its resources go back to the agent unless somebody takes them: the caller decides. */

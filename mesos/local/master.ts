@@ -9,7 +9,7 @@
 
 import type { Instant } from '../../schedules/clock.ts';
 import type { CallOnWire, Id, TaskState } from '../protocol.ts';
-import { allocate, decline, filterEnded, revive, suppress } from './allocation.ts';
+import { allocate, decline, filterEnded, offerTimedOut, revive, suppress } from './allocation.ts';
 import { accept } from './launches.ts';
 import {
   type Agent,
@@ -25,8 +25,15 @@ import {
 } from './master-state.ts';
 import { agentGone, agentRegistered, agentTimedOut } from './membership.ts';
 import type { MasterInput, MasterOutput } from './messages.ts';
-import { framework_messages, heartbeat, removeFramework, streamClosed, subscribe } from './subscriptions.ts';
-import { acknowledge, executorEnded, executorMessage, resend, updated } from './updates.ts';
+import {
+  framework_messages,
+  heartbeat,
+  otherPrincipal,
+  removeFramework,
+  streamClosed,
+  subscribe,
+} from './subscriptions.ts';
+import { acknowledge, executorEnded, executorMessage, send, updated } from './updates.ts';
 
 export function transition(master: Master, input: MasterInput, now: Instant): readonly MasterOutput[] {
   const turn: Turn = { master, now, outputs: [], said: undefined };
@@ -35,7 +42,7 @@ export function transition(master: Master, input: MasterInput, now: Instant): re
       subscribe(turn, input.stream, input.request);
       break;
     case 'call':
-      called(turn, input.stream, input.call);
+      called(turn, input.stream, input.call, input.caller);
       break;
     case 'stream-closed':
       streamClosed(turn, input.stream);
@@ -89,8 +96,11 @@ function ring(turn: Turn): void {
       case 'filter':
         filterEnded(turn, alarm);
         break;
+      case 'offer-timeout':
+        offerTimedOut(turn, alarm.offer);
+        break;
       case 'resend':
-        resend(turn, alarm);
+        send(turn, alarm.task);
         break;
       case 'agent-timeout':
         agentTimedOut(turn, alarm.agent, alarm.absence);
@@ -99,13 +109,16 @@ function ring(turn: Turn): void {
   }
 }
 
-function called(turn: Turn, stream: string | undefined, call: CallOnWire): undefined {
+function called(turn: Turn, stream: string | undefined, call: CallOnWire, caller: string | undefined): undefined {
   const framework = turn.master.frameworks.get(call.framework_id.value);
   const no = (status: number, text: string) => {
     turn.outputs.push({ type: 'answer', status, text });
     return undefined;
   };
   if (framework === undefined) return no(400, framework_messages.unknown);
+  const principal = framework.info?.principal;
+  if (caller !== undefined && principal !== undefined && caller !== principal)
+    return no(400, otherPrincipal(caller, principal));
   if (framework.stream === undefined) return no(403, framework_messages.not_subscribed);
   if (stream === undefined) return no(400, framework_messages.no_stream);
   if (stream !== framework.stream) return no(400, framework_messages.otherStream(stream, framework.id));

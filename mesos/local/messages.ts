@@ -62,7 +62,13 @@ export type MasterInput =
   /** Answered; when the answer is 200, `stream` is open and gets events. */
   | { readonly type: 'subscribe'; readonly stream: string; readonly request: Subscribe }
   /** Answered. `stream` is what the caller says his stream is. */
-  | { readonly type: 'call'; readonly stream: string | undefined; readonly call: CallOnWire }
+  | {
+      readonly type: 'call';
+      readonly stream: string | undefined;
+      readonly call: CallOnWire;
+      /** The principal who authenticated himself, where that is asked for. */
+      readonly caller?: string;
+    }
   /** The other end of a stream went away. */
   | { readonly type: 'stream-closed'; readonly stream: string }
   | {

@@ -15,6 +15,7 @@ import { gunzip } from 'node:zlib';
 import type { Subscribe } from '../protocol.ts';
 import type { Log } from './agent.ts';
 import type { Answer, MasterHost } from './host.ts';
+import { otherPrincipal } from './subscriptions.ts';
 import { readCall } from './wire-call.ts';
 
 export type BasicCredentials = { readonly type: 'basic'; readonly principal: string; readonly secret: string };
@@ -22,12 +23,17 @@ export type BasicCredentials = { readonly type: 'basic'; readonly principal: str
 export type MasterServerOptions = {
   readonly host: MasterHost;
   readonly log: Log;
-  /** Absent: everybody on this machine may call. */
-  readonly credentials?: BasicCredentials;
+  /** Empty or absent: everybody on this machine may call. */
+  readonly credentials?: readonly BasicCredentials[];
+  /** It listens beyond this machine, under names that it does not know: then credentials are what it looks at. */
+  readonly any_name?: boolean;
   readonly body_bytes_max?: number;
   /** Bytes that a subscriber may leave unread before it is cut off. */
   readonly unread_bytes_max?: number;
 };
+
+export type Door = { readonly host: string; readonly port: number; readonly any_name?: boolean };
+export type OpenDoor = { readonly server: Server; readonly port: number; readonly name: string };
 
 export type MasterServer = {
   readonly url: string;
@@ -40,24 +46,23 @@ export const server_defaults = { body_bytes_max: 64 << 20, unread_bytes_max: 64 
 const paths = new Set(['/api/v1/scheduler', '/master/api/v1/scheduler']);
 const unpack = promisify(gunzip);
 
-/** Listens on a free port of 127.0.0.1. The port is known before the master is, which tells it to its frameworks. */
-export async function listen(): Promise<{ server: Server; port: number }> {
+/** Listens, by default on a free port of 127.0.0.1. The port is known before the master is, which tells its frameworks. */
+export async function listen(door: Door = { host: '127.0.0.1', port: 0 }): Promise<OpenDoor> {
   const server = createServer({ keepAliveTimeout: 60_000 });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => resolve());
+    server.listen(door.port, door.host, () => resolve());
   });
   const { port } = server.address() as AddressInfo;
-  return { server, port };
+  return { server, port, name: door.host };
 }
 
-export function serveMaster(
-  { server, port }: { server: Server; port: number },
-  given: MasterServerOptions,
-): MasterServer {
+export function serveMaster({ server, port, name }: OpenDoor, given: MasterServerOptions): MasterServer {
   const options = { ...server_defaults, ...given };
   const { host, log } = options;
-  const hosts = new Set([`127.0.0.1:${port}`, `localhost:${port}`]);
+  const authority = `${name.includes(':') ? `[${name}]` : name}:${port}`;
+  const hosts = new Set([`127.0.0.1:${port}`, `localhost:${port}`, authority]);
+  const credentials = options.credentials ?? [];
 
   const handle = async (request: IncomingMessage, response: ServerResponse) => {
     const say = (status: number, text = '', headers: Record<string, string> = {}) => {
@@ -67,13 +72,16 @@ export function serveMaster(
       if (!request.complete) headers.Connection = 'close';
       response.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(text) }).end(text);
     };
-    if (!hosts.has(request.headers.host ?? '') || request.headers.origin !== undefined)
-      return say(403, `Expecting 'Host' to be 127.0.0.1:${port} and no 'Origin'`);
+    const named = options.any_name === true || hosts.has(request.headers.host ?? '');
+    if (!named || request.headers.origin !== undefined)
+      return say(403, `Expecting 'Host' to be ${authority} and no 'Origin'`);
     const path = request.url?.split('?')[0] ?? '';
     if (path === '/health' || path === '/master/health') return say(200);
-    if (path === '/redirect' || path === '/master/redirect') return say(307, '', { Location: `//127.0.0.1:${port}` });
+    if (path === '/redirect' || path === '/master/redirect')
+      return say(307, '', { Location: `//${request.headers.host}` });
     if (!paths.has(path)) return say(404, `${path} is not served by this one-machine Mesos`);
-    if (!admitted(options.credentials, request.headers.authorization))
+    const caller = credentials.length === 0 ? undefined : admitted(credentials, request.headers.authorization);
+    if (credentials.length > 0 && caller === undefined)
       return say(401, '401 Unauthorized.', { 'WWW-Authenticate': 'Basic realm="mesos-master-scheduler"' });
     if (request.method !== 'POST')
       return say(405, `405 Method Not Allowed. Expecting one of { 'POST' }, but received '${request.method}'.`, {
@@ -89,8 +97,11 @@ export function serveMaster(
     if (!read.ok) return say(read.status, read.text);
     const stream_header = request.headers['mesos-stream-id'];
     const stream = Array.isArray(stream_header) ? stream_header[0] : stream_header;
-    if (!('subscribe' in read)) return host.call(stream, read.call, ({ status, text }) => say(status, text));
+    if (!('subscribe' in read)) return host.call(stream, read.call, ({ status, text }) => say(status, text), caller);
     if (stream !== undefined) return say(400, "Subscribe calls should not include the 'Mesos-Stream-Id' header");
+    const { principal } = read.subscribe.subscribe.framework_info;
+    if (caller !== undefined && principal !== undefined && principal !== caller)
+      return say(400, `Failed to validate scheduler::Call: ${otherPrincipal(caller, principal)}`);
     if (!acceptsJson(request.headers.accept))
       return say(406, "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'");
     return subscribe(read.subscribe, response, say);
@@ -134,7 +145,7 @@ export function serveMaster(
   });
 
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `http://${authority}`,
     port,
     close: () =>
       new Promise(resolve => {
@@ -144,12 +155,14 @@ export function serveMaster(
   };
 }
 
-function admitted(credentials: BasicCredentials | undefined, header: string | undefined): boolean {
-  if (credentials === undefined) return true;
-  const { principal, secret } = credentials;
-  const expected = Buffer.from(`Basic ${Buffer.from(`${principal}:${secret}`).toString('base64')}`);
+/** The principal whose secret was shown. */
+function admitted(credentials: readonly BasicCredentials[], header: string | undefined): string | undefined {
   const given = Buffer.from(header ?? '');
-  return given.length === expected.length && timingSafeEqual(given, expected);
+  for (const { principal, secret } of credentials) {
+    const expected = Buffer.from(`Basic ${Buffer.from(`${principal}:${secret}`).toString('base64')}`);
+    if (given.length === expected.length && timingSafeEqual(given, expected)) return principal;
+  }
+  return undefined;
 }
 
 function acceptsJson(header: string | undefined): boolean {

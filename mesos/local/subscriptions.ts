@@ -16,6 +16,9 @@ export const framework_messages = {
     `The stream ID '${stream}' included in this request didn't match the stream ID currently associated with framework ID ${framework}`,
 } as const;
 
+export const otherPrincipal = (caller: string, principal: string): string =>
+  `Authenticated principal '${caller}' does not match principal '${principal}' set in \`FrameworkInfo\``;
+
 export function subscribe(turn: Turn, stream: string, request: Subscribe): void {
   const { master } = turn;
   turn.outputs.push({ type: 'answer', status: 200, text: '' });

@@ -9,6 +9,10 @@ import { bad, good, type Result } from '../../schedules/problem.ts';
 /** Every command, with its line in the help. `takes` tells what follows it. */
 export const commands = {
   dev: { takes: 'settings', help: 'Run the scheduler and a one-machine Mesos here: REST, console, real processes.' },
+  mesos: {
+    takes: 'words',
+    help: 'Run a small Mesos by itself, with real or simulated agents: for trials, tests, benchmarks.',
+  },
   serve: {
     takes: 'settings',
     help: 'Run the scheduler on a Mesos cluster: horae serve --mesos zk://h1:2181,h2:2181/mesos.',

@@ -4,7 +4,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { checkSchedules } from '../actors/model/schedules.ts';
+import { checkJob } from '../actors/checks.ts';
 import type { Settings } from '../settings.ts';
 import { type Credentials, openCredentials } from '../transport/credentials.ts';
 import { calendarsOf } from '../transport/http/calendars.ts';
@@ -39,8 +39,7 @@ export async function openDoor(parts: DoorParts): Promise<HttpServer> {
     log,
     metrics: parts.metrics,
     history: parts.history,
-    compile: job =>
-      checkSchedules(job, clock.now(), { default_zone: settings.default_zone, calendars: calendarsOf(views) }),
+    compile: job => checkJob(job, clock.now(), { default_zone: settings.default_zone, calendars: calendarsOf(views) }),
     ids: () => randomUUID(),
     version: parts.version,
   }).catch(error => {

@@ -64,6 +64,29 @@ test('an attribute named hostname goes before the name of the host', t => {
   t.false(holds(['hostname', 'EQUALS', 'node-7'], attributesOf('node-7', own)));
 });
 
+test('a hostile pattern is answered in time that grows with its length and no faster', t => {
+  const long = attributesOf('h', [{ name: 'rack', type: 'TEXT', text: { value: `${'a'.repeat(1_000)}!` } }]);
+  // Each of these would keep a backtracking engine busy for longer than the universe has been there.
+  for (const pattern of ['(a+)+$', '(a|aa)+$', '(.*a){20}x', '((a*)*)*b', '^(([a-z])+.)+[A-Z]([a-z])+$'])
+    t.false(holds(['rack', 'LIKE', pattern], long), pattern);
+  t.true(holds(['rack', 'UNLIKE', '(a+)+$'], long));
+});
+
+test('a pattern whose program or text would be large is refused, and a value that is too long is like nothing', t => {
+  const refused = (pattern: string) => {
+    const compiled = compileConstraint(['rack', 'LIKE', pattern]);
+    return compiled.ok ? '' : compiled.problems[0]!.message;
+  };
+  t.regex(refused('(a{0,30}){0,33}'), /its program has \d+ steps, and may have 1000/);
+  t.regex(refused('(a{0,30}){0,33}'.repeat(40)), /has 600 characters and a counted repetition/);
+  t.regex(refused('(?=a)a'), /in rack LIKE is not a regular expression that is taken: .*\(\?=/);
+  t.is(refused(Array.from({ length: 100 }, (_, n) => `rack-${n}`).join('|')), '', 'a list of a hundred racks');
+  const text = { value: 'a'.repeat(1_025) };
+  const long = attributesOf('h', [{ name: 'rack', type: 'TEXT', text }]);
+  for (const operator of ['LIKE', 'UNLIKE'] as const) t.false(holds(['rack', operator, 'a*'], long), operator);
+  t.true(holds(['rack', 'EQUALS', text.value], long));
+});
+
 for (const pattern of ['[[[', '(', 'a)|(b', '*'])
   test(`"${pattern}" is refused as a regular expression, with its place`, t => {
     const compiled = compileConstraint(['rack', 'LIKE', pattern]);

@@ -95,6 +95,7 @@ function homeOf(path: string): string | undefined {
 const package_homes: Readonly<Record<string, readonly string[]>> = {
   nact: ['actors/actor.ts', 'actors/address.ts', 'actors/runtime/'],
   luxon: ['schedules/'],
+  re2js: ['mesos/constraints.ts'],
   lmdb: ['transport/journal/'],
   'node-zookeeper-client': ['transport/zookeeper/'],
   ws: ['transport/'],

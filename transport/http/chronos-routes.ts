@@ -68,12 +68,13 @@ async function put(exchange: Exchange): Promise<Reply> {
   const { job, document } = read.value;
   const compiled = exchange.services.compile(job);
   if (!compiled.ok) {
-    const problems = compiled.problems.map(each => ({ ...each, place: '/schedule' }));
-    throw new Refused(
-      'malformed',
-      `Cannot parse schedule '${job.schedules[0]?.iso8601}': ${inShort(problems)}`,
-      problems,
-    );
+    const problems = compiled.problems.map(each => ({
+      ...each,
+      place: each.place.startsWith('/constraints') ? each.place : '/schedule',
+    }));
+    const schedule = problems.some(each => each.place === '/schedule');
+    const text = schedule ? `Cannot parse schedule '${job.schedules[0]?.iso8601}': ` : '';
+    throw new Refused('malformed', `${text}${inShort(problems)}`, problems);
   }
   const origin = { dialect: 'chronos', document };
   const answer = await command(exchange, { type: 'submit', mode: 'upsert', job, origin });

@@ -1,5 +1,6 @@
 // masters.ts: the Mesos that --mesos names, out of the settings: who we are there, whom we trust, who leads, where logs are.
 
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import type * as tls from 'node:tls';
@@ -11,13 +12,14 @@ import { watchLeader } from '../mesos/leader-watch.ts';
 import type { MesosLink } from '../mesos/protocol.ts';
 import { isLoopback, type Settings } from '../settings.ts';
 import { Refused as HttpRefused } from '../transport/http/problems.ts';
+import { checkTls } from '../transport/http/tls.ts';
 import type { Mesos } from './alone.ts';
 import { fail, named, Refused } from './refused.ts';
 import type { Identity } from './scheduler.ts';
 import type { Ground } from './start.ts';
 
-/** How often a token is looked for in its file. */
-const token_age_ms_max = 10_000;
+/** How long a secret or token is used before it is looked for in its file again. */
+const credentials_age_ms_max = 10_000;
 
 /** Connects when the scheduler subscribes, not before. Refuses settings that cannot be right. */
 export async function openMasters({
@@ -105,48 +107,75 @@ export function identityOf(settings: Settings): Identity {
 /** Whom we trust, and how we prove who we are, when masters and agents speak TLS. */
 export function trustOf({ mesos_ca, mesos_cert, mesos_key }: Settings): tls.ConnectionOptions | undefined {
   const read = (flag: string, path: string | undefined) =>
-    path === undefined ? undefined : named(flag, path, () => readFileSync(path));
+    path === undefined ? undefined : named(flag, path, () => readFileSync(path, 'utf8'));
   const ca = read('--mesos-ca', mesos_ca);
   const cert = read('--mesos-cert', mesos_cert);
   const key = read('--mesos-key', mesos_key);
-  if (ca === undefined && cert === undefined) return undefined;
-  return { ...(ca === undefined ? {} : { ca }), ...(cert === undefined ? {} : { cert, key }) };
+  if (ca !== undefined && !isCertificate(ca))
+    throw new Refused(`--mesos-ca is ${mesos_ca}: it holds no certificate: expected one in PEM`);
+  if (cert === undefined || key === undefined) return ca === undefined ? undefined : { ca };
+  const problem = checkTls({ cert, key });
+  if (problem !== undefined) {
+    const [flag, path] = problem.what === 'cert' ? ['--mesos-cert', mesos_cert] : ['--mesos-key', mesos_key];
+    throw new Refused(`${flag} is ${path}: ${problem.message.replace('--tls-cert', '--mesos-cert')}`);
+  }
+  return { ...(ca === undefined ? {} : { ca }), cert, key };
 }
 
-/** What we show. A secret is read once; a token is looked for again, since whoever makes them replaces them. */
+function isCertificate(text: string): boolean {
+  try {
+    new X509Certificate(text);
+    return true;
+  } catch {
+    return false; // The one way to ask OpenSSL what a text is.
+  }
+}
+
+/** What we show. Looked for again now and then: tokens do not last, and a secret that was wrong is mended in its file. */
 export function credentialsOf(
   { mesos_principal, mesos_secret_file, mesos_token_file }: Settings,
-  log: Pick<Ground['log'], 'info' | 'error'>,
+  log: {
+    readonly info: (fields: object, message: string) => void;
+    readonly error: (fields: object, message: string) => void;
+  },
   monotonic: () => number,
 ): (() => Credentials) | undefined {
-  if (mesos_secret_file !== undefined && mesos_principal !== undefined) {
-    const secret = oneLine('--mesos-secret-file', mesos_secret_file, log);
-    const credentials: Credentials = { type: 'basic', principal: mesos_principal, secret };
-    return () => credentials;
-  }
-  if (mesos_token_file === undefined) return undefined;
-  let credentials: Credentials = { type: 'bearer', token: oneLine('--mesos-token-file', mesos_token_file, log) };
-  let read_at = monotonic();
-  return () => {
-    if (monotonic() - read_at < token_age_ms_max) return credentials;
-    read_at = monotonic();
-    try {
-      const token = oneLine('--mesos-token-file', mesos_token_file);
-      if (credentials.type !== 'bearer' || token !== credentials.token) credentials = { type: 'bearer', token };
-    } catch (error) {
-      log.error({ error: String(error) }, 'the token for Mesos cannot be read again: going on with the last one');
+  const make = (note?: (flag: string) => void): Credentials | undefined => {
+    if (mesos_secret_file !== undefined && mesos_principal !== undefined) {
+      const secret = oneLine('--mesos-secret-file', mesos_secret_file, note);
+      return { type: 'basic', principal: mesos_principal, secret };
     }
-    return credentials;
+    if (mesos_token_file === undefined) return undefined;
+    return { type: 'bearer', token: oneLine('--mesos-token-file', mesos_token_file, note) };
+  };
+  let credentials = make(flag => log.info({}, `the newline at the end of ${flag} is not taken for a part of it`));
+  if (credentials === undefined) return undefined;
+  let made_at = monotonic();
+  return () => {
+    if (monotonic() - made_at >= credentials_age_ms_max) {
+      made_at = monotonic();
+      try {
+        const now = make();
+        // Another object tells whoever holds one that it is another secret.
+        if (now !== undefined && JSON.stringify(now) !== JSON.stringify(credentials)) {
+          credentials = now;
+          log.info({}, 'the secret for Mesos has changed in its file, and is used from now on');
+        }
+      } catch (error) {
+        log.error({ error: String(error) }, 'the secret for Mesos cannot be read again: going on with the last one');
+      }
+    }
+    return credentials!;
   };
 }
 
 /** What a file holds, less the newline that editors put at its end. */
-function oneLine(flag: string, path: string, log?: Pick<Ground['log'], 'info'>): string {
+function oneLine(flag: string, path: string, note?: (flag: string) => void): string {
   const text = named(flag, path, () => readFileSync(path, 'utf8'));
   const line = text.replace(/\r?\n$/, '');
   if (line === '' || /[\r\n]/.test(line))
     throw new Refused(`${flag} is ${path}: expected one line that is not empty, and nothing else`);
-  if (line !== text) log?.info({ file: path }, `the newline at the end of ${flag} is not taken for a part of it`);
+  if (line !== text) note?.(flag);
   return line;
 }
 

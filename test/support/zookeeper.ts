@@ -110,7 +110,7 @@ async function makeMember(
     `clientPort=${port}`,
     'clientPortAddress=127.0.0.1',
     'minSessionTimeout=500',
-    'maxSessionTimeout=60000',
+    'maxSessionTimeout=600000',
     'maxClientCnxns=0',
     'admin.enableServer=false',
     '4lw.commands.whitelist=*',

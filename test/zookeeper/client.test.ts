@@ -23,7 +23,7 @@ const bytes = (text: string) => Buffer.from(text);
 let roots = 0;
 
 function session(t: Owner, options: Partial<Parameters<typeof connectZooKeeper>[0]> = {}): ZooKeeper {
-  const zk = connectZooKeeper({ servers, session_timeout_ms: 5_000, clock, ...options });
+  const zk = connectZooKeeper({ servers, session_timeout_ms: 200_000, clock, ...options });
   t.teardown(() => zk.close());
   return zk;
 }
@@ -171,10 +171,10 @@ testZooKeeper('a cable that is pulled out is noticed well within the session tim
   proxy.stall();
   await reached(zk, 'disconnected');
   t.true(clock.monotonic() - Math.max(proven, zk.proven_at()) > 0);
-  const call = zk.exists('/');
+  const call = t.notThrowsAsync(zk.exists('/'), 'a call that waited in line is carried out on the new connection');
   proxy.mend();
   await reached(zk, 'connected');
-  t.truthy(await call, 'a call that waited in line is carried out on the new connection');
+  await call;
 });
 
 testZooKeeper('a session that was silent for too long has expired: told, final, and its calls end', async t => {
@@ -225,7 +225,7 @@ testZooKeeper(
 
 testZooKeeper('a call that nobody answers ends at its deadline, and so does one that cannot be sent', async t => {
   const proxy = await startProxy(t, ensemble!.members[0]!.port);
-  const zk = session(t, { servers: proxy.address, session_timeout_ms: 30_000, call_timeout_ms: 300 });
+  const zk = session(t, { servers: proxy.address, session_timeout_ms: 200_000, call_timeout_ms: 300 });
   await reached(zk, 'connected');
   proxy.stall();
   t.is(await failure(t, zk.exists('/')), 'connection-loss');

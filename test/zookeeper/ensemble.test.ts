@@ -37,7 +37,7 @@ async function modes(members: readonly Member[]): Promise<(string | undefined)[]
 
 testZooKeeper('a session outlives each member killed, the leader frozen, and the loss of all of them', async t => {
   const { members, servers } = ensemble!;
-  const zk = connectZooKeeper({ servers, session_timeout_ms: 20_000, call_timeout_ms: 5_000, clock: systemClock() });
+  const zk = connectZooKeeper({ servers, session_timeout_ms: 200_000, call_timeout_ms: 5_000, clock: systemClock() });
   t.teardown(() => zk.close());
   const states: SessionState[] = [];
   zk.onState(state => states.push(state));

@@ -9,44 +9,22 @@ import { randomUUID } from 'node:crypto';
 import { type FSWatcher, mkdirSync, readdirSync, rmSync, statSync, watch } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import type { Clock, Wake } from '../../schedules/clock.ts';
+import type { Wake } from '../../schedules/clock.ts';
 import type { TaskInfo, TaskState, TaskStatus } from '../protocol.ts';
+import { type AgentOptions, executor_settings, type Log, type RealAgent } from './agent-options.ts';
 import { type Checkpoint, type Killing, type Note, openCheckpoint, type Remembered } from './checkpoint.ts';
 import { isAttended, neverBegan, signalCommand, signedAt, wrapperOf } from './claims.ts';
+import { hostExecutors } from './executor-host.ts';
+import { executorProcesses } from './executor-process.ts';
+import { serveExecutors } from './executor-server.ts';
+import { claimsOf, keepTokenKey, tokenOf } from './executor-token.ts';
 import type { MasterHost } from './host.ts';
 import { type AgentInfo, type AgentOrder, type Launch, terminal_states } from './messages.ts';
 import { bootId, readIfThere, whyNoTasks } from './processes.ts';
-import { argumentsOf, environmentOf, pathsOf, type Retention, sweepSandboxes } from './sandbox.ts';
+import { argumentsOf, environmentOf, pathsOf, sweepSandboxes } from './sandbox.ts';
 import { textOfExit } from './signals.ts';
-import { agentId, keepWrapper, lockWorkDir } from './work-dir.ts';
+import { agentId, keepPort, keepWrapper, lockWorkDir } from './work-dir.ts';
 import { type Ending, parseEnding } from './wrapper.ts';
-
-/** What an operator would like to hear. */
-export type Log = {
-  readonly info: (fields: object, message: string) => void;
-  readonly warn: (fields: object, message: string) => void;
-  readonly error: (fields: object, message: string) => void;
-};
-
-export type AgentOptions = {
-  readonly work_dir: string;
-  readonly hostname: string;
-  readonly resources: AgentInfo['resources'];
-  readonly attributes?: AgentInfo['attributes'];
-  readonly retention: Retention;
-  readonly clock: Clock;
-  readonly log: Log;
-};
-
-export interface RealAgent {
-  readonly id: string;
-  /** Tasks that have a process, or are about to. */
-  running(): number;
-  /** Says goodbye to the master; the tasks live on and are adopted by the next agent on this work_dir. */
-  close(): void;
-  /** Kills every task at once and comes back when all have ended: for tests. */
-  killAll(): Promise<void>;
-}
 
 type Task = Remembered & {
   readonly id: string;
@@ -72,6 +50,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
   const boot = bootId();
   for (const folder of ['meta', 'ended']) mkdirSync(join(work_dir, folder), { recursive: true, mode: 0o700 });
   const unlock = lockWorkDir(work_dir, boot);
+  keepPort(work_dir, options.door.port);
   const id = agentId(work_dir);
   mkdirSync(join(work_dir, 'sandboxes', id), { recursive: true, mode: 0o750 });
   const wrapper_path = keepWrapper(work_dir);
@@ -127,12 +106,13 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
     for (const alarm of task.alarms.splice(0)) alarm.cancel();
     tell(task, [status]);
     log.info({ task: task.id, state: status.state, reason: status.reason }, status.message ?? 'task ended');
-    if (running() === 0) for (const wake of idle.splice(0)) wake();
+    if (left() === 0) for (const wake of idle.splice(0)) wake();
   };
   const endAsAgent = (task: Task, state: TaskState, reason: string, message: string) =>
     end(task, { state, reason, message, source: 'SOURCE_AGENT' });
 
-  const running = () => {
+  /** Plain tasks that have not ended. */
+  const left = () => {
     let count = 0;
     for (const task of tasks.values()) if (task.phase !== 'ended') count++;
     return count;
@@ -377,7 +357,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
       launch(order.framework_id, order.launches);
       return;
     }
-    if (order.type !== 'kill' && order.type !== 'acknowledge') return;
+    if (executors.obey(order) || (order.type !== 'kill' && order.type !== 'acknowledge')) return;
     const task = tasks.get(order.task_id);
     if (task === undefined || task.framework_id !== order.framework_id) return;
     if (order.type === 'kill') kill(task, order.grace_ms ?? graceOf(task));
@@ -436,11 +416,13 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
     for (const task of tasks.values()) {
       if (task.phase === 'running' && task.wrapper === undefined) visit(task);
     }
+    executors.lookAtAll();
     poll = clock.wakeAt(clock.now() + poll_ms, lookAtAdopted);
   };
 
+  const isLive = (name: string) => tasks.has(name) || executors.isLive(name);
   const sweepOld = () => {
-    sweepSandboxes(work_dir, id, options.retention, clock.now(), name => tasks.has(name)).then(
+    sweepSandboxes(work_dir, id, options.retention, clock.now(), isLive).then(
       removed => {
         if (removed > 0) log.info({ removed }, 'old sandboxes removed');
       },
@@ -449,22 +431,44 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
     sweep = clock.wakeAt(clock.now() + sweep_ms, sweepOld);
   };
 
+  const info: AgentInfo = {
+    id,
+    hostname: options.hostname,
+    url: {
+      scheme: 'http',
+      address: { hostname: options.hostname, ip: '127.0.0.1', port: options.door.port },
+      path: '/slave(1)',
+    },
+    resources: options.resources,
+    ...(options.attributes === undefined ? {} : { attributes: options.attributes }),
+  };
+  const settings = { ...executor_settings, ...options.executors };
+  const token_key = settings.authentication ? keepTokenKey(work_dir) : undefined;
+  const executors = hostExecutors({
+    ...settings,
+    agent: info,
+    port: options.door.port,
+    boot,
+    work_dir,
+    clock,
+    log,
+    master: host,
+    processes: tell => executorProcesses({ work_dir, agent_id: id, wrapper_path, boot, log, tell }),
+    tokenFor: token_key === undefined ? undefined : claims => tokenOf(token_key, claims),
+  });
+
   for (const remembered of checkpoint.remembered.values()) {
     const task = taskOf(remembered);
     tasks.set(task.id, task);
   }
   for (const folder of ['meta', 'ended'])
-    for (const name of readdirSync(join(work_dir, folder))) if (!tasks.has(name)) forget(pathsOf(work_dir, id, name));
+    for (const name of readdirSync(join(work_dir, folder))) if (!isLive(name)) forget(pathsOf(work_dir, id, name));
   const watcher = watchEnded(join(work_dir, 'ended'), log, name => {
     const task = tasks.get(name);
-    if (open && task !== undefined) look(task);
+    if (!open) return;
+    if (task !== undefined) look(task);
+    else executors.look(name);
   });
-  const info: AgentInfo = {
-    id,
-    hostname: options.hostname,
-    resources: options.resources,
-    ...(options.attributes === undefined ? {} : { attributes: options.attributes }),
-  };
   const report = () =>
     [...tasks.values()].map(task => ({
       framework_id: task.framework_id,
@@ -475,29 +479,39 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
       state: task.acknowledged,
       pending: [...task.pending],
     }));
-  host.register({ id, obey }, info, report());
+  const held = executors.report();
+  host.register({ id, obey }, info, [...report(), ...held.tasks], held.executors);
+  executors.registered();
+  const server = serveExecutors(options.door, {
+    executors,
+    log,
+    claimsOf: token_key === undefined ? undefined : token => claimsOf(token_key, token),
+  });
   for (const task of [...tasks.values()]) recover(task);
   poll = clock.wakeAt(clock.now() + poll_ms, lookAtAdopted);
   sweepOld();
 
-  const close = () => {
+  const close = async () => {
     if (!open) return;
     open = false;
+    executors.close();
     poll?.cancel();
     sweep?.cancel();
     watcher?.close();
     for (const task of tasks.values()) for (const alarm of task.alarms) alarm.cancel();
     host.agentGone(id);
     checkpoint.close();
+    await server.close();
     unlock();
   };
   return {
     id,
-    running,
+    running: () => left() + executors.running(),
     close,
-    killAll() {
+    async killAll() {
       for (const task of tasks.values()) kill(task, 0);
-      return running() === 0 ? Promise.resolve() : new Promise(resolve => idle.push(resolve));
+      await new Promise<void>(resolve => executors.killAll(resolve));
+      if (left() > 0) await new Promise<void>(resolve => idle.push(resolve));
     },
   };
 }

@@ -131,7 +131,7 @@ function wrongWith(read: Record<string, unknown>, status: Record<string, unknown
 
 const idOf = (id: unknown) => (isObject(id) ? String(id.value) : '');
 
-/** Sixteen bytes whose version is one that RFC 4122 knows: any other sixteen are refused, nil too. */
+/** Sixteen bytes whose version RFC 4122 knows; every other sixteen are refused, nil too. */
 function isUuid(base64: string): boolean {
   const bytes = atob(base64);
   const version = bytes.charCodeAt(6) >> 4;

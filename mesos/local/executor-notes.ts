@@ -82,6 +82,8 @@ export function remember(memory: ExecutorMemory, note: ExecutorNote): void {
     case 'ended':
       withRun(runs, note.container_id, run => {
         run.over = true;
+        // Those that were not told of have nobody to be told to.
+        for (const { id, framework_id } of run.executor.live.values()) tasks.delete(keyOf(framework_id, id));
       });
       return;
     case 'task':

@@ -1,6 +1,6 @@
 // index.ts: the doors of the one-machine Mesos.
 
-export type { RealAgent } from './agent.ts';
+export type { RealAgent } from './agent-options.ts';
 export type { LocalLink } from './link.ts';
 export { type LocalMesos, type LocalMesosOptions, startLocalMesos, wholeMachine } from './one-machine.ts';
 export { sandboxFile } from './sandbox.ts';

@@ -7,7 +7,9 @@ import { availableParallelism, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Clock } from '../../schedules/clock.ts';
 import type { Attribute, Resource } from '../protocol.ts';
-import { type Log, type RealAgent, startAgent } from './agent.ts';
+import { startAgent } from './agent.ts';
+import type { AgentOptions, Log, RealAgent } from './agent-options.ts';
+import { listenForExecutors } from './executor-server.ts';
 import { hostMaster, type MasterHost } from './host.ts';
 import type { MasterOptions } from './master-state.ts';
 import type { Retention } from './sandbox.ts';
@@ -35,6 +37,8 @@ export type LocalMesosOptions = {
   readonly heartbeat_ms?: number;
   readonly master?: Partial<MasterOptions>;
   readonly retention?: Partial<Retention>;
+  /** How custom executors are dealt with. */
+  readonly executors?: AgentOptions['executors'];
   /** Where the scheduler API listens. Default: a free port of 127.0.0.1. */
   readonly listen?: Door;
   /** `open`: no secret is asked for. Default: one made up at each start. */
@@ -87,14 +91,20 @@ export async function startLocalMesos(options: LocalMesosOptions): Promise<Local
     ids_prefix,
   });
   const agents: (RealAgent & { work_dir: string })[] = [];
-  const closeAgents = () => {
-    for (const agent of agents) agent.close();
-  };
+  const closeAgents = () => Promise.all(agents.map(agent => agent.close()));
   try {
     for (const each of await realAgents(work_dir, options)) {
       mkdirSync(each.work_dir, { recursive: true, mode: 0o700 });
       const retention = { ...retention_defaults, ...options.retention };
-      agents.push({ ...startAgent(host, { ...each, retention, clock, log }), work_dir: each.work_dir });
+      const executors = options.executors === undefined ? {} : { executors: options.executors };
+      const agent_door = await listenForExecutors(each.work_dir);
+      try {
+        const agent = startAgent(host, { ...each, ...executors, door: agent_door, retention, clock, log });
+        agents.push({ ...agent, work_dir: each.work_dir });
+      } catch (error) {
+        agent_door.server.close();
+        throw error;
+      }
     }
     const fleet = simulatedFleet(host, clock, work => setImmediate(work), simulatedAgents(ids_prefix, options));
     // Only now may anybody call: a framework that reconciles must find the agents there.
@@ -112,14 +122,14 @@ export async function startLocalMesos(options: LocalMesosOptions): Promise<Local
       agent: agents[0],
       agents,
       async close() {
-        closeAgents();
+        await closeAgents();
         fleet.close();
         host.close();
         await server.close();
       },
     };
   } catch (error) {
-    closeAgents();
+    await closeAgents();
     host.close();
     door.server.close();
     throw error;

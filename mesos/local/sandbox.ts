@@ -1,12 +1,13 @@
 // sandbox.ts: the folder in which a task lives, what it finds there, and how long it stays.
 //
 //   WORK_DIR/sandboxes/AGENT/TASK/stdout, stderr, and whatever the task leaves    its own
+//   WORK_DIR/sandboxes/AGENT/CONTAINER                                            of a custom executor; each task of it is a link
 //   WORK_DIR/meta/TASK/claim, pid, kill, ending                                   the wrapper's, out of the task's way
 //   WORK_DIR/ended/TASK                                                           how it ended, renamed into place
 
 import { constants } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { open, readdir, realpath, rm, stat } from 'node:fs/promises';
+import { lstat, open, readdir, realpath, rm } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import type { Instant } from '../../schedules/clock.ts';
 import type { CommandInfo } from '../protocol.ts';
@@ -111,7 +112,7 @@ export async function sweepSandboxes(
   for (const name of await readdir(folder)) {
     if (isLive(name)) continue;
     try {
-      finished.push({ name, at: (await stat(join(folder, name))).mtimeMs });
+      finished.push({ name, at: (await lstat(join(folder, name))).mtimeMs });
     } catch (error) {
       if (!isGone(error)) throw error;
     }

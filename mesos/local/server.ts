@@ -13,7 +13,7 @@ import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import type { Subscribe } from '../protocol.ts';
-import type { Log } from './agent.ts';
+import type { Log } from './agent-options.ts';
 import type { Answer, MasterHost } from './host.ts';
 import { otherPrincipal } from './subscriptions.ts';
 import { readCall } from './wire-call.ts';

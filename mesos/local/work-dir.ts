@@ -16,6 +16,17 @@ export function agentId(work_dir: string): string {
   return id;
 }
 
+/** Where the agent listened last: executors that outlive it look for it there. */
+export function portBefore(work_dir: string): number | undefined {
+  const port = Number(readIfThere(join(work_dir, 'agent-port')) ?? Number.NaN);
+  return Number.isInteger(port) ? port : undefined;
+}
+
+/** Only whoever has the lock may say where the agent is. */
+export function keepPort(work_dir: string, port: number): void {
+  if (portBefore(work_dir) !== port) writeDurably(join(work_dir, 'agent-port'), `${port}\n`);
+}
+
 /** The wrapper as a file of its own: a shell reads its script while it runs, so the script must not change under it. */
 export function keepWrapper(work_dir: string): string {
   const path = join(work_dir, `task-${createHash('sha256').update(wrapper_text).digest('hex').slice(0, 8)}.sh`);
@@ -34,7 +45,8 @@ export function lockWorkDir(work_dir: string, boot: string): () => void {
   return () => rmSync(path, { force: true });
 }
 
-function writeDurably(path: string, text: string): void {
+/** Written whole or not at all, and there after a power cut. */
+export function writeDurably(path: string, text: string): void {
   const fd = openSync(`${path}.new`, 'w', 0o600);
   writeFileSync(fd, text);
   fsyncSync(fd);

@@ -1,0 +1,56 @@
+// agent-options.ts: what an agent is told when it starts, and what it is to others.
+
+import type { Clock } from '../../schedules/clock.ts';
+import type { AgentDoor } from './executor-server.ts';
+import { house_defaults } from './executor-state.ts';
+import type { AgentInfo } from './messages.ts';
+import type { Retention } from './sandbox.ts';
+
+/** What an operator would like to hear. */
+export type Log = {
+  readonly info: (fields: object, message: string) => void;
+  readonly warn: (fields: object, message: string) => void;
+  readonly error: (fields: object, message: string) => void;
+};
+
+export type AgentOptions = {
+  readonly work_dir: string;
+  readonly hostname: string;
+  readonly resources: AgentInfo['resources'];
+  readonly attributes?: AgentInfo['attributes'];
+  readonly retention: Retention;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Where custom executors call, opened before. */
+  readonly door: AgentDoor;
+  readonly executors?: Partial<ExecutorSettings>;
+};
+
+/** How custom executors are dealt with. */
+export type ExecutorSettings = {
+  /** Whether an executor must show the pass that it was given. */
+  readonly authentication: boolean;
+  /** From its launch, fetching included, to its first SUBSCRIBE. */
+  readonly registration_timeout_ms: number;
+  /** From the agent's return to the executor's. */
+  readonly reregistration_timeout_ms: number;
+  /** From SHUTDOWN to SIGKILL, where the executor asks for nothing else. */
+  readonly shutdown_grace_ms: number;
+  /** How long an executor is told to wait for its agent. */
+  readonly recovery_timeout_ms: number;
+};
+export const executor_settings: ExecutorSettings = {
+  ...house_defaults,
+  authentication: true,
+  recovery_timeout_ms: 15 * 60_000,
+};
+
+export interface RealAgent {
+  readonly id: string;
+  /** Tasks that have a process, or are about to. */
+  running(): number;
+  /** Says goodbye to the master; the tasks live on and are adopted by the next agent on this work_dir. */
+  close(): Promise<void>;
+  /** Kills every task at once and comes back when all have ended: for tests. */
+  killAll(): Promise<void>;
+}

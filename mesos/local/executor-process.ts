@@ -1,0 +1,240 @@
+// executor-process.ts: custom executors as processes of this machine: fetched, started, adopted, ended.
+//
+// The same night porter stands beside an executor as beside a plain task (`wrapper.ts`), so it survives its agent, and how
+// it ended is there to be read. When it has ended, by itself or because it had to, nothing of it stays behind: a process
+// that it detached would otherwise run beside the next copy of its task.
+
+import { spawn } from 'node:child_process';
+import { appendFileSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import type { CommandInfo } from '../protocol.ts';
+import type { Log } from './agent-options.ts';
+import { isAttended, neverBegan, wrapperOf } from './claims.ts';
+import { fetchAll } from './executor-fetch.ts';
+import { killTree } from './process-tree.ts';
+import { hasCode, isAlive, readIfThere } from './processes.ts';
+import { argumentsOf, pathsOf } from './sandbox.ts';
+import { parseEnding, parseIdentity } from './wrapper.ts';
+
+/** One life of an executor. */
+export type Run = {
+  readonly container_id: string;
+  readonly command: CommandInfo;
+  readonly environment: (sandbox: string) => Record<string, string>;
+};
+
+/** How it ended: `status` as waitpid has it. */
+export type RunEnd = { readonly status: number; readonly launch_failure?: string; readonly never_began?: boolean };
+
+export type RunListener = {
+  readonly started: (container_id: string, pid: number | undefined) => void;
+  readonly exited: (container_id: string, end: RunEnd) => void;
+};
+
+export interface ExecutorProcesses {
+  start(run: Run): void;
+  /** Takes over a run of an earlier agent; its end is told by and by, if it has not ended already. */
+  adopt(container_id: string, boot: string): RunEnd | undefined;
+  /** SIGKILL for all of it. Its end is told like every end. */
+  destroy(container_id: string): void;
+  /** Gives a task the executor's sandbox under its own name too. */
+  link(task_id: string, container_id: string): void;
+  /** Looks whether this run has ended; false when there is no such run. */
+  look(container_id: string): boolean;
+  /** Looks at every run that is not our child, should word of its end have been missed. */
+  lookAtAll(): void;
+  /** Removes what was kept of a run beside its sandbox. */
+  forget(container_id: string): void;
+  /** Lets go of everything: executors live on, what is being fetched is given up. */
+  close(): void;
+}
+
+export type ExecutorProcessesOptions = {
+  readonly work_dir: string;
+  readonly agent_id: string;
+  readonly wrapper_path: string;
+  readonly boot: string;
+  readonly log: Log;
+  readonly tell: RunListener;
+};
+
+const killed_status = 9;
+
+export function executorProcesses(options: ExecutorProcessesOptions): ExecutorProcesses {
+  const { work_dir, agent_id, wrapper_path, boot, log, tell } = options;
+  /** What we look after. `fetching` while it is not started; `ours` when its wrapper is our child. */
+  const runs = new Map<string, { fetching: AbortController | undefined; ours: boolean }>();
+  let open = true;
+  const paths = (container_id: string) => pathsOf(work_dir, agent_id, container_id);
+
+  const over = (container_id: string, end: RunEnd) => {
+    if (!open || !runs.delete(container_id)) return;
+    tell.exited(container_id, end);
+  };
+
+  const begin = async (run: Run, stop: AbortController) => {
+    const { container_id, command } = run;
+    const { sandbox } = paths(container_id);
+    const stderr = join(sandbox, 'stderr');
+    const uris = command.uris ?? [];
+    try {
+      const user = command.user;
+      if (user !== undefined && user !== userInfo().username)
+        throw new Error(`this agent runs executors as ${userInfo().username} only, not as ${user}`);
+      mkdirSync(sandbox, { mode: 0o750 });
+      await fetchAll(uris, {
+        sandbox,
+        cache: join(work_dir, 'fetched'),
+        say: line => appendFileSync(stderr, `${line}\n`),
+        signal: stop.signal,
+      });
+    } catch (error) {
+      if (!open) return;
+      const of = `Failed to fetch all URIs for container '${container_id}'`;
+      // Before the files that it needs there is nothing to be killed but their fetching.
+      if (stop.signal.aborted)
+        over(container_id, { status: killed_status, launch_failure: `${of}: terminated with signal Killed` });
+      else {
+        const why = error instanceof Error ? error.message : String(error);
+        log.warn({ container: container_id, error: why }, 'an executor could not be fetched');
+        const launch_failure = uris.length > 0 ? `${of}: exited with status 1` : why;
+        over(container_id, { status: 256, launch_failure });
+      }
+      return;
+    }
+    if (!open) return;
+    spawnWrapper(run);
+  };
+
+  const spawnWrapper = ({ container_id, command, environment }: Run) => {
+    const { sandbox, meta, ended } = paths(container_id);
+    const cannot = (error: unknown) => {
+      const launch_failure = error instanceof Error ? error.message : String(error);
+      over(container_id, { status: 256, launch_failure });
+    };
+    try {
+      mkdirSync(meta, { mode: 0o700 });
+      const wrapper = spawn('/bin/sh', [wrapper_path, 'watch', meta, ended, ...argumentsOf(command)], {
+        cwd: sandbox,
+        env: environment(sandbox),
+        detached: true,
+        stdio: 'ignore',
+      });
+      wrapper.unref();
+      wrapper.on('error', cannot);
+      if (wrapper.pid === undefined) return;
+      const run = runs.get(container_id);
+      if (run !== undefined) {
+        run.fetching = undefined;
+        run.ours = true;
+      }
+      wrapper.on('exit', () => wrapperGone(container_id));
+      tell.started(container_id, wrapper.pid);
+    } catch (error) {
+      cannot(error);
+    }
+  };
+
+  /** Its word is there, or it has none to give: then somebody has killed it, and the executor is to go too. */
+  const wrapperGone = (container_id: string) => {
+    if (!open || !runs.has(container_id) || look(container_id)) return;
+    end(container_id, undefined);
+  };
+
+  const look = (container_id: string): boolean => {
+    const text = readIfThere(paths(container_id).ended);
+    if (text === undefined || !runs.has(container_id)) return false;
+    end(container_id, text);
+    return true;
+  };
+
+  const end = (container_id: string, word: string | undefined) => over(container_id, endOf(container_id, word));
+
+  /** Reads the porter's last word, and sees to it that nobody stays behind. */
+  const endOf = (container_id: string, word: string | undefined): RunEnd => {
+    sweep(container_id);
+    if (word === undefined) return { status: killed_status };
+    const ending = parseEnding(word);
+    if (ending.type === 'exit') return { status: 'code' in ending.exit ? ending.exit.code << 8 : ending.exit.signal };
+    if (ending.type === 'unknown') return { status: killed_status };
+    const said = readIfThere(join(paths(container_id).meta, 'ending'))?.trim();
+    return { status: 256, launch_failure: said || 'the command could not be started' };
+  };
+
+  /** Kills whatever there is of a run, but for those who stand beside it. */
+  const sweep = (container_id: string) => {
+    const { sandbox, pid } = paths(container_id);
+    const leader = parseIdentity(readIfThere(pid));
+    const alive = leader !== undefined && isAlive(leader, boot);
+    // The wrapper, and setsid under it, must live to tell how it ended.
+    const wrapper = wrapperOf(paths(container_id));
+    const beside = wrapper !== undefined && isAlive(wrapper, boot) ? wrapper.pid : undefined;
+    const killed = killTree(alive ? leader.pid : undefined, `MESOS_SANDBOX=${sandbox}`, beside);
+    if (killed > 0) log.info({ container: container_id, processes: killed }, 'processes of an executor killed');
+  };
+
+  return {
+    start(run) {
+      const stop = new AbortController();
+      runs.set(run.container_id, { fetching: stop, ours: false });
+      void begin(run, stop);
+    },
+    adopt(container_id, boot_then) {
+      const { ended } = paths(container_id);
+      const word = readIfThere(ended);
+      if (word !== undefined) return endOf(container_id, word);
+      // The machine went down under it.
+      if (boot_then !== boot) return { status: killed_status };
+      if (wrapperOf(paths(container_id)) === undefined && neverBegan(paths(container_id)))
+        return { status: 0, never_began: true };
+      // First whether it is attended, then for word of its end: it may be ending at this moment.
+      const attended = isAttended(paths(container_id), boot);
+      const late = readIfThere(ended);
+      if (late !== undefined || !attended) return endOf(container_id, late);
+      runs.set(container_id, { fetching: undefined, ours: false });
+      tell.started(container_id, wrapperOf(paths(container_id))?.pid);
+      return undefined;
+    },
+    destroy(container_id) {
+      const run = runs.get(container_id);
+      if (run === undefined) return;
+      if (run.fetching !== undefined) {
+        run.fetching.abort();
+        return;
+      }
+      try {
+        // Asked for by the wrapper before it lets anybody in.
+        appendFileSync(paths(container_id).kill, '');
+      } catch (error) {
+        if (!hasCode(error, 'ENOENT')) log.warn({ error: String(error) }, 'a kill could not be written down');
+      }
+      sweep(container_id);
+    },
+    link(task_id, container_id) {
+      try {
+        symlinkSync(container_id, paths(task_id).sandbox);
+      } catch (error) {
+        // Something of that name is there: the logs stay where they are, under the container's.
+        log.warn({ task: task_id, error: String(error) }, 'a task could not be given the sandbox of its executor');
+      }
+    },
+    look,
+    lookAtAll() {
+      for (const [container_id, { fetching, ours }] of [...runs]) {
+        if (fetching !== undefined || ours) continue;
+        const attended = isAttended(paths(container_id), boot);
+        if (!look(container_id) && !attended) wrapperGone(container_id);
+      }
+    },
+    forget(container_id) {
+      const { meta, ended } = paths(container_id);
+      rmSync(ended, { force: true });
+      rmSync(meta, { recursive: true, force: true });
+    },
+    close() {
+      open = false;
+      for (const { fetching } of runs.values()) fetching?.abort();
+    },
+  };
+}

@@ -19,7 +19,7 @@ import type { Identity } from './scheduler.ts';
 import type { Ground } from './start.ts';
 
 /** How long a secret or token is used before it is looked for in its file again. */
-const credentials_age_ms_max = 10_000;
+const credentials_age_ms_max = 2_000;
 
 /** Connects when the scheduler subscribes, not before. Refuses settings that cannot be right. */
 export async function openMasters({

@@ -1,0 +1,188 @@
+// serve.test.ts: the scheduler and its Mesos as two programs, either of which may die at any moment.
+
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import { post, subscribe } from '../mesos-local/support/client.ts';
+import { endOf } from '../support/child.ts';
+import { tempDir } from '../support/temp.ts';
+import { until } from '../support/until.ts';
+import { type Api, type RunAnswer, runsOf } from './horae.ts';
+import { killAlone, launchServe, startMesos, startServe } from './serving.ts';
+
+const written = (path: string) => (existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : []);
+
+async function create(api: Api, name: string, fields: object): Promise<string> {
+  const answer = await api.request('POST', '/api/v1/jobs', { role: 'me', environment: 'test', name, ...fields });
+  if (answer.status !== 201) throw new Error(`${name}: ${answer.status} ${answer.text}`);
+  return `me/test/${name}`;
+}
+const over = (api: Api, key: string, ms?: number): Promise<RunAnswer> =>
+  until(
+    `the end of ${key}`,
+    async () => (await runsOf(api, key)).find(({ state }) => state !== 'running' && state !== 'pending'),
+    ms,
+  );
+/** Writes a line when it starts, waits for a file, writes another, and exits with 7. */
+const patient = (log: string, gate: string) =>
+  `echo began >> ${log}; until [ -e ${gate} ]; do sleep 0.1; done; echo ended >> ${log}; exit 7`;
+
+test('jobs run on a Mesos that is another program, and what it says of itself is what the settings say', async t => {
+  const directory = await tempDir(t);
+  const mesos = await startMesos(t, join(directory, 'mesos'));
+  const { child, api } = await startServe(t, mesos.url, join(directory, 'data'));
+  const key = await create(api, 'once', { command: 'echo out; exit 3' });
+  const run = await over(api, key);
+  t.like(run.instances[0], { state: 'failed', attempt: 1, reason: { code: 'exited', exit_code: 3 } });
+  child.send('SIGTERM');
+  t.deepEqual(await endOf(child), { status: 0, signal: null });
+});
+
+test('a scheduler that is killed finds its tasks again, however they fared; none is lost, none runs twice', async t => {
+  const directory = await tempDir(t);
+  const [log, gate, quick] = ['log', 'gate', 'quick'].map(name => join(directory, name)) as [string, string, string];
+  const mesos = await startMesos(t, join(directory, 'mesos'));
+  const first = await startServe(t, mesos.url, join(directory, 'data'));
+  const long = await create(first.api, 'long', { command: patient(log, gate) });
+  const short = await create(first.api, 'short', { command: patient(quick, `${gate}-quick`) });
+  await until('both to run', () => written(log).length === 1 && written(quick).length === 1);
+  await killAlone(first.child);
+  writeFileSync(`${gate}-quick`, '');
+  await until('one to end while nobody listens', () => written(quick).length === 2);
+  const second = await startServe(t, mesos.url, join(directory, 'data'));
+  t.like((await over(second.api, short)).instances[0], { attempt: 1, reason: { code: 'exited', exit_code: 7 } });
+  t.is((await runsOf(second.api, long))[0]!.state, 'running');
+  writeFileSync(gate, '');
+  t.like((await over(second.api, long)).instances[0], { attempt: 1, reason: { code: 'exited', exit_code: 7 } });
+  t.deepEqual(
+    [written(log), written(quick)],
+    [
+      ['began', 'ended'],
+      ['began', 'ended'],
+    ],
+  );
+  const ids = [first, second].map(({ child }) => /"framework":"([^"]+)"/.exec(child.output())?.[1]);
+  t.truthy(ids[0]);
+  t.is(ids[0], ids[1], 'the same framework to Mesos');
+});
+
+test('a Mesos that is killed and comes back is found again, with the tasks that ran and ended meanwhile', async t => {
+  const directory = await tempDir(t);
+  const [log, gate, quick] = ['log', 'gate', 'quick'].map(name => join(directory, name)) as [string, string, string];
+  const work_dir = join(directory, 'mesos');
+  const mesos = await startMesos(t, work_dir);
+  const { child, api } = await startServe(t, mesos.url, join(directory, 'data'));
+  const long = await create(api, 'long', { command: patient(log, gate) });
+  const short = await create(api, 'short', { command: patient(quick, `${gate}-quick`) });
+  await until('both to run', () => written(log).length === 1 && written(quick).length === 1);
+  await killAlone(mesos.child);
+  await child.line(/the subscription to Mesos ended/);
+  const late = await create(api, 'late', { command: 'true' });
+  writeFileSync(`${gate}-quick`, '');
+  await until('one to end while its master is away', () => written(quick).length === 2);
+  await startMesos(t, work_dir, [], mesos.listen);
+  t.like((await over(api, short)).instances[0], { attempt: 1, reason: { code: 'exited', exit_code: 7 } });
+  t.is((await over(api, late)).state, 'succeeded');
+  t.is((await runsOf(api, long))[0]!.state, 'running');
+  writeFileSync(gate, '');
+  t.like((await over(api, long)).instances[0], { attempt: 1, reason: { code: 'exited', exit_code: 7 } });
+  t.deepEqual(
+    [written(log), written(quick)],
+    [
+      ['began', 'ended'],
+      ['began', 'ended'],
+    ],
+  );
+});
+
+test('a wrong secret is told in the words of the master, and when it is mended in its file all goes on', async t => {
+  const directory = await tempDir(t);
+  const [known, secret] = [join(directory, 'known'), join(directory, 'secret')];
+  writeFileSync(known, 'horae quiet\n');
+  writeFileSync(secret, 'loud\n');
+  const mesos = await startMesos(t, join(directory, 'mesos'), ['--credentials', known]);
+  const flags = ['--mesos-principal', 'horae', '--mesos-secret-file', secret];
+  const { child, api } = await startServe(t, mesos.url, join(directory, 'data'), flags);
+  const [line] = await child.line(/^.*Mesos does not take us.*$/);
+  t.like(JSON.parse(line), { level: 50, status: 401 });
+  t.regex(line, /401 Unauthorized/);
+  t.regex(line, /--mesos-secret-file/);
+  t.false(child.output().includes('loud'), 'a secret is never told');
+  const key = await create(api, 'waits', { command: 'true' });
+  writeFileSync(secret, 'quiet\n');
+  t.is((await over(api, key)).state, 'succeeded');
+});
+
+/** Ends the framework with this id at the master, as an operator would. */
+async function tearDown(url: string, framework_id: string): Promise<void> {
+  const thief = await subscribe({ url, credentials: undefined }, framework_id);
+  await thief.until(events => events.some(event => event.type === 'SUBSCRIBED'));
+  const body = { type: 'TEARDOWN', framework_id: { value: framework_id } };
+  const { status } = await post({ url, credentials: undefined }, body, { 'Mesos-Stream-Id': thief.stream });
+  if (status !== 202) throw new Error(`TEARDOWN: ${status}`);
+}
+const frameworkOf = (output: string) => /"framework":"([^"]+)"/.exec(output)![1]!;
+
+test('a framework that Mesos has removed ends the program with what to do; told to, it begins anew and counts its losses', async t => {
+  const directory = await tempDir(t);
+  const log = join(directory, 'log');
+  const data_dir = join(directory, 'data');
+  const mesos = await startMesos(t, join(directory, 'mesos'));
+  const first = await startServe(t, mesos.url, data_dir);
+  const command = `echo $HORAE_ATTEMPT >> ${log}; [ $HORAE_ATTEMPT = 2 ] || exec sleep 1000`;
+  const key = await create(first.api, 'twice', { command, max_task_failures: 2, retry_delay_ms: 10 });
+  await until(
+    'it to run',
+    async () => (await runsOf(first.api, key))[0]?.state === 'running' && written(log).length === 1,
+  );
+  const framework = frameworkOf(first.child.output());
+  await killAlone(first.child);
+  await tearDown(mesos.url, framework);
+
+  const second = launchServe(t, mesos.url, data_dir);
+  t.deepEqual(await endOf(second), { status: 1, signal: null });
+  t.regex(second.output(), new RegExp(`horae stops: Mesos has removed our framework ${framework}.*register-anew`));
+
+  const third = await startServe(t, mesos.url, data_dir, ['--framework-removed', 'register-anew']);
+  const run = await over(third.api, key);
+  t.is(run.state, 'succeeded');
+  t.like(run.instances[0], { attempt: 2, failures: 1 });
+  t.deepEqual(written(log), ['1', '2']);
+  t.regex(third.child.output(), /Mesos has removed our framework and killed its tasks/);
+  const ids = third.child.output().match(/"framework":"[^"]+","master"/g);
+  t.is(ids?.length, 1);
+  t.false(ids![0]!.includes(framework), 'another framework');
+  third.child.send('SIGTERM');
+  await endOf(third.child);
+  const fourth = await startServe(t, mesos.url, data_dir);
+  await fourth.child.line(new RegExp(`${frameworkOf(ids![0]!)}.*subscribed to Mesos`));
+});
+
+test('somebody else who subscribes as us ends the program: they would throw each other out for ever', async t => {
+  const directory = await tempDir(t);
+  const mesos = await startMesos(t, join(directory, 'mesos'));
+  const { child } = await startServe(t, mesos.url, join(directory, 'data'));
+  await child.line(/subscribed to Mesos/);
+  const framework = frameworkOf(child.output());
+  await subscribe({ url: mesos.url, credentials: undefined }, framework);
+  t.deepEqual(await endOf(child), { status: 1, signal: null });
+  t.regex(child.output(), /horae stops: Mesos ended our subscription: Framework failed over: another scheduler/);
+});
+
+test('what --mesos cannot be is refused with one line', async t => {
+  const directory = await tempDir(t);
+  const secret = ['--mesos-principal', 'a', '--mesos-secret-file', '/none'];
+  for (const [mesos, flags, said] of [
+    [undefined, [], /^horae: --mesos is not given: expected http:/],
+    ['mesos:5050', [], /^horae: --mesos is "mesos:5050": expected http:/],
+    ['zk://h1:2181/', [], /^horae: --mesos is "zk:\/\/h1:2181\/": it does not end in the path/],
+    ['http://127.0.0.1:1', secret, /^horae: --mesos-secret-file is \/none: there is no such file/],
+    ['http://127.0.0.1:1', ['--mesos-cert', 'c'], /^horae: --mesos-cert is given without --mesos-key/],
+  ] as const) {
+    const child = launchServe(t, mesos, directory, flags);
+    const { status } = await endOf(child);
+    t.true(status === 1 || status === 2, child.output());
+    t.is(child.output().split('\n').length, 1, child.output());
+    t.regex(child.output(), said);
+  }
+});

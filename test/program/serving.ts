@@ -1,0 +1,57 @@
+// serving.ts: `horae mesos` and `horae serve` as two programs, as they stand on two machines.
+
+import { join } from 'node:path';
+import { type Child, endOf, startChild } from '../support/child.ts';
+import type { Owner } from '../support/temp.ts';
+import { apiAt, type Running } from './horae.ts';
+
+const main = join(import.meta.dirname, '..', '..', 'main.ts');
+/** A first start beside a busy compiler takes seconds; far more than that is broken. */
+const ready_ms_max = 60_000;
+
+function launch(t: Owner, argv: readonly string[]): Child {
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('HORAE_')));
+  return startChild(t, { command: process.execPath, argv: [main, ...argv], cwd: '/', env });
+}
+
+/** A Mesos with real agents on this address; resolves when it can be called. */
+export async function startMesos(
+  t: Owner,
+  work_dir: string,
+  flags: readonly string[] = [],
+  listen = '127.0.0.1:0',
+): Promise<{ readonly child: Child; readonly url: string; readonly listen: string }> {
+  const resources = ['--agent-resources', 'cpus:4;mem:4096;disk:1000;ports:[31000-31099]'];
+  const child = launch(t, ['mesos', '--listen', listen, '--work-dir', work_dir, ...resources, ...flags]);
+  const [, url = ''] = await child.line(/^Mesos on (\S+) with /, ready_ms_max);
+  return { child, url, listen: new URL(url).host };
+}
+
+/** A scheduler on whatever --mesos says, on any free port. */
+export function launchServe(
+  t: Owner,
+  mesos: string | undefined,
+  data_dir: string,
+  flags: readonly string[] = [],
+): Child {
+  const soon = ['--resubscribe-delay-ms', '20', '--resubscribe-delay-ms-max', '500', '--reconcile-delay-ms', '100'];
+  const place = ['--data-dir', data_dir, '--http', '127.0.0.1:0', ...(mesos === undefined ? [] : ['--mesos', mesos])];
+  return launch(t, ['serve', ...place, ...soon, ...flags]);
+}
+
+/** The same, and resolves when it says where its console is. */
+export async function startServe(
+  t: Owner,
+  mesos: string,
+  data_dir: string,
+  flags: readonly string[] = [],
+): Promise<Running> {
+  const child = launchServe(t, mesos, data_dir, flags);
+  return { child, api: apiAt((await child.line(/Console: (\S+)/, ready_ms_max))[1]!) };
+}
+
+/** SIGKILL to this process alone: what it has started runs on. */
+export async function killAlone(child: Child): Promise<void> {
+  child.send('SIGKILL');
+  await endOf(child);
+}

@@ -9,7 +9,7 @@
 export type Garbled = { readonly at: number; readonly message: string };
 
 export type RecordRead = {
-  /** Complete records, in order. They may be views of the chunk: read them before it is used again. */
+  /** Complete records, in order. They are views, of the chunk or of the parser's own room: read them before the next. */
   readonly records: readonly Uint8Array[];
   /** Nothing can be read from here on: after a wrong length nobody knows where the next record begins. */
   readonly garbled?: Garbled;
@@ -35,6 +35,8 @@ export type RecordParser = {
 const digits_max = 10;
 /** First room for a record that comes in pieces; it doubles as bytes arrive, so that a lying length costs no memory. */
 const room_bytes = 64 * 1024;
+/** Room up to this is kept for the next record: to get some anew for each would cost more than the copying. */
+const kept_bytes_max = 1024 * 1024;
 
 const line_feed = 0x0a;
 const zero = 0x30;
@@ -48,13 +50,15 @@ export function recordParser(record_bytes_max: number): RecordParser {
   let length = 0;
   let have = 0;
   let held: Uint8Array = none;
+  // The record that was handed out last may lie in `held` when the next begins in the same chunk: two rooms, in turn.
+  let spare: Uint8Array = none;
   let garbled: Garbled | undefined;
 
   /** Copies up to the end of the record out of the chunk; tells how many bytes that were. */
   const hold = (chunk: Uint8Array, from: number): number => {
     const count = Math.min(length - have, chunk.length - from);
     if (held.length < have + count) {
-      const wider = new Uint8Array(Math.min(length, Math.max(2 * held.length, have + count, room_bytes)));
+      const wider = new Uint8Array(Math.max(room_bytes, Math.min(length, Math.max(2 * held.length, have + count))));
       wider.set(held.subarray(0, have));
       held = wider;
     }
@@ -66,7 +70,11 @@ export function recordParser(record_bytes_max: number): RecordParser {
     reading = 'length';
     length = 0;
     have = 0;
-    held = none;
+  };
+  const handOut = (): Uint8Array => {
+    const record = held.subarray(0, length);
+    [held, spare] = [spare, held.length > kept_bytes_max ? none : held];
+    return record;
   };
   const stop = (at: number, message: string) => {
     reading = 'nothing';
@@ -102,7 +110,7 @@ export function recordParser(record_bytes_max: number): RecordParser {
           } else {
             next += hold(chunk, next);
             if (have < length) break;
-            records.push(held.subarray(0, length));
+            records.push(handOut());
             nextRecord();
           }
         } else if (next < chunk.length) readLength(chunk[next]!, position + next++);

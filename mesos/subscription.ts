@@ -5,6 +5,7 @@
 // aside and told, and so is a type that we do not know: masters are newer than we are, and one strange event must not cost
 // us the others. Whoever reads events behind this line need not ask whether a field is there.
 
+import { isAscii } from 'node:buffer';
 import type { Event, Offer } from './protocol.ts';
 import { recordParser } from './recordio.ts';
 
@@ -30,7 +31,6 @@ const heartbeat_ms_max = 600_000;
 /** Reads one subscription from its first byte. The first event must be SUBSCRIBED, or ERROR when the master will not have us. */
 export function subscriptionReader(record_bytes_max: number): SubscriptionReader {
   const parser = recordParser(record_bytes_max);
-  const decoder = new TextDecoder();
   let subscribed: Subscribed | undefined;
   let broken: string | undefined;
   return {
@@ -39,8 +39,9 @@ export function subscriptionReader(record_bytes_max: number): SubscriptionReader
       const ignored: string[] = [];
       if (broken !== undefined) return { events, ignored, garbled: broken };
       const read = parser.feed(chunk);
+      const textOf = textsOf(chunk, read.records);
       for (const record of read.records) {
-        const text = decoder.decode(record);
+        const text = textOf(record);
         const value = parseJson(text);
         if (value === undefined) broken = `a record that is not JSON: ${brief(text)}`;
         else {
@@ -160,6 +161,22 @@ function readSubscribed(event: Extract<Event, { type: 'SUBSCRIBED' }>): Subscrib
   const heartbeat_ms = told_ms > 0 ? Math.min(told_ms, heartbeat_ms_max) : heartbeat_ms_default;
   return { framework_id: framework_id.value, heartbeat_ms };
 }
+
+/**
+ * Reads the records of a chunk as text. Masters write little that is not ASCII, and of ASCII a whole chunk can be decoded at
+ * once, of which each record is a slice that costs nothing.
+ */
+function textsOf(chunk: Uint8Array, records: readonly Uint8Array[]): (record: Uint8Array) => string {
+  const whole = records.length > 1 && isAscii(chunk) ? decoder.decode(chunk) : undefined;
+  return record => {
+    const begin = record.byteOffset - chunk.byteOffset;
+    // A record that was cut lies in a buffer of its own.
+    if (whole === undefined || record.buffer !== chunk.buffer || begin < 0 || begin >= chunk.length)
+      return decoder.decode(record);
+    return whole.slice(begin, begin + record.length);
+  };
+}
+const decoder = new TextDecoder();
 
 function parseJson(text: string): unknown {
   try {

@@ -105,6 +105,20 @@ test('a record above the limit is refused at its length, before any of its bytes
   t.regex(recordParser(99).feed(bytes('99999999999999999999')).garbled?.message ?? '', /expected at most 99/);
 });
 
+test('a record that ends in a chunk in which another begins is still whole when the chunk has been read', t => {
+  const stream = bytes('5\nhello3\nyou6\nfriend');
+  for (let size = 1; size <= 9; size++) {
+    const parser = recordParser(100);
+    const records: string[] = [];
+    for (let at = 0; at < stream.length; at += size) {
+      const views = parser.feed(stream.subarray(at, at + size)).records;
+      // Read only now, when the parser has been through the whole chunk.
+      records.push(...views.map(text));
+    }
+    t.deepEqual(records, ['hello', 'you', 'friend'], `pieces of ${size}`);
+  }
+});
+
 test('a large record that comes in crumbs is put together', t => {
   const large = 'x'.repeat(300_000);
   const stream = bytes(`${large.length}\n${large}2\nok`);

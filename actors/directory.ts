@@ -11,7 +11,7 @@ import type { Command, CommandEnvelope } from './model/commands.ts';
 import { type JobKey, runKey } from './model/ids.ts';
 import { keyOf } from './model/job.ts';
 import { refusal } from './model/reasons.ts';
-import type { JobRecord, RunRecord } from './model/records.ts';
+import type { CalendarRecord, JobRecord, RunRecord } from './model/records.ts';
 import { calendarNames } from './model/schedules.ts';
 import { type Step, step, stepWith } from './step.ts';
 
@@ -30,8 +30,8 @@ export type DirectoryState = {
   readonly keys: Map<JobKey, 'live' | 'deleting'>;
   /** Submissions for keys that are still being deleted. */
   readonly held: Map<JobKey, readonly CommandEnvelope[]>;
-  /** Versions of the calendars that have names. */
-  readonly calendars: Map<string, number>;
+  /** The calendars that have names. */
+  readonly calendars: Map<string, CalendarRecord>;
   /** The calendars that jobs name: all that they may name while a change is on its way to them. */
   readonly uses: Map<JobKey, readonly string[]>;
 };
@@ -44,7 +44,7 @@ export type DirectoryLimits = {
 export const newDirectory = (
   incarnation: number,
   keys: Iterable<readonly [JobKey, 'live' | 'deleting']>,
-  calendars: Iterable<readonly [string, number]> = [],
+  calendars: Iterable<readonly [string, CalendarRecord]> = [],
   uses: Iterable<readonly [JobKey, readonly string[]]> = [],
 ): DirectoryState => ({
   incarnation,

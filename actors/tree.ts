@@ -205,7 +205,7 @@ export function plant(world: World): Tree {
       Object.fromEntries(
         names.flatMap(name => {
           const body = outbox.latest('calendar', name) as CalendarRecord | undefined;
-          return body === undefined ? [] : [[name, body.rules]];
+          return body === undefined ? [] : [[name, body]];
         }),
       ),
   };
@@ -511,9 +511,7 @@ export function plant(world: World): Tree {
   const keys = [...outbox.entries('job')].map(
     ([key, body]) => [key, (body as JobRecord).deleting === true ? 'deleting' : 'live'] as const,
   );
-  const calendars = [...outbox.entries('calendar')].map(
-    ([name, body]) => [name, (body as CalendarRecord).version] as const,
-  );
+  const calendars = [...outbox.entries('calendar')].map(([name, body]) => [name, body as CalendarRecord] as const);
   const uses = [...outbox.entries('job')].flatMap(([key, body]) => {
     const names = calendarNames((body as JobRecord).job);
     return names.length === 0 ? [] : [[key, names] as const];

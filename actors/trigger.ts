@@ -4,19 +4,19 @@
 // here, one at a time. That is why overlap is exact even when two schedules of one job are due in the same instant, and why
 // cursor, outcome and run can be written down together, in one step of one owner: no crash can come between them.
 
-import type { Calendars } from '../schedules/calendar.ts';
-import { initialCursor, passOver } from '../schedules/catch-up.ts';
-import { next, type Schedule, withoutCount } from '../schedules/schedule.ts';
+import type { Schedule } from '../schedules/schedule.ts';
 import { audit } from './audit.ts';
 import { advanceBackfills, backfill } from './backfill.ts';
-import { type Effect, log, record, reply, tell } from './effects.ts';
-import { admit, admitWaiting, dropped, outcome, remembering } from './gate.ts';
+import { recalendared, type Stage, stagesOf, unheard } from './days.ts';
+import { leftBehind, withSchedules } from './definitions.ts';
+import { type Effect, record, reply, tell } from './effects.ts';
+import { admit, admitWaiting, dropped, remembering } from './gate.ts';
 import type { CommandEnvelope } from './model/commands.ts';
 import type { JobKey, RunId } from './model/ids.ts';
-import type { Job, ScheduleDocument } from './model/job.ts';
+import type { ScheduleDocument } from './model/job.ts';
 import { refusal } from './model/reasons.ts';
-import type { JobRecord, TriggerRecord } from './model/records.ts';
-import { calendarNames, readSchedule, textOf } from './model/schedules.ts';
+import type { CalendarRecord, JobRecord, TriggerRecord } from './model/records.ts';
+import { calendarNames, textOf } from './model/schedules.ts';
 import { answered, counted, paused, resumed } from './pause.ts';
 import { type Step, step, stepWith } from './step.ts';
 import { look, looksOf, passing } from './verdicts.ts';
@@ -38,7 +38,7 @@ export type Reign = {
   /** When this process began to reign: what `@reboot` means. Trees planted again within it do not count. */
   readonly reign_at: number | undefined;
   /** The calendars that have names, as the records have them at this moment. */
-  readonly calendars: (names: readonly string[]) => Calendars;
+  readonly calendars: (names: readonly string[]) => Readonly<Record<string, CalendarRecord>>;
 };
 const no_reign: Reign = { reign_at: undefined, calendars: () => ({}) };
 
@@ -57,6 +57,8 @@ export type TriggerState = {
   readonly failures: number;
   /** The record as it was found, where it tells of definitions that the job no longer has. */
   readonly found?: TriggerRecord;
+  /** Days of calendars that have changed without the trigger having heard of it before the process died, oldest first. */
+  readonly stages?: readonly Stage[];
   readonly reign: Reign;
 };
 export type TriggerMessage =
@@ -93,6 +95,7 @@ export function newTrigger(
   failures = 0,
 ): TriggerState {
   const texts = new Map(jobs.job.schedules.map(one => [one.id, textOf(one)]));
+  const stages = stagesOf(kept?.calendars ?? {}, reign.calendars(calendarNames(jobs.job)));
   const left = Object.entries(kept?.cursors ?? {}).some(([id, cursor]) => texts.get(id) !== cursor.text);
   return withSchedules(
     {
@@ -100,6 +103,7 @@ export function newTrigger(
       jobs,
       schedules: [],
       ...(left ? { found: kept } : {}),
+      ...(stages.length > 0 ? { stages } : {}),
       record: kept ?? none,
       active,
       closed: jobs.deleting === true,
@@ -115,34 +119,6 @@ export function newTrigger(
 
 export { specOf } from './model/schedules.ts';
 
-/** Reads the job's schedules; a definition that is new starts with a cursor of its own, a known one keeps its place. */
-function withSchedules(state: TriggerState, since: number, settings: TriggerSettings): TriggerState {
-  const { job } = state.jobs;
-  const context = { default_zone: settings.default_zone, calendars: state.reign.calendars(calendarNames(job)) };
-  const cursors: Record<string, TriggerRecord['cursors'][string]> = {};
-  const schedules = job.schedules.map((one, index): Armed => {
-    const text = textOf(one);
-    const before = state.record.cursors[one.id];
-    const kept = before?.text === text ? before : undefined;
-    // An empty start begins when the definition was accepted, however often it is read again.
-    const made_at = kept?.since ?? since;
-    const compiled = readSchedule(one, state.key, made_at, context, `/schedules/${index}`);
-    if (!compiled.ok)
-      throw new Error(`schedule "${one.id}" of ${state.key} cannot be read: ${compiled.problems[0]?.message}`);
-    cursors[one.id] = kept ?? { ...beginning(compiled.value, one, made_at, job, state.reign), text, since: made_at };
-    return { id: one.id, document: one, schedule: compiled.value };
-  });
-  return { ...state, schedules, record: { ...state.record, cursors } };
-}
-
-function beginning(schedule: Schedule, { dialect }: ScheduleDocument, at: number, job: Job, { reign_at }: Reign) {
-  // What is due at the start of a reign has had this one, if it was made in it.
-  if (schedule.timing.kind === 'reboot')
-    return { decided: reign_at !== undefined && at >= reign_at ? reign_at : at - 1 };
-  const rules = job.count === 'launches' ? 'chronos_3' : dialect === 'chronos' ? 'chronos_2' : 'native';
-  return initialCursor(schedule, at, rules, job.catch_up);
-}
-
 export const trigger =
   (settings: TriggerSettings) =>
   (state: TriggerState, message: TriggerMessage, now: number): Step<TriggerState, Effect> => {
@@ -150,17 +126,20 @@ export const trigger =
       case 'begin': {
         if (state.closed) return close(state, now);
         // Runs may have ended while we were away; whoever waited for them goes first.
-        const { found: _, ...begun } = state;
-        const told = counted(begun, state.failures, now);
+        const { found: _, stages: __, ...begun } = state;
+        const heard = unheard(begun, state.stages ?? [], now, settings);
+        const told = counted(heard.state, state.failures, now);
         const { state: next, effects } = goOn(told.state, now, settings);
         const untold = leftBehind(state, now, settings);
         // What a definition's targets are and how far they were told must be known if the job's next change is written
         // and the process dies before ours is: so every trigger with schedules is written once at its beginning.
-        const noted = (state.noted && state.found === undefined) || state.schedules.length === 0;
+        const known = state.noted && state.found === undefined && state.stages === undefined;
+        const noted = known || state.schedules.length === 0;
         const moved = next.record === state.record && noted ? [] : [record('trigger', state.key, next.record)];
         return stepWith({ ...next, noted: true }, [
           ...moved,
           ...untold,
+          ...heard.effects,
           ...told.effects,
           ...effects,
           ...rest(next, looksOf(next)),
@@ -186,7 +165,7 @@ export const trigger =
       case 'changed':
         return changed(state, message.record, now, settings);
       case 'calendars-changed':
-        return recalendared(state, now, settings);
+        return calendarsChanged(state, now, settings);
       case 'close':
         return close(state, now);
     }
@@ -258,41 +237,6 @@ function close(state: TriggerState, now: number): Step<TriggerState, Effect> {
     disarm(state),
     tell({ to: 'job', key: state.key, message: { type: 'closed' } }),
   ]);
-}
-
-/**
- * The process died after the job's change was written and before its trigger had heard of it: targets of definitions that
- * the job no longer has, up to the change, are told now.
- */
-function leftBehind(
-  { key, jobs, found, reign }: TriggerState,
-  now: number,
-  settings: TriggerSettings,
-): readonly Effect[] {
-  if (found === undefined) return [];
-  const texts = new Map(jobs.job.schedules.map(one => [one.id, textOf(one)]));
-  return Object.entries(found.cursors).flatMap(([id, { text, since, ...cursor }]) => {
-    if (texts.get(id) === text) return [];
-    const document: ScheduleDocument = { id, ...JSON.parse(text) };
-    const names = document.calendar === undefined ? [] : calendarNames({ ...jobs.job, schedules: [document] });
-    const context = { default_zone: settings.default_zone, calendars: reign.calendars(names) };
-    const read = readSchedule(document, key, since, context);
-    if (!read.ok)
-      return [
-        log(
-          'error',
-          { job: key, schedule: id, text },
-          'a replaced definition cannot be read: its last targets are untold',
-        ),
-      ];
-    const { count: counted } = jobs.job;
-    const passed =
-      read.value.timing.kind === 'reboot'
-        ? undefined
-        : passOver(read.value, cursor, counted, jobs.updated_at, 'skipped', 'disabled');
-    if (passed === undefined) return [];
-    return outcome(key, id, { ...passed.verdict, outcome: 'skipped', schedule: id, why: 'replaced', decided_at: now });
-  });
 }
 
 /** Decides every target that has come due, in one step: outcomes, runs and cursors leave together. */
@@ -385,40 +329,17 @@ function changed(
   ]);
 }
 
-/** The same definitions over other days: what has come due is decided as it was, what is to come is found anew. */
-function recalendared(state: TriggerState, now: number, settings: TriggerSettings): Step<TriggerState, Effect> {
+/** The same definitions over other days. */
+function calendarsChanged(state: TriggerState, now: number, settings: TriggerSettings): Step<TriggerState, Effect> {
   if (state.closed) return step(state);
-  const { job } = state.jobs;
-  const context = { default_zone: settings.default_zone, calendars: state.reign.calendars(calendarNames(job)) };
-  const unreadable = job.schedules.flatMap(one => {
-    const read = readSchedule(one, state.key, state.record.cursors[one.id]?.since ?? now, context);
-    return read.ok ? [] : read.problems;
-  })[0];
-  // The door refuses such a calendar; should one pass, the days of before are better than no trigger.
-  if (unreadable !== undefined)
-    return step(state, log('error', { job: state.key, problem: unreadable.message }, 'a calendar cannot be used'));
-  const looked = job.enabled ? look(state, now, now, settings) : { state, effects: [] };
-  const following = withSchedules(upTo(looked.state, now), now, settings);
-  return stepWith(following, [
-    record('trigger', state.key, following.record),
-    ...looked.effects,
+  const { state: next, effects } = recalendared(state, now, settings);
+  if (next === state) return stepWith(state, effects);
+  return stepWith(next, [
+    record('trigger', state.key, next.record),
+    ...effects,
     disarm(state),
-    ...rest(following, looksOf(following)),
+    ...rest(next, looksOf(next)),
   ]);
-}
-
-/** Days that rested until now are behind the cursors: a new calendar must not find targets there. */
-function upTo(state: TriggerState, now: number): TriggerState {
-  const cursors = { ...state.record.cursors };
-  for (const { id, document, schedule } of state.schedules) {
-    const cursor = cursors[id]!;
-    if (document.calendar === undefined || schedule.timing.kind === 'reboot') continue;
-    const target = next(cursor.remaining === undefined ? schedule : withoutCount(schedule), cursor.decided);
-    // One that is late but held back by a rate, or due but moved by jitter, keeps its turn.
-    const decided = target === undefined || target > now ? now : target - 1;
-    cursors[id] = { ...cursor, decided: Math.max(cursor.decided, decided) };
-  }
-  return { ...state, record: { ...state.record, cursors } };
 }
 
 /** Rests in the timetable until the earliest of these. */

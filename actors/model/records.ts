@@ -38,6 +38,8 @@ export type TriggerRecord = {
   readonly forgiven?: number;
   /** Those under way, and the latest of those that are over. */
   readonly backfills?: readonly BackfillRecord[];
+  /** By name, the version of each calendar under whose days everything up to now has been decided. */
+  readonly calendars?: Readonly<Record<string, number>>;
 };
 /** Why nothing starts by itself, since when, and by whom: `horae` when the job failed too often. */
 export type Paused = { readonly since: number; readonly note: string; readonly by: string };
@@ -126,6 +128,12 @@ export type CalendarRecord = {
   readonly description?: string;
   readonly version: number;
   readonly updated_at: number;
+  /** What it was until lately: for triggers that had not heard of the change when the process died. */
+  readonly earlier?: readonly {
+    readonly version: number;
+    readonly rules: readonly CalendarRule[];
+    readonly until: number;
+  }[];
 };
 
 /** kind `framework`, key `id`. */

@@ -94,6 +94,7 @@ export const whys = {
   quarantined: 'the job was put aside',
   killed: 'it was killed before it started',
   replaced: 'the schedule was replaced',
+  calendar: 'its calendar has other days now',
   deleted: 'the job was deleted',
 };
 

@@ -35,8 +35,6 @@ export type NodeMessage =
   | { readonly type: 'broken'; readonly why: string }
   /** Somebody wants another node to lead. */
   | { readonly type: 'transfer'; readonly to: string | undefined }
-  /** The leader wants us to go to the end of the line. */
-  | { readonly type: 'yield' }
   /** Everything that was decided is written and has left. */
   | { readonly type: 'drained' }
   /** The tree lies, and nothing of it can act any more. */
@@ -46,8 +44,8 @@ export type NodeMessage =
 export type NodeEffect =
   /** Makes a session, follows the log, answers `opened`. */
   | { readonly type: 'open-session' }
-  /** Goes to the end of the line, leaving the place that it may have. */
-  | { readonly type: 'stand' }
+  /** Goes to the end of the line, leaving the place that it may have; those before `to` are to let that one go first. */
+  | { readonly type: 'stand'; readonly to: string | undefined }
   /** Opens the journal under the next epoch, restores, plants; answers `planted`, `lost` or `broken`. */
   | { readonly type: 'plant' }
   /** Nothing leaves until `release`. */
@@ -55,8 +53,6 @@ export type NodeEffect =
   | { readonly type: 'release' }
   /** Takes no more commands, lets everything leave, fells; answers `drained`, or nothing when it cannot. */
   | { readonly type: 'drain' }
-  /** Asks those before `to` to let it pass. */
-  | { readonly type: 'make-way'; readonly to: string }
   /** Drops whatever has not left, fells the tree; answers `felled`. */
   | { readonly type: 'fell'; readonly why: string }
   /** Gives up the place in line and the session, so that the next need not wait for them to run out. */
@@ -64,7 +60,10 @@ export type NodeEffect =
   | { readonly type: 'end'; readonly why: string | undefined };
 
 /** What comes after the tree lies. */
-type Next = 'stand' | 'session' | { readonly end: string | undefined };
+type Next =
+  | { readonly type: 'stand'; readonly to: string | undefined }
+  | { readonly type: 'open-session' }
+  | { readonly type: 'end'; readonly why: string | undefined };
 export type NodeState =
   | { readonly mode: 'new' }
   | { readonly mode: 'connecting' }
@@ -87,7 +86,7 @@ export function nodeLife(state: NodeState, message: NodeMessage): Step<NodeState
     case 'connecting':
       switch (message.type) {
         case 'opened':
-          return step({ mode: 'standing' }, { type: 'stand' });
+          return step({ mode: 'standing' }, stand);
         case 'expired':
           return step(state, { type: 'open-session' });
         default:
@@ -98,9 +97,6 @@ export function nodeLife(state: NodeState, message: NodeMessage): Step<NodeState
       switch (message.type) {
         case 'elected':
           return step({ mode: 'taking-over', sure: true }, { type: 'plant' });
-        case 'yield':
-        case 'lost':
-          return step(state, { type: 'stand' });
         case 'expired':
           return step({ mode: 'connecting' }, { type: 'open-session' });
         default:
@@ -119,7 +115,7 @@ export function nodeLife(state: NodeState, message: NodeMessage): Step<NodeState
         case 'confirmed':
           return step({ ...state, sure: true });
         case 'stop':
-          return felling('this node is stopping', { end: undefined });
+          return felling('this node is stopping', end_well);
         default:
           return losing(state, message);
       }
@@ -130,12 +126,13 @@ export function nodeLife(state: NodeState, message: NodeMessage): Step<NodeState
           return state.sure ? step({ ...state, sure: false }, { type: 'hold' }) : step(state);
         case 'confirmed':
           return state.sure ? step(state) : step({ ...state, sure: true }, { type: 'release' });
-        case 'transfer': {
-          const way: NodeEffect[] = message.to === undefined ? [] : [{ type: 'make-way', to: message.to }];
-          return step({ mode: 'leaving', epoch: state.epoch, next: 'stand' }, ...way, { type: 'drain' });
-        }
+        case 'transfer':
+          return step(
+            { mode: 'leaving', epoch: state.epoch, next: { type: 'stand', to: message.to } },
+            { type: 'drain' },
+          );
         case 'stop':
-          return step({ mode: 'leaving', epoch: state.epoch, next: { end: undefined } }, { type: 'drain' });
+          return step({ mode: 'leaving', epoch: state.epoch, next: end_well }, { type: 'drain' });
         default:
           return losing(state, message);
       }
@@ -149,9 +146,9 @@ export function nodeLife(state: NodeState, message: NodeMessage): Step<NodeState
         case 'drained':
           return after(state.next);
         case 'stop':
-          return step({ ...state, next: { end: undefined } });
+          return step({ ...state, next: end_well });
         default:
-          return losing(state, message, typeof state.next === 'object' ? state.next : undefined);
+          return losing(state, message, state.next.type === 'end' ? state.next : undefined);
       }
 
     case 'felling':
@@ -159,11 +156,11 @@ export function nodeLife(state: NodeState, message: NodeMessage): Step<NodeState
         case 'felled':
           return after(state.next);
         case 'expired':
-          return step(state.next === 'stand' ? { ...state, next: 'session' } : state);
+          return step(state.next.type === 'stand' ? { ...state, next: { type: 'open-session' } } : state);
         case 'stop':
-          return step(typeof state.next === 'object' ? state : { ...state, next: { end: undefined } });
+          return step(state.next.type === 'end' ? state : { ...state, next: end_well });
         case 'broken':
-          return step({ ...state, next: { end: message.why } });
+          return step({ ...state, next: { type: 'end', why: message.why } });
         default:
           return step(state);
       }
@@ -173,10 +170,18 @@ export function nodeLife(state: NodeState, message: NodeMessage): Step<NodeState
   }
 }
 
+const stand: NodeEffect & Next = { type: 'stand', to: undefined };
+const end_well: Next = { type: 'end', why: undefined };
+
 function after(next: Next): Step<NodeState, NodeEffect> {
-  if (next === 'stand') return step({ mode: 'standing' }, { type: 'stand' });
-  if (next === 'session') return step({ mode: 'connecting' }, { type: 'open-session' });
-  return ended(next.end);
+  switch (next.type) {
+    case 'stand':
+      return step({ mode: 'standing' }, next);
+    case 'open-session':
+      return step({ mode: 'connecting' }, next);
+    case 'end':
+      return ended(next.why);
+  }
 }
 
 function ended(why: string | undefined): Step<NodeState, NodeEffect> {
@@ -191,11 +196,11 @@ function felling(why: string, next: Next): Step<NodeState, NodeEffect> {
 function losing(state: NodeState, message: NodeMessage, instead?: Next): Step<NodeState, NodeEffect> {
   switch (message.type) {
     case 'lost':
-      return felling(message.why, instead ?? 'stand');
+      return felling(message.why, instead ?? stand);
     case 'expired':
-      return felling('the session has expired', instead ?? 'session');
+      return felling('the session has expired', instead ?? { type: 'open-session' });
     case 'broken':
-      return felling(message.why, { end: message.why });
+      return felling(message.why, { type: 'end', why: message.why });
     default:
       return step(state);
   }

@@ -16,7 +16,6 @@ const messages: readonly NodeMessage[] = [
   { type: 'broken', why: 'corrupt' },
   { type: 'transfer', to: undefined },
   { type: 'transfer', to: 'b' },
-  { type: 'yield' },
   { type: 'drained' },
   { type: 'felled' },
   { type: 'stop' },
@@ -44,11 +43,10 @@ const [
   broken,
   transfer,
   transferTo,
-  yielding,
   drained,
   felled,
   stop,
-] = messages as unknown as NodeMessage[] & { readonly length: 15 };
+] = messages as unknown as NodeMessage[] & { readonly length: 14 };
 const reign = [begin!, opened!, elected!, planted!];
 const names = (effects: readonly NodeEffect[]) => effects.map(effect => effect.type);
 
@@ -78,7 +76,8 @@ test('whoever is fenced lets go in process and stands again; whoever has lost th
 });
 
 test('a transfer finishes what was decided before it gives up the place in line, and lets the right one pass first', t => {
-  t.deepEqual(names(live(...reign, transferTo!, drained!).effects.slice(3)), ['make-way', 'drain', 'stand']);
+  t.deepEqual(names(live(...reign, transferTo!, drained!).effects.slice(3)), ['drain', 'stand']);
+  t.deepEqual(live(...reign, transferTo!, drained!).effects.at(-1), { type: 'stand', to: 'b' });
   t.deepEqual(names(live(...reign, transfer!).effects.slice(3)), ['drain']);
 });
 
@@ -97,11 +96,6 @@ test('what no other node could do better ends the process, with its reason, and 
   const { effects } = live(...reign, broken!, felled!);
   t.deepEqual(names(effects.slice(3)), ['fell', 'close-session', 'end']);
   t.deepEqual(effects.at(-1), { type: 'end', why: 'corrupt' });
-});
-
-test('a standby that is asked to yield goes to the end of the line; others do not mind', t => {
-  t.deepEqual(names(live(begin!, opened!, yielding!).effects).at(-1), 'stand');
-  t.deepEqual(names(live(...reign, yielding!).effects).length, 3);
 });
 
 test('whatever happens in whatever order: at most one tree, felled before another is planted, nothing released in doubt', t => {
@@ -166,10 +160,10 @@ test('every message is borne in every mode', t => {
     { mode: 'taking-over', sure: false },
     { mode: 'leading', epoch: 3, sure: true },
     { mode: 'leading', epoch: 3, sure: false },
-    { mode: 'leaving', epoch: 3, next: 'stand' },
-    { mode: 'leaving', epoch: 3, next: { end: undefined } },
-    { mode: 'felling', next: 'session' },
-    { mode: 'felling', next: 'stand' },
+    { mode: 'leaving', epoch: 3, next: { type: 'stand', to: 'b' } },
+    { mode: 'leaving', epoch: 3, next: { type: 'end', why: undefined } },
+    { mode: 'felling', next: { type: 'open-session' } },
+    { mode: 'felling', next: { type: 'stand', to: 'b' } },
     { mode: 'ended' },
   ];
   for (const state of modes) for (const message of messages) t.truthy(nodeLife(state, message).state.mode);

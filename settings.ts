@@ -115,6 +115,7 @@ export const settings = {
   refuse_seconds: number({ group: placement, unit: 'seconds', default: 5, min: 0, max: 86_400, help: 'How long Mesos keeps a declined offer from us.' }),
   placement_batch_max: whole({ group: placement, unit: 'instances', default: 1_000, min: 1, max: 100_000, help: 'Instances placed in one round; more wait for the next.' }),
 
+  instances_max: whole({ group: instances, unit: 'instances', default: 200_000, min: 1, max: 10_000_000, help: 'Instances of all active runs together, with a place or waiting for one; what would be more is refused, and a target is skipped and says why.' }),
   retry_delay_ms: whole({ group: instances, unit: 'ms', default: 1_000, min: 0, max: 86_400_000, help: 'Before a failed instance is tried again; doubles with each failure.' }),
   retry_delay_ms_max: whole({ group: instances, unit: 'ms', default: 60_000, min: 0, max: 86_400_000, help: 'The longest time between retries.' }),
   well_after_ms: whole({ group: instances, unit: 'ms', default: 300_000, min: 0, max: 86_400_000, help: 'A service that ran this long was well: its restart waits no longer than the first. One that ends sooner is flapping, and waits twice as long each time.' }),

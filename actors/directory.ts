@@ -6,6 +6,7 @@
 
 import { audit } from './audit.ts';
 import { calendarCommand } from './calendars.ts';
+import { noRoom } from './crowd.ts';
 import { type Effect, log, record, reply, tell } from './effects.ts';
 import type { Command, CommandEnvelope } from './model/commands.ts';
 import { type JobKey, runKey } from './model/ids.ts';
@@ -41,6 +42,9 @@ export type DirectoryLimits = {
   readonly held_max: number;
 };
 
+/** How many further instances there may be. */
+type Room = () => number;
+
 export const newDirectory = (
   incarnation: number,
   keys: Iterable<readonly [JobKey, 'live' | 'deleting']>,
@@ -55,7 +59,7 @@ export const newDirectory = (
 });
 
 export const directory =
-  (limits: DirectoryLimits) =>
+  (limits: DirectoryLimits, room: Room = () => Number.POSITIVE_INFINITY) =>
   (state: DirectoryState, message: DirectoryMessage, now: number): Step<DirectoryState, Effect> => {
     switch (message.type) {
       case 'gone': {
@@ -66,7 +70,7 @@ export const directory =
         let next = state;
         const effects: Effect[] = [];
         for (const envelope of held) {
-          const one = command(next, envelope, now, limits);
+          const one = command(next, envelope, now, limits, room);
           next = one.state;
           effects.push(...one.effects);
         }
@@ -81,7 +85,7 @@ export const directory =
         else state.uses.set(message.key, message.calendars);
         return step(state);
       case 'command':
-        return command(state, message.envelope, now, limits);
+        return command(state, message.envelope, now, limits, room);
     }
   };
 
@@ -90,6 +94,7 @@ function command(
   envelope: CommandEnvelope,
   now: number,
   limits: DirectoryLimits,
+  room: Room,
 ): Step<DirectoryState, Effect> {
   const wanted = envelope.command;
   const refuse = (code: Parameters<typeof refusal>[0], text: string) =>
@@ -122,6 +127,9 @@ function command(
     return refuse('version-mismatch', `there is no job ${key}, so it is not at version ${wanted.if_version} either`);
   if (state.keys.size >= limits.jobs_max)
     return refuse('too-many', `there are ${state.keys.size} jobs already: the limit is ${limits.jobs_max}`);
+  const { enabled, service, schedules, instances } = wanted.job;
+  if (enabled && (service || schedules.length === 0) && instances > room())
+    return refuse('too-many', noRoom(instances, room()));
   return create(state, key, wanted, envelope, now);
 }
 

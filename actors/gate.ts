@@ -4,7 +4,7 @@
 // a target leaves the outcome of that target behind, in the same step.
 
 import { arrive, type Overlap as OverlapRule, startable } from '../schedules/overlap.ts';
-import { count, type Effect, record, tell } from './effects.ts';
+import { count, type Effect, log, record, tell } from './effects.ts';
 import { type JobKey, type RunId, runKey } from './model/ids.ts';
 import type { Overlap } from './model/job.ts';
 import {
@@ -24,7 +24,7 @@ export function admit(
   now: number,
   settings: TriggerSettings,
   overlap: Overlap = state.jobs.job.overlap,
-): { state: TriggerState; effects: readonly Effect[]; fate: 'started' | 'waiting' | 'skipped' } {
+): { state: TriggerState; effects: readonly Effect[]; fate: 'started' | 'waiting' | 'skipped' | 'full' } {
   const arrival = arrive(overlapRule(overlap, settings), state.active.length, state.record.waiting.length);
   const inPlaceOfOthers = () => {
     const { state: kept, effects } = dropped(state, state.record.waiting, 'superseded', 'overlap', now);
@@ -32,7 +32,7 @@ export function admit(
   };
   switch (arrival.action) {
     case 'start':
-      return { ...launch(state, wanting, now), fate: 'started' };
+      return launch(state, wanting, now);
     case 'skip':
       return {
         state: givenBack(state, [wanting]),
@@ -157,18 +157,34 @@ export function admitWaiting(
     startable(overlapRule(state.jobs.job.overlap, settings), next.active.length, next.record.waiting.length) > 0
   ) {
     const [first, ...others] = next.record.waiting;
-    const launched = launch({ ...next, record: { ...next.record, waiting: others } }, first!, now);
+    const room = roomFor(next);
+    const launched = room
+      ? launch({ ...next, record: { ...next.record, waiting: others } }, first!, now)
+      : dropped(next, [first!], 'skipped', full, now);
     next = launched.state;
     effects.push(...launched.effects);
   }
   return { state: next, effects };
 }
 
+/** Why a start is dropped that would be more instances than there may be. */
+const full = 'instances';
+
+/** Whether there may be as many further instances as a run of the job has. */
+const roomFor = ({ jobs, reign, begun }: TriggerState): boolean => reign.room() - begun >= jobs.job.instances;
+
+/** A run begins, if there may be so many instances. */
 export function launch(
   state: TriggerState,
-  { run, cause }: WaitingStart,
+  wanting: WaitingStart,
   now: number,
-): { state: TriggerState; effects: readonly Effect[] } {
+): { state: TriggerState; effects: readonly Effect[]; fate: 'started' | 'full' } {
+  if (!roomFor(state)) {
+    const left = log('warn', { job: state.key, run: wanting.run }, 'a run was dropped: there are too many instances');
+    const effects = [...outcomeOf(state.key, wanting, 'skipped', full, now), left];
+    return { state: givenBack(state, [wanting]), effects, fate: 'full' };
+  }
+  const { run, cause } = wanting;
   const body: RunRecord = { run, cause, instances: state.jobs.job.instances, created_at: now };
   const effects: Effect[] = [
     record('run', runKey(state.key, run), body),
@@ -191,7 +207,8 @@ export function launch(
     const of = { schedule, from: at, to: at, count: 1, outcome: 'backfilled', run, backfill, decided_at: now } as const;
     effects.push(...outcome(state.key, schedule, of));
   }
-  return { state: { ...state, active: [...state.active, run] }, effects };
+  const begun = state.begun + body.instances;
+  return { state: { ...state, active: [...state.active, run], begun }, effects, fate: 'started' };
 }
 
 /**

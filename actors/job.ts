@@ -4,6 +4,7 @@
 // the run when the last one has. Whether and when a run starts is the trigger's business; how an instance fares is its own.
 
 import { audit } from './audit.ts';
+import { noRoom } from './crowd.ts';
 import { count, type Effect, type JobBirth, log, record, reply, tell } from './effects.ts';
 import type { Command, CommandEnvelope } from './model/commands.ts';
 import { instanceKey, type JobKey, type RunId, runKey } from './model/ids.ts';
@@ -62,7 +63,13 @@ export const newJob = (birth: JobBirth): JobState => ({
   parted: { trigger: birth.record.job.service, directory: false },
 });
 
-export const job = (state: JobState, message: JobMessage, now: number): Step<JobState, Effect> => {
+/** `room`: how many further instances there may be, all jobs together. */
+export const job = (
+  state: JobState,
+  message: JobMessage,
+  now: number,
+  room: () => number = () => Number.POSITIVE_INFINITY,
+): Step<JobState, Effect> => {
   switch (message.type) {
     case 'begin': {
       const effects: Effect[] = [];
@@ -155,7 +162,7 @@ export const job = (state: JobState, message: JobMessage, now: number): Step<Job
       return killRuns(state, message.runs, message.by, now, message.grace);
 
     case 'command':
-      return withUses(state, message.envelope.command, command(state, message.envelope, now));
+      return withUses(state, message.envelope.command, command(state, message.envelope, now, room));
 
     case 'kill-started':
       return killStarted(state, message.envelope, now);
@@ -175,7 +182,12 @@ function withUses(before: JobState, wanted: Command, after: Step<JobState, Effec
   return stepWith(after.state, [...after.effects, told]);
 }
 
-function command(state: JobState, envelope: CommandEnvelope<Command>, now: number): Step<JobState, Effect> {
+function command(
+  state: JobState,
+  envelope: CommandEnvelope<Command>,
+  now: number,
+  room: () => number,
+): Step<JobState, Effect> {
   const { command: wanted, principal, request_id } = envelope;
   const refuse = (code: Parameters<typeof refusal>[0], text: string) =>
     step(state, audit(envelope, now, code), reply(request_id, refusal(code, text)));
@@ -185,6 +197,8 @@ function command(state: JobState, envelope: CommandEnvelope<Command>, now: numbe
       'version-mismatch',
       `job ${state.key} is at version ${state.record.version}, not ${wanted.if_version}: read it again and decide anew`,
     );
+  const more = furtherInstances(state, wanted);
+  if (more > 0 && more > room()) return refuse('too-many', noRoom(more, room()));
   switch (wanted.type) {
     case 'submit': {
       const before = state.record.job;
@@ -295,6 +309,16 @@ function command(state: JobState, envelope: CommandEnvelope<Command>, now: numbe
       ]);
     }
   }
+}
+
+/** How many instances a service would have more than it has. */
+function furtherInstances({ record: { job }, runs }: JobState, wanted: Command): number {
+  if (!job.service) return 0;
+  const there = [...runs.values()].reduce((sum, run) => sum + run.record.instances, 0);
+  if (wanted.type === 'submit' && wanted.job.enabled && (there > 0 || !job.enabled))
+    return wanted.job.instances - there;
+  const begins = (wanted.type === 'set-enabled' && wanted.enabled) || wanted.type === 'start-run';
+  return begins ? job.instances - there : 0;
 }
 
 /** A run that waited when it was to be killed, and had started by the time its trigger was asked. */

@@ -54,6 +54,7 @@ export function treeSettings(settings: Settings, identity: Identity): TreeSettin
       well_after_ms: settings.well_after_ms,
       executor: { cpus: settings.executor_cpus, mem: settings.executor_mem_mb, disk: settings.executor_disk_mb },
     },
+    instances_max: settings.instances_max,
     entity_crashes: { crashes_max: settings.entity_crash_count_max, period_ms: settings.entity_crash_period_ms },
     subscribe: framework_id => subscribeRequest(framework_id, identity, settings.failover_timeout_days),
   };

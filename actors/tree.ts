@@ -14,13 +14,14 @@ import type { Change } from '../transport/journal/journal.ts';
 import type { Address, Behaviour, Runtime } from './actor.ts';
 import { instanceAside, jobAside, triggerAside } from './aside.ts';
 import { restored } from './births.ts';
+import { newCrowd } from './crowd.ts';
 import { type DirectoryLimits, directory, newDirectory } from './directory.ts';
 import type { Effect, JobBirth, Mail } from './effects.ts';
 import { type FrameworkLimits, framework, newFramework } from './framework.ts';
 import { type InstanceMessage, type InstanceSettings, type InstanceState, instance } from './instance.ts';
 import { type JobMessage, type JobState, job, newJob } from './job.ts';
 import type { Answer, CommandEnvelope } from './model/commands.ts';
-import { type InstanceKey, type JobKey, taskId } from './model/ids.ts';
+import { type InstanceKey, type JobKey, type RunKey, taskId } from './model/ids.ts';
 import type {
   CalendarRecord,
   FrameworkRecord,
@@ -54,6 +55,8 @@ export type TreeSettings = {
   readonly timetable: TimetableLimits;
   readonly trigger: TriggerSettings;
   readonly instance: InstanceSettings;
+  /** Of all active runs together. */
+  readonly instances_max: number;
   /** Crashes of one job, trigger or instance after which it is put aside. */
   readonly entity_crashes: RestartLimit;
   /** What we tell Mesos of ourselves. The id is added from the record. */
@@ -199,8 +202,10 @@ type Host = {
 
 export function plant(world: World): Tree {
   const { runtime, outbox, clock, settings } = world;
+  const crowd = newCrowd(settings.instances_max, outbox.entries('run') as Iterable<readonly [RunKey, RunRecord]>);
   const reign: Reign = {
     reign_at: world.reign_at,
+    room: crowd.room,
     calendars: names =>
       Object.fromEntries(
         names.flatMap(name => {
@@ -236,6 +241,7 @@ export function plant(world: World): Tree {
   const leaving = (effect: Effect): Change | OutwardEffect | undefined => {
     switch (effect.type) {
       case 'record':
+        if (effect.kind === 'run') crowd.note(effect.key, effect.body);
         return effect;
       case 'call':
         return () => send(effect.call, effect.tag);
@@ -385,7 +391,7 @@ export function plant(world: World): Tree {
   const job_kind: Kind<JobState, JobMessage> = {
     name: 'job',
     initial: key => newJob(taken(births, key) ?? rebirth(key)),
-    transition: job,
+    transition: (state, message, now) => job(state, message, now, crowd.room),
     aside: jobAside,
     again(key, message) {
       const [birth] = restored(outbox, key);
@@ -522,7 +528,7 @@ export function plant(world: World): Tree {
   single('framework', { initial: () => newFramework(framework_id), transition: framework(settings.framework) });
   single('directory', {
     initial: () => newDirectory(last, keys, calendars, uses),
-    transition: directory(settings.directory),
+    transition: directory(settings.directory, crowd.room),
   });
   for (const birth of restored(outbox)) spawnJob(birth);
   post.send({ to: 'framework', message: { type: 'begin' } });

@@ -7,6 +7,7 @@
 import type { Schedule } from '../schedules/schedule.ts';
 import { audit } from './audit.ts';
 import { advanceBackfills, backfill } from './backfill.ts';
+import { noRoom } from './crowd.ts';
 import { recalendared, type Stage, stagesOf, unheard } from './days.ts';
 import { leftBehind, withSchedules } from './definitions.ts';
 import { type Effect, record, reply, tell } from './effects.ts';
@@ -39,8 +40,10 @@ export type Reign = {
   readonly reign_at: number | undefined;
   /** The calendars that have names, as the records have them at this moment. */
   readonly calendars: (names: readonly string[]) => Readonly<Record<string, CalendarRecord>>;
+  /** How many further instances there may be, all jobs together. */
+  readonly room: () => number;
 };
-const no_reign: Reign = { reign_at: undefined, calendars: () => ({}) };
+const no_reign: Reign = { reign_at: undefined, calendars: () => ({}), room: () => Number.POSITIVE_INFINITY };
 
 export type Armed = { readonly id: string; readonly document: ScheduleDocument; readonly schedule: Schedule };
 export type TriggerState = {
@@ -60,6 +63,8 @@ export type TriggerState = {
   /** Days of calendars that have changed without the trigger having heard of it before the process died, oldest first. */
   readonly stages?: readonly Stage[];
   readonly reign: Reign;
+  /** Instances of the runs that this step has begun: the reign has not heard of them. */
+  readonly begun: number;
 };
 export type TriggerMessage =
   | { readonly type: 'begin' }
@@ -110,6 +115,7 @@ export function newTrigger(
       noted: kept !== undefined,
       failures,
       reign,
+      begun: 0,
     },
     // A definition without a cursor is as old as the job, or as the change that brought it.
     jobs.version === 1 ? jobs.created_at : jobs.updated_at,
@@ -121,7 +127,8 @@ export { specOf } from './model/schedules.ts';
 
 export const trigger =
   (settings: TriggerSettings) =>
-  (state: TriggerState, message: TriggerMessage, now: number): Step<TriggerState, Effect> => {
+  (before: TriggerState, message: TriggerMessage, now: number): Step<TriggerState, Effect> => {
+    const state = before.begun === 0 ? before : { ...before, begun: 0 };
     switch (message.type) {
       case 'begin': {
         if (state.closed) return close(state, now);
@@ -284,6 +291,10 @@ function start(
     now,
     settings,
   );
+  if (admitted.fate === 'full') {
+    const text = noRoom(state.jobs.job.instances, state.reign.room());
+    return step(state, audit(envelope, now, 'too-many'), reply(request_id, refusal('too-many', text)));
+  }
   if (admitted.fate === 'skipped')
     return step(
       state,

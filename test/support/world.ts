@@ -44,6 +44,7 @@ export const tree_settings: TreeSettings = {
     well_after_ms: 300_000,
     executor: { cpus: 0.01, mem: 32, disk: 1 },
   },
+  instances_max: 100_000,
   entity_crashes: { crashes_max: 1, period_ms: 60_000 },
   subscribe: framework_id => ({
     type: 'SUBSCRIBE',

@@ -84,6 +84,7 @@ export const outcomes = {
 export const whys = {
   overlap: 'another run was active',
   limit: 'too many runs were active',
+  instances: 'there were too many instances',
   buffer_full: 'too many starts were waiting',
   window: 'too late to be caught up',
   not_caught_up: 'it is not caught up',

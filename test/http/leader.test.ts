@@ -1,4 +1,4 @@
-// leader.test.ts: any node answers: what it says of the leader, and what a request may wish about it.
+// leader.test.ts: whichever node is asked answers: what it says of the leader, and what a request may wish about it.
 
 import test from 'ava';
 import type { Cluster } from '../../transport/http/leader.ts';

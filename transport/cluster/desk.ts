@@ -60,7 +60,8 @@ export function createDesk(options: DeskOptions): Desk {
     await options.caught_up;
     const row = findRow(history, envelope.request_id, since - skew_ms_max);
     if (row === undefined) return done(envelope);
-    const message = `request ${envelope.request_id} was done (${row.command} ${row.target}: ${row.result}), but its answer was lost when the leader went away: read what became of it`;
+    const what = `request ${envelope.request_id} was done (${row.command} ${row.target}: ${row.result})`;
+    const message = `${what}, but its answer was lost when the leader went away: read what became of it`;
     return { answer: refusal('interrupted', message), position: position() };
   };
 

@@ -31,21 +31,31 @@ const isNotLeading = (answer: unknown): answer is typeof not_leading =>
   typeof answer === 'object' && answer !== null && 'not_leading' in answer;
 /** Between two attempts, when whom we asked does not lead: the election takes longer than this. */
 const retry_ms = 50;
+/** With less time than this left, another attempt could be sent and not answered, which would turn a sure no into a doubt. */
+const last_try_ms = 2 * retry_ms;
 
 export function createErrands({ desk, line, reached, wait_ms, clock }: ErrandOptions): Errands {
   const pause = () => new Promise<void>(resolve => void clock.wakeAt(clock.now() + retry_ms, resolve));
 
+  /** Our own journal may be as silent as somebody else's. */
+  const within = <T>(asking: Promise<T>, left_ms: number): Promise<T> =>
+    new Promise((resolve, reject) => {
+      const late = new LinkError('unknown', `this node leads, and has not answered within ${Math.round(left_ms)} ms`);
+      const alarm = clock.wakeAt(clock.now() + left_ms, () => reject(late));
+      asking.then(resolve, reject).finally(() => alarm.cancel());
+    });
+
   /** Asks whoever leads; undefined when whom we asked does not, so that nothing was done. */
   const ask = async (brought: Brought, left_ms: number): Promise<Done | undefined> => {
     const own = desk();
-    if (own !== undefined) return own.command(brought);
+    if (own !== undefined) return within(own.command(brought), left_ms);
     const answer = await line.request('command', brought, left_ms);
     return isNotLeading(answer) ? undefined : (answer as Done);
   };
 
   const position = async (left_ms: number): Promise<number | undefined> => {
     const own = desk();
-    if (own !== undefined) return own.position();
+    if (own !== undefined) return within(own.position(), left_ms);
     const answer = await line.request('position', undefined, left_ms);
     return isNotLeading(answer) ? undefined : (answer as number);
   };
@@ -79,7 +89,7 @@ export function createErrands({ desk, line, reached, wait_ms, clock }: ErrandOpt
           if (error.code === 'refused') throw new Error(`the leader could not take the command: ${error.message}`);
           if (error.code === 'unknown') again = true;
         }
-        if (clock.monotonic() >= give_up_at) return again ? unknownFate(envelope, wait_ms) : nobodyLeads(wait_ms);
+        if (left() < last_try_ms) return again ? unknownFate(envelope, wait_ms) : nobodyLeads(wait_ms);
         await pause();
       }
     },
@@ -95,9 +105,11 @@ export function createErrands({ desk, line, reached, wait_ms, clock }: ErrandOpt
         } catch (error) {
           why = error instanceof Error ? error.message : String(error);
         }
-        if (clock.monotonic() >= give_up_at) {
-          const detail = `this node has not caught up within ${wait_ms} ms (${why}): expected to be asked again, or without ?consistent`;
-          throw new Refused('behind', detail, [], { 'retry-after': '1' });
+        if (left() < last_try_ms) {
+          const what = `this node has not caught up within ${wait_ms} ms (${why})`;
+          throw new Refused('behind', `${what}: expected to be asked again, or without ?consistent`, [], {
+            'retry-after': '1',
+          });
         }
         await pause();
       }
@@ -105,7 +117,9 @@ export function createErrands({ desk, line, reached, wait_ms, clock }: ErrandOpt
   };
 }
 
-const isInterrupted = (answer: Answer) => answer.type === 'refused' && answer.code === 'interrupted';
+/** What a scheduler says to those it was at work for when it ended. */
+const isInterrupted = (answer: Answer) =>
+  answer.type === 'refused' && (answer.code === 'interrupted' || answer.code === 'shutting-down');
 
 const unknownFate = ({ request_id }: CommandEnvelope, wait_ms: number): Answer =>
   refusal(

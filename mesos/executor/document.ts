@@ -207,7 +207,8 @@ function readChecker(fields: Fields): Checker {
           type: 'http',
           port: port(),
           path: fields.text('path', path_rule) ?? '/health',
-          expected_response: fields.text('expected_response', { bytes_max: 1_024, expected: 'a text' }) ?? 'ok',
+          expected_response:
+            fields.text('expected_response', { may_be_empty: true, bytes_max: 1_024, expected: 'a text' }) ?? 'ok',
           expected_code: fields.whole('expected_code', { otherwise: 0, least: 0, most: 599 }),
         };
       case 'tcp':

@@ -23,10 +23,14 @@ export type Fields = {
   readonly list: <T>(name: string, most: number, read: (item: unknown, place: string) => T) => readonly T[];
   readonly map: <T>(name: string, read: (item: unknown, place: string) => T) => Readonly<Record<string, T>>;
   readonly object: <T>(name: string, read: (fields: Fields) => T) => T | undefined;
+  /** As it is: somebody else reads it. */
+  readonly any: (name: string) => unknown;
   readonly close: () => void;
 };
 export type TextRule = {
   readonly needed?: true;
+  /** '' means something here. */
+  readonly may_be_empty?: true;
   readonly bytes_max: number;
   readonly pattern?: RegExp;
   /** What would be right, in words. */
@@ -58,10 +62,11 @@ export function fieldsOf(input: unknown, place: string, problems: Problem[]): Fi
       if (value !== undefined && typeof value !== 'boolean') wrong(problems, at(name), value, 'true or false');
       return value === true;
     },
-    text(name, { needed, bytes_max, pattern, expected }) {
+    text(name, { needed, may_be_empty, bytes_max, pattern, expected }) {
       const value = take(name);
       if (value === undefined && needed === undefined) return undefined;
-      if (typeof value === 'string' && value !== '' && !value.includes('\0') && pattern?.test(value) !== false) {
+      const is_text = typeof value === 'string' && (value !== '' || may_be_empty === true);
+      if (is_text && !value.includes('\0') && pattern?.test(value) !== false) {
         if (Buffer.byteLength(value) <= bytes_max) return value;
         wrong(problems, at(name), value, `at most ${bytes_max} bytes`);
       } else wrong(problems, at(name), value, expected);
@@ -97,6 +102,7 @@ export function fieldsOf(input: unknown, place: string, problems: Problem[]): Fi
       const value = take(name);
       return value === undefined ? undefined : read(fieldsOf(value, at(name), problems));
     },
+    any: take,
     close() {
       for (const [name, value] of left)
         problems.push({

@@ -1,0 +1,202 @@
+// attendant.ts: stands beside one task and does what its state machine asks for, in order, after the records are safe.
+
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Clock, Wake } from '../../schedules/clock.ts';
+import type { TaskInfo } from '../protocol.ts';
+import { askToGo, performCheck, readSnooze } from './checks.ts';
+import { processEnvironment } from './environment.ts';
+import type { Launch } from './launch.ts';
+import { stateOf } from './plan.ts';
+import { isLive, runOf } from './progress.ts';
+import { healthyOf, reportOf, type TaskReport } from './report.ts';
+import { type Runner, runnerOf } from './runner.ts';
+import {
+  type SaidState,
+  type TaskEffect,
+  type TaskMessage,
+  type TaskRecord,
+  type TaskState,
+  taskOf,
+  transition,
+  type Verdict,
+  wakeOf,
+} from './task.ts';
+
+export type AttendantOptions = {
+  readonly launch: Launch;
+  readonly task_info: TaskInfo;
+  readonly launched_at: number;
+  readonly records: readonly TaskRecord[];
+  readonly sandbox: string;
+  readonly porter: string;
+  readonly boot: string;
+  readonly own_environment: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+  readonly append: (records: readonly TaskRecord[]) => void;
+  readonly say: (said: Said) => void;
+  readonly noted: (message: string, about: object) => void;
+};
+export type Said = {
+  readonly state: SaidState;
+  readonly verdict?: Verdict;
+  readonly healthy?: boolean;
+  readonly report: TaskReport;
+};
+export type Attendant = {
+  readonly tell: (message: TaskMessage) => void;
+  readonly report: () => TaskReport;
+  readonly isOver: () => boolean;
+  readonly close: () => void;
+};
+
+/** What changes without a change of state is told this often at most. */
+const show_ms = 10_000;
+
+export function attend(options: AttendantOptions): Attendant {
+  const { launch, task_info, launched_at, records, sandbox, clock, noted } = options;
+  const { document, bindings } = launch;
+  const task_id = task_info.task_id.value;
+  // Horae's executors have one task each, which lives in the sandbox itself.
+  const home = options.own_environment.MESOS_EXECUTOR_ID === task_id ? sandbox : join(sandbox, 'tasks', task_id);
+  mkdirSync(home, { recursive: true });
+
+  const grace_ms = msOf(task_info.kill_policy?.grace_period);
+  const max_completion_ms = msOf(task_info.max_completion_time);
+  let state: TaskState = taskOf(
+    {
+      document,
+      at: launched_at,
+      ...(grace_ms === undefined ? {} : { grace_ms }),
+      ...(max_completion_ms === undefined ? {} : { max_completion_ms }),
+    },
+    records,
+    clock.now(),
+  );
+  let wake: Wake | undefined;
+  let show: Wake | undefined;
+  let shown_at = Number.NEGATIVE_INFINITY;
+  let closed = false;
+  const waiting: TaskMessage[] = [];
+  let busy = false;
+
+  const environment = (mark: string) => processEnvironment(options.own_environment, home, bindings, document.env, mark);
+  const runner: Runner = runnerOf({
+    sandbox,
+    home,
+    task_id,
+    porter: options.porter,
+    boot: options.boot,
+    clock,
+    environment,
+    console: { stdout: join(sandbox, 'stdout'), stderr: join(sandbox, 'stderr') },
+    listener: {
+      started: (process, run, pid) => tell({ type: 'started', process, run, pid }),
+      ended: (process, run, ending) => tell({ type: 'ended', process, run, ending }),
+      noted,
+    },
+  });
+
+  const tell = (message: TaskMessage) => {
+    if (closed) return;
+    waiting.push(message);
+    if (busy) return; // An effect led to it: it waits its turn.
+    busy = true;
+    try {
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+        const step = transition(state, next, clock.now());
+        options.append(step.records);
+        state = step.state;
+        for (const effect of step.effects) perform(effect);
+      }
+    } finally {
+      busy = false;
+    }
+    arm();
+  };
+  const arm = () => {
+    wake?.cancel();
+    const at = wakeOf(state, clock.now());
+    wake =
+      at === undefined || at === Number.POSITIVE_INFINITY ? undefined : clock.wakeAt(at, () => tell({ type: 'due' }));
+  };
+
+  const say = (said: SaidState, verdict?: Verdict) => {
+    shown_at = clock.monotonic();
+    const healthy = verdict?.healthy ?? healthyOf(state);
+    options.say({
+      state: said,
+      ...(verdict === undefined ? {} : { verdict }),
+      ...(healthy === undefined ? {} : { healthy }),
+      report: reportOf(state, bindings),
+    });
+  };
+  const showSoon = () => {
+    if (show !== undefined || state.stage !== 'active') return;
+    const rest_ms = Math.max(0, shown_at + show_ms - clock.monotonic());
+    show = clock.wakeAt(clock.now() + rest_ms, () => {
+      show = undefined;
+      if (!closed && state.stage === 'active') say(state.up ? 'TASK_RUNNING' : 'TASK_STARTING');
+    });
+  };
+
+  const perform = (effect: TaskEffect) => {
+    switch (effect.type) {
+      case 'start':
+        return runner.start(effect.process, effect.run);
+      case 'signal':
+        return runner.signal(effect.process, effect.run, effect.signal);
+      case 'abandon':
+        return runner.abandon(effect.process, effect.run);
+      case 'sweep':
+        return runner.sweep();
+      case 'check':
+        return void check();
+      case 'ask':
+        return void ask(effect.stage);
+      case 'say':
+        return say(effect.state, effect.verdict);
+      case 'show':
+        return showSoon();
+    }
+  };
+  const check = async () => {
+    const snooze = readSnooze(home, clock.now());
+    if (snooze !== undefined) {
+      tell({ type: 'snoozed', snooze });
+      return;
+    }
+    const { checker, timeout_ms } = document.health!;
+    const about = { ports: bindings.ports, timeout_ms, home, environment: environment(`${task_id}/:check`), clock };
+    tell({ type: 'checked', checked: await performCheck(checker, about) });
+  };
+  const ask = async (stage: 'asking' | 'insisting') => {
+    const { port, graceful_path, graceful_wait_ms, abort_path, abort_wait_ms } = document.lifecycle!;
+    const path = stage === 'asking' ? graceful_path : abort_path;
+    const wait_ms = stage === 'asking' ? graceful_wait_ms : abort_wait_ms;
+    tell({ type: 'answered', stage, answered: await askToGo(bindings.ports[port]!, path, wait_ms, clock) });
+  };
+
+  for (const process of document.processes) {
+    const of = stateOf(state.processes, process.name);
+    if (isLive(of)) runner.adopt(process, runOf(of));
+  }
+  tell({ type: 'begun' });
+
+  return {
+    tell,
+    report: () => reportOf(state, bindings),
+    isOver: () => state.stage === 'over',
+    close() {
+      closed = true;
+      wake?.cancel();
+      show?.cancel();
+      runner.close();
+    },
+  };
+}
+
+const msOf = (duration: unknown): number | undefined => {
+  const nanoseconds = (duration as { nanoseconds?: unknown } | undefined)?.nanoseconds;
+  return typeof nanoseconds === 'number' ? nanoseconds / 1e6 : undefined;
+};

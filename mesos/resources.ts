@@ -83,7 +83,7 @@ export function stockOf(resources: readonly Resource[]): Stock {
       ports_seen = mergeRanges([...ports_seen, ...left]);
       ports.push({ box, left });
     } else if (isScalarName(resource.name) && scalar !== undefined) {
-      const left = Number.isFinite(scalar.value) ? Math.round(scalar.value * 1000) : 0;
+      const left = Number.isFinite(scalar.value) ? Math.min(amount_max, Math.round(scalar.value * 1000)) : 0;
       if (left <= 0) continue;
       const boxes = scalars[resource.name];
       const same = boxes.findIndex(other => sameBox(other.box, box));
@@ -220,6 +220,8 @@ function takeLowest(ranges: readonly Range[], count: number): { taken: readonly 
 // --- helpers --------------------------------------------------------------------------------------------------------
 
 const port_max = 65_535;
+/** Beyond this thousandths are no whole numbers any more; no machine has as much of anything. */
+const amount_max = 2 ** 50;
 const clampToPorts = ({ begin, end }: Range): Range =>
   Number.isInteger(begin) && Number.isInteger(end)
     ? { begin: Math.max(1, begin), end: Math.min(port_max, end) }

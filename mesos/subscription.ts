@@ -106,12 +106,29 @@ const checks: { readonly [type: string]: (event: Fields) => string | undefined }
     need(isObject(offers) && Array.isArray(offers.offers) && offers.offers.every(isOffer), 'well-formed offers'),
   RESCIND: event => need(isObject(event.rescind) && isId(event.rescind.offer_id), 'rescind.offer_id'),
   UPDATE: event => need(isObject(event.update) && isStatus(event.update.status), 'a status with task_id and state'),
-  MESSAGE: event => need(isObject(event.message), 'message'),
-  FAILURE: event => need(isObject(event.failure), 'failure'),
+  MESSAGE: ({ message }) =>
+    need(
+      isObject(message) && isId(message.agent_id) && isId(message.executor_id) && typeof message.data === 'string',
+      'agent_id, executor_id and data',
+    ),
+  FAILURE: ({ failure }) =>
+    need(
+      isObject(failure) && optional(failure.agent_id, isId) && optional(failure.executor_id, isId),
+      'well-formed ids in failure',
+    ),
   ERROR: event => need(isObject(event.error) && typeof event.error.message === 'string', 'error.message'),
-  INVERSE_OFFERS: event => need(isObject(event.inverse_offers), 'inverse_offers'),
-  RESCIND_INVERSE_OFFER: event => need(isObject(event.rescind_inverse_offer), 'rescind_inverse_offer'),
-  UPDATE_OPERATION_STATUS: event => need(isObject(event.update_operation_status), 'update_operation_status'),
+  INVERSE_OFFERS: ({ inverse_offers }) =>
+    need(
+      isObject(inverse_offers) && isList(inverse_offers.inverse_offers, isInverseOffer),
+      'inverse offers with id and unavailability',
+    ),
+  RESCIND_INVERSE_OFFER: ({ rescind_inverse_offer }) =>
+    need(isObject(rescind_inverse_offer) && isId(rescind_inverse_offer.inverse_offer_id), 'inverse_offer_id'),
+  UPDATE_OPERATION_STATUS: ({ update_operation_status }) =>
+    need(
+      isObject(update_operation_status) && isOperationStatus(update_operation_status.status),
+      'a status with its state',
+    ),
 };
 const need = (there: boolean, what: string) => (there ? undefined : what);
 
@@ -129,13 +146,25 @@ const isOffer = (value: unknown): value is Offer =>
   typeof value.hostname === 'string' &&
   isList(value.resources, isValue) &&
   optional(value.attributes, attributes => isList(attributes, isValue)) &&
-  optional(value.allocation_info, isObject);
+  optional(value.allocation_info, isAllocation) &&
+  optional(value.url, isUrl) &&
+  optional(value.unavailability, isUnavailability);
+
+const isInverseOffer = (value: unknown): boolean =>
+  isObject(value) && isId(value.id) && optional(value.agent_id, isId) && isUnavailability(value.unavailability);
+const isUnavailability = (value: unknown): boolean =>
+  isObject(value) && isNanoseconds(value.start) && optional(value.duration, isNanoseconds);
+const isNanoseconds = (value: unknown): boolean => isObject(value) && Number.isFinite(value.nanoseconds);
+const isAllocation = (value: unknown): boolean =>
+  isObject(value) && optional(value.role, role => typeof role === 'string');
+const isUrl = (value: unknown): boolean =>
+  isObject(value) && isObject(value.address) && Number.isInteger(value.address.port);
 
 /** A resource or an attribute: a name, and whatever of scalar, ranges, set and text there is has its shape. */
 const isValue = (value: unknown): boolean =>
   isObject(value) &&
   typeof value.name === 'string' &&
-  optional(value.scalar, isObject) &&
+  optional(value.scalar, scalar => isObject(scalar) && typeof scalar.value === 'number') &&
   optional(value.ranges, ranges => isObject(ranges) && optional(ranges.range, range => isList(range, isObject))) &&
   optional(
     value.set,
@@ -143,7 +172,11 @@ const isValue = (value: unknown): boolean =>
   ) &&
   optional(value.text, text => isObject(text) && typeof text.value === 'string') &&
   optional(value.reservations, reservations => isList(reservations, isObject)) &&
-  optional(value.allocation_info, isObject);
+  optional(value.disk, isDisk) &&
+  optional(value.allocation_info, isAllocation);
+const isDisk = (value: unknown): boolean =>
+  isObject(value) &&
+  optional(value.persistence, persistence => isObject(persistence) && typeof persistence.id === 'string');
 
 const isStatus = (value: unknown): boolean =>
   isObject(value) &&
@@ -154,6 +187,13 @@ const isStatus = (value: unknown): boolean =>
   optional(value.uuid, uuid => typeof uuid === 'string') &&
   optional(value.message, message => typeof message === 'string') &&
   optional(value.reason, reason => typeof reason === 'string');
+
+const isOperationStatus = (value: unknown): boolean =>
+  isObject(value) &&
+  typeof value.state === 'string' &&
+  optional(value.operation_id, isId) &&
+  optional(value.agent_id, isId) &&
+  optional(value.uuid, isId);
 
 function readSubscribed(event: Extract<Event, { type: 'SUBSCRIBED' }>): Subscribed {
   const { framework_id, heartbeat_interval_seconds } = event.subscribed;

@@ -148,3 +148,8 @@ test('ranges merge and subtract as sets of numbers do', t => {
 function ordered({ scalar, ranges, ...box }: Resource): Resource {
   return { ...box, ...(scalar === undefined ? {} : { scalar }), ...(ranges === undefined ? {} : { ranges }) };
 }
+
+test('more of a thing than there can be is as much as can be counted', t => {
+  const { cpus } = quantitiesIn(stockOf([{ name: 'cpus', type: 'SCALAR', scalar: { value: 1e308 } }]));
+  t.true(Number.isSafeInteger(cpus) && cpus > 1e12);
+});

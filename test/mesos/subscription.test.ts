@@ -69,6 +69,10 @@ test('a strange offer does not spoil the others of its event', t => {
     { ...offer, resources: [null] },
     { ...offer, resources: [{ name: 'ports', ranges: { range: 'all' } }] },
     { ...offer, attributes: [{ text: { value: 'nameless' } }] },
+    { ...offer, resources: [{ name: 'cpus', type: 'SCALAR', scalar: { value: 'many' } }] },
+    { ...offer, unavailability: {} },
+    { ...offer, allocation_info: { role: 7 } },
+    { ...offer, url: { address: { port: 'http' } } },
   ];
   t.deepEqual(readEvent({ type: 'OFFERS', offers: { offers: [strange[0], offer, ...strange.slice(1)] } }), {
     type: 'OFFERS',
@@ -87,6 +91,19 @@ for (const event of [
   { type: 'FAILURE' },
   { type: 'MESSAGE' },
   { type: 'INVERSE_OFFERS' },
+  { type: 'INVERSE_OFFERS', inverse_offers: { inverse_offers: [{ id: { value: 'O1' } }] } },
+  {
+    type: 'INVERSE_OFFERS',
+    inverse_offers: { inverse_offers: [{ id: { value: 'O1' }, unavailability: { start: { nanoseconds: 'noon' } } }] },
+  },
+  { type: 'RESCIND_INVERSE_OFFER', rescind_inverse_offer: {} },
+  { type: 'UPDATE_OPERATION_STATUS', update_operation_status: { status: {} } },
+  {
+    type: 'UPDATE_OPERATION_STATUS',
+    update_operation_status: { status: { state: 'OPERATION_FINISHED', uuid: 'bare' } },
+  },
+  { type: 'MESSAGE', message: { data: 'aGk=' } },
+  { type: 'FAILURE', failure: { agent_id: 'S0' } },
 ])
   test(`${JSON.stringify(event)} is no event`, t => t.is(typeof readEvent(event), 'string'));
 
@@ -112,6 +129,11 @@ test('text outside ASCII that is cut in the middle of a letter comes out whole',
     const events = [bytes.subarray(0, cut), bytes.subarray(cut)].flatMap(piece => [...reader.feed(piece).events]);
     t.deepEqual(events, [event] as never);
   }
+});
+
+test('records of a chunk that is not all ASCII are read each for itself', t => {
+  const events = ['plain', 'Straße', 'plain again'].map(message => ({ type: 'ERROR', error: { message } }));
+  t.deepEqual(subscriptionReader(1000).feed(stream(...events)).events, events as never);
 });
 
 test('nanoseconds beyond 2^53 are exact as milliseconds', t => {

@@ -21,6 +21,8 @@ export type SchedulerParts = Pick<Ground, 'settings' | 'log' | 'clock' | 'metric
   readonly records: readonly RecordEnvelope[];
   readonly link: MesosLink;
   readonly identity: Identity;
+  /** Whether anything may leave at this moment; left out: always. */
+  readonly gate?: () => boolean;
   /** Each commit, in order, before the effects behind it leave. */
   readonly committed?: (changes: readonly Change[], position: number) => void;
   /** The journal failed, or the tree crashed too often. Called at most once by each. */
@@ -47,6 +49,7 @@ export function openScheduler(parts: SchedulerParts): OpenScheduler {
       after: (delay_ms, callback) => void setTimeout(callback, delay_ms),
     },
     monotonic: clock.monotonic,
+    ...(parts.gate === undefined ? {} : { gate: parts.gate }),
     onFatal: error =>
       onFatal(
         error instanceof JournalError

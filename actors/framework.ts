@@ -7,6 +7,7 @@
 import { adviceOn, isFirm } from '../mesos/advice.ts';
 import type { Event, LinkEnd, TaskStatus } from '../mesos/protocol.ts';
 import { conclude } from '../mesos/statuses.ts';
+import { Book } from '../schedules/book.ts';
 import { call, count, type Effect, log, record, tell } from './effects.ts';
 import { parseTaskId, type TaskId } from './model/ids.ts';
 import { type Step, step, stepWith } from './step.ts';
@@ -28,7 +29,7 @@ export type FrameworkState = {
   readonly framework_id: string | undefined;
   /** Subscriptions that failed in a row. */
   readonly failures: number;
-  readonly doubts: Map<TaskId, Doubt>;
+  readonly doubts: Book<TaskId, Doubt>;
   /** RECONCILEs sent for the present doubts. */
   readonly asked: number;
   /** The master has said why it will not have us, and would say it again. */
@@ -53,7 +54,7 @@ export const newFramework = (framework_id: string | undefined): FrameworkState =
   phase: 'idle',
   framework_id,
   failures: 0,
-  doubts: new Map(),
+  doubts: new Book(),
   asked: 0,
   refused: false,
   losing: false,

@@ -7,6 +7,7 @@
 import type { LaunchPlan, Placement } from '../mesos/match.ts';
 import type { CallAnswer, Offer } from '../mesos/protocol.ts';
 import { acceptCall } from '../mesos/task-info.ts';
+import { Book } from '../schedules/book.ts';
 import { call, count, type Effect, log, tell } from './effects.ts';
 import { type InstanceKey, parseTaskId, type TaskId } from './model/ids.ts';
 import type { Chosen } from './placement.ts';
@@ -51,10 +52,10 @@ type Group = {
 export type OffersState = {
   readonly framework_id: string | undefined;
   /** Since when each open offer is held. */
-  readonly open: Map<string, number>;
-  readonly groups: Map<string, Group>;
+  readonly open: Book<string, number>;
+  readonly groups: Book<string, Group>;
   /** Groups whose ACCEPT has left and is not answered. */
-  readonly sent: Map<string, readonly Placement[]>;
+  readonly sent: Book<string, readonly Placement[]>;
   readonly needed: boolean;
   readonly suppressed: boolean;
   readonly armed: boolean;
@@ -63,9 +64,9 @@ export type OffersLimits = { readonly hold_ms: number; readonly offers_max: numb
 
 export const newOffers = (): OffersState => ({
   framework_id: undefined,
-  open: new Map(),
-  groups: new Map(),
-  sent: new Map(),
+  open: new Book(),
+  groups: new Book(),
+  sent: new Book(),
   needed: false,
   suppressed: false,
   armed: false,

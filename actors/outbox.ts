@@ -5,6 +5,7 @@
 // as many entries at a time as have piled up while the last page was drying, and posts a letter only when every entry
 // above it is dry. When the ledger cannot be written any more, no letter leaves the house again.
 
+import { Book } from '../schedules/book.ts';
 import type { Change, Restored, StateKind } from '../transport/journal/journal.ts';
 
 /** Does something to the world outside: a Mesos call, an HTTP reply, a mail. Starts it and returns; never throws. */
@@ -78,7 +79,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   if (!(batch_changes_max >= 1)) throw new Error(`batch_changes_max is ${batch_changes_max}: expected at least 1`);
   const monotonic = options.monotonic ?? (() => 0);
   const open = options.gate ?? (() => true);
-  const latest = new Map<string, Map<string, unknown>>();
+  const latest = new Map<string, Book<string, unknown>>();
   const listeners: ((changes: readonly Change[], position: number) => void)[] = [];
   const idlers = new Set<(error: unknown) => void>();
   /** Changes that no append has taken yet. Changes and cuts count from the beginning of the outbox's life. */
@@ -101,7 +102,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
     const bodies = latest.get(kind);
     if (body === undefined) bodies?.delete(key);
     else if (bodies !== undefined) bodies.set(key, body);
-    else latest.set(kind, new Map([[key, body]]));
+    else latest.set(kind, new Book([[key, body]]));
   };
   for (const record of options.restored.records) remember(record);
 

@@ -11,6 +11,7 @@ import { match, type Placement } from '../mesos/match.ts';
 import type { Offer } from '../mesos/protocol.ts';
 import { byHost } from '../mesos/task-info.ts';
 import type { WhyNot } from '../mesos/why-not.ts';
+import { Book } from '../schedules/book.ts';
 import { count, type Effect, tell } from './effects.ts';
 import type { Requirements } from './launch.ts';
 import type { InstanceKey, TaskId } from './model/ids.ts';
@@ -47,9 +48,9 @@ export type PlacementMessage =
     };
 
 export type PlacementState = {
-  readonly waiting: Map<InstanceKey, Wanted>;
-  readonly offers: Map<string, Offer>;
-  readonly hosts: Map<string, Host>;
+  readonly waiting: Book<InstanceKey, Wanted>;
+  readonly offers: Book<string, Offer>;
+  readonly hosts: Book<string, Host>;
   /** Names the groups of choices that go into one ACCEPT. */
   readonly groups: number;
   /** Whether the offers actor knows that somebody waits. */
@@ -58,9 +59,9 @@ export type PlacementState = {
 export type PlacementLimits = { readonly placements_max: number };
 
 export const newPlacement = (): PlacementState => ({
-  waiting: new Map(),
-  offers: new Map(),
-  hosts: new Map(),
+  waiting: new Book(),
+  offers: new Book(),
+  hosts: new Book(),
   groups: 0,
   needing: false,
 });

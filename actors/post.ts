@@ -5,6 +5,7 @@
 // travel as one. A letter can be bundled when its type is also the name of a list that it carries: `{type: 'wanted',
 // wanted: [...]}`. The order in which letters were written is kept.
 
+import { Book } from '../schedules/book.ts';
 import type { Address, Runtime } from './actor.ts';
 import type { Mail } from './effects.ts';
 import type { InstanceKey, JobKey } from './model/ids.ts';
@@ -14,35 +15,36 @@ type Letter = { readonly type: string; readonly [list: string]: unknown };
 
 export interface Post {
   readonly singletons: Map<Singleton, Address<never>>;
-  readonly jobs: Map<JobKey, Address<never>>;
-  readonly triggers: Map<JobKey, Address<never>>;
-  readonly instances: Map<InstanceKey, Address<never>>;
+  readonly jobs: Book<JobKey, Address<never>>;
+  readonly triggers: Book<JobKey, Address<never>>;
+  readonly instances: Book<InstanceKey, Address<never>>;
   /** False when there is nobody to receive it. */
   send(mail: Mail): boolean;
 }
 
 export function createPost(runtime: Runtime): Post {
   const singletons = new Map<Singleton, Address<never>>();
-  const jobs = new Map<JobKey, Address<never>>();
-  const triggers = new Map<JobKey, Address<never>>();
-  const instances = new Map<InstanceKey, Address<never>>();
-  const bags = new Map<Singleton, { letter: Letter; list: unknown[] | undefined }[]>();
+  const jobs = new Book<JobKey, Address<never>>();
+  const triggers = new Book<JobKey, Address<never>>();
+  const instances = new Book<InstanceKey, Address<never>>();
+  let bags: { [to in Singleton]?: { letter: Letter; list: unknown[] | undefined }[] } = {};
   let waiting = false;
 
   const deliver = () => {
     waiting = false;
-    const bundled = [...bags];
-    bags.clear();
-    for (const [to, letters] of bundled) {
-      const address = singletons.get(to);
-      if (address === undefined) continue;
+    const bundled = bags;
+    bags = {};
+    for (const to in bundled) {
+      const letters = bundled[to as Singleton];
+      const address = singletons.get(to as Singleton);
+      if (address === undefined || letters === undefined) continue;
       for (const { letter, list } of letters)
         runtime.send(address, (list === undefined ? letter : { ...letter, [letter.type]: list }) as never);
     }
   };
   const bundle = (to: Singleton, letter: Letter): boolean => {
-    const bag = bags.get(to) ?? [];
-    if (bag.length === 0) bags.set(to, bag);
+    const bag = bags[to] ?? [];
+    if (bag.length === 0) bags[to] = bag;
     const list = letter[letter.type];
     const last = bag.at(-1);
     if (Array.isArray(list) && last?.list !== undefined && last.letter.type === letter.type)

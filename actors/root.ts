@@ -6,6 +6,7 @@
 // many of these in too short a time, or a journal that fails, and the process ends with one clear line.
 
 import type { MesosLink } from '../mesos/protocol.ts';
+import { Book } from '../schedules/book.ts';
 import type { Clock } from '../schedules/clock.ts';
 import type { Runtime } from './actor.ts';
 import type { Answer, CommandEnvelope, Submit } from './model/commands.ts';
@@ -55,7 +56,7 @@ export interface Scheduler {
 export function startScheduler(options: SchedulerOptions): Scheduler {
   const { outbox, clock, log } = options;
   const reign_at = clock.now();
-  const answers = new Map<string, (answer: Answer) => void>();
+  const answers = new Book<string, (answer: Answer) => void>();
   let crashes: readonly number[] = [];
   let restarts = 0;
   let ended = false;

@@ -9,6 +9,7 @@
 
 import type { Call, CallAnswer, LinkEnd, MesosLink, Subscribe } from '../mesos/protocol.ts';
 import type { WhyNot } from '../mesos/why-not.ts';
+import { Book } from '../schedules/book.ts';
 import type { Clock, Wake } from '../schedules/clock.ts';
 import type { Change } from '../transport/journal/journal.ts';
 import type { Address, Behaviour, Runtime } from './actor.ts';
@@ -216,7 +217,7 @@ export function plant(world: World): Tree {
   };
   const post = createPost(runtime);
   const quarantined = new Map<string, string>();
-  const next_at = new Map<JobKey, number>();
+  const next_at = new Book<JobKey, number>();
   let pending: { waiting: ReadonlyMap<InstanceKey, Wanted>; why: ReadonlyMap<string, WhyNot> } = {
     waiting: new Map(),
     why: new Map(),
@@ -365,19 +366,18 @@ export function plant(world: World): Tree {
   const jobs_parent = quiet(root, 'jobs');
   const shards: (Address<never> | undefined)[] = Array.from({ length: shard_count });
   let turn = 0;
-  const shardOf = new Map<JobKey, Address<never>>();
+  const shardOf = new Book<JobKey, Address<never>>();
   const instances_parent = quiet(root, 'instances');
-  const groups: { readonly address: Address<never>; free: number }[] = [];
-  const roomy: number[] = [];
-  const groupOf = new Map<InstanceKey, number>();
+  let group: Group | undefined;
+  let group_count = 0;
   /** Names instance actors: nobody looks for them by name, and a key would have to be rewritten for each. */
   let born_count = 0;
 
   /** What those about to be born are born with; whoever is reborn reads the records instead. */
-  const births = new Map<string, JobBirth>();
-  const triggerBirths = new Map<string, TriggerBirth>();
-  const instances = new Map<InstanceKey, { readonly born: InstanceState; reborn: boolean }>();
-  const taken = <T>(from: Map<string, T>, key: string): T | undefined => {
+  const births = new Book<string, JobBirth>();
+  const triggerBirths = new Book<string, TriggerBirth>();
+  const instances = new Book<InstanceKey, { readonly born: InstanceState; readonly group: Group; reborn: boolean }>();
+  const taken = <T>(from: Book<string, T>, key: string): T | undefined => {
     const given = from.get(key);
     from.delete(key);
     return given;
@@ -468,17 +468,11 @@ export function plant(world: World): Tree {
   const spawnInstance = (state: InstanceState): void => {
     const { key } = state;
     if (post.instances.has(key)) return;
-    let slot = roomy.at(-1);
-    if (slot === undefined) {
-      slot = groups.length;
-      groups.push({ address: quiet(instances_parent, `group-${slot}`), free: group_size });
-      roomy.push(slot);
-    }
-    const group = groups[slot]!;
-    group.free -= 1;
-    if (group.free === 0) roomy.pop();
-    groupOf.set(key, slot);
-    instances.set(key, { born: state, reborn: false });
+    if (group === undefined || group.born === group_size)
+      group = { address: quiet(instances_parent, `group-${group_count++}`), born: 0, living: 0 };
+    group.born += 1;
+    group.living += 1;
+    instances.set(key, { born: state, group, reborn: false });
     const address = start(group.address, `i${born_count++}`, instance_kind, key);
     post.instances.set(key, address as Address<never>);
     if (state.record !== undefined) runtime.send(address, { type: 'begin' });
@@ -487,14 +481,13 @@ export function plant(world: World): Tree {
   const stopInstance = (key: InstanceKey): void => {
     const address = post.instances.get(key);
     if (address === undefined) return;
+    const of = instances.get(key)!.group;
     post.instances.delete(key);
     instances.delete(key);
     runtime.stop(address);
-    const slot = groupOf.get(key)!;
-    groupOf.delete(key);
-    const group = groups[slot]!;
-    if (group.free === 0) roomy.push(slot);
-    group.free += 1;
+    of.living -= 1;
+    // A group takes nobody in the place of one who has gone: it goes with the last, and nothing old holds what is new.
+    if (of.living === 0 && of.born === group_size) runtime.stop(of.address);
   };
 
   const stopJob = (key: JobKey): void => {
@@ -556,6 +549,8 @@ export function plant(world: World): Tree {
 /** nact has no `/` in names. */
 const named = (key: string): string => key.replaceAll('/', ',');
 
+/** A quiet parent of instances: how many it has ever had, and has now. */
+type Group = { readonly address: Address<never>; born: number; living: number };
 type TriggerBirth = Pick<Extract<Effect, { type: 'spawn-trigger' }>, 'record' | 'trigger' | 'active' | 'failures'>;
 const asTrigger = ({ record, trigger: kept, runs, tally }: JobBirth): TriggerBirth => ({
   record,

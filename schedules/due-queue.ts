@@ -7,11 +7,12 @@
 // It is mutable, unlike most of what is pure here: a new heap for each arming would copy megabytes to move a few numbers.
 // Its owner (one timetable) never shares it, and the same calls always give the same answers.
 
+import { Book } from './book.ts';
 import type { Instant } from './clock.ts';
 
 export class DueQueue<Key extends string | number = string> {
   /** Slot of each key. Everything else is looked up by slot, in flat arrays. */
-  readonly #slots = new Map<Key, number>();
+  readonly #slots = new Book<Key, number>();
   #keys: (Key | undefined)[] = [];
   #at = new Float64Array(16);
   /** Arming order, for ties. */

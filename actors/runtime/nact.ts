@@ -34,7 +34,7 @@ class Held {
 }
 type Marked = Ref<unknown> & { held?: Held };
 /** nact's own object behind a reference, which it hands to nobody but calls its functions on. */
-type Actor = { dispatch(message: unknown): void };
+type Actor = { dispatch(message: unknown): void; immediate: unknown };
 type Context = { readonly self: Marked; readonly reset: unknown; readonly stop: unknown; readonly stopChild: unknown };
 
 /** Names allow letters, digits and `-$_.+!*'(),` only; everything else is written as `$hh`. */
@@ -67,6 +67,8 @@ export function nactRuntime(): Runtime {
   // nact stops the children of a stopped actor in name only: what is in their mailboxes would still be handled.
   const receive = (state: unknown, message: unknown, context: Context) => {
     const held = heldOf(context);
+    // Node chains the immediates of a turn; an actor that keeps its last one keeps all that came after it, and their mail.
+    held.actor!.immediate = undefined;
     return held.alive ? held.behaviour.receive(state, message) : state;
   };
   const properties = {

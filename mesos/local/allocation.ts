@@ -155,11 +155,11 @@ export function filterEnded(
 
 /** Held for too long: somebody else may want it. */
 export function offerTimedOut(turn: Turn, offer: HeldOffer): void {
-  if (turn.master.offers.get(offer.id) === offer) takeBack(turn, new Set([offer]), 'rescind');
+  if (turn.master.offers.get(offer.id) === offer) takeBack(turn, [offer], 'rescind');
 }
 
 /** Takes back every offer of a framework or an agent, with or without a word. */
-export function takeBack(turn: Turn, offers: ReadonlySet<HeldOffer>, word: 'rescind' | 'silent'): void {
+export function takeBack(turn: Turn, offers: Iterable<HeldOffer>, word: 'rescind' | 'silent'): void {
   for (const offer of [...offers]) {
     if (word === 'rescind') say(turn, offer.framework, { type: 'RESCIND', rescind: { offer_id: { value: offer.id } } });
     release(turn, offer.agent, withdraw(turn, offer));

@@ -4,6 +4,7 @@
 // their way back. Whoever owns `defer` decides when and in which order things arrive: the event loop in a benchmark, a
 // seeded queue in a simulation, which may also cut the wire at any such moment.
 
+import { Roll } from '../../schedules/book.ts';
 import type { Call, CallAnswer, CallOnWire, Event, LinkEnd, LinkListener, MesosLink, Subscribe } from '../protocol.ts';
 import type { MasterHost } from './host.ts';
 
@@ -25,7 +26,7 @@ type Subscription = {
   /** Calls that have not reached the master yet, in the order in which they were made. */
   readonly unsent: Unsent[];
   /** Calls without an answer yet. */
-  readonly calls: Set<(answer: CallAnswer) => void>;
+  readonly calls: Roll<(answer: CallAnswer) => void>;
   /** Set once the listener has heard its end, or is not to hear anything any more. */
   over: boolean;
 };
@@ -117,7 +118,7 @@ export function localLink(host: MasterHost, defer: Defer, streamId: () => string
         framework_id: undefined,
         under_way: [],
         unsent: [],
-        calls: new Set(),
+        calls: new Roll(),
         over: false,
       };
       present = subscription;

@@ -3,6 +3,7 @@
 // Three ledgers: frameworks, agents, and offers between them; tasks hang on both their framework and their agent. Every
 // thousandth of a cpu is in exactly one place: free on its agent, on offer to a framework, held by a task or its executor.
 
+import { Book, Roll } from '../../schedules/book.ts';
 import type { Instant } from '../../schedules/clock.ts';
 import type { Event, ExecutorInfo, FrameworkInfo, TaskState, TaskStatus } from '../protocol.ts';
 import { type Alarm, Alarms } from './alarms.ts';
@@ -56,9 +57,9 @@ export type Framework = {
   subscription: number;
   readonly suppressed: Set<string>;
   /** By `role agent`: what this framework does not want to see, or less of it, until then. */
-  readonly filters: Map<string, Filter>;
-  readonly offers: Set<HeldOffer>;
-  readonly tasks: Map<string, Task>;
+  readonly filters: Book<string, Filter>;
+  readonly offers: Roll<HeldOffer>;
+  readonly tasks: Book<string, Task>;
 };
 export type Filter = { readonly until: Instant; readonly amount: Amount };
 
@@ -68,11 +69,11 @@ export type Agent = {
   free: Amount;
   /** Came back with less than its tasks hold: what they give back may not all be free again. */
   overdrawn: boolean;
-  readonly offers: Set<HeldOffer>;
+  readonly offers: Roll<HeldOffer>;
   /** By framework and task id, also those of frameworks that were removed and still run here. */
-  readonly tasks: Map<string, Task>;
+  readonly tasks: Book<string, Task>;
   /** By framework and executor id. */
-  readonly executors: Map<string, Executor>;
+  readonly executors: Book<string, Executor>;
   status: 'connected' | 'gone' | 'unreachable';
   /** Counts comings and goings, so that an alarm of an earlier absence is known. */
   absence: number;
@@ -142,11 +143,11 @@ export type Master = {
   /** Ids of frameworks that were torn down, oldest first. */
   readonly removed: Set<string>;
   readonly agents: Map<string, Agent>;
-  readonly offers: Map<string, HeldOffer>;
+  readonly offers: Book<string, HeldOffer>;
   /** Agents with something to lend that nobody has been asked about since it changed. */
-  readonly dirty: Set<Agent>;
+  readonly dirty: Roll<Agent>;
   /** Agents with something to lend. */
-  readonly spare: Set<Agent>;
+  readonly spare: Roll<Agent>;
   readonly alarms: Alarms<MasterAlarm>;
   allocation_armed: boolean;
   /** The wake last asked for. */
@@ -162,9 +163,9 @@ export function createMaster(options: Partial<MasterOptions> & { ids_prefix: str
     streams: new Map(),
     removed: new Set(),
     agents: new Map(),
-    offers: new Map(),
-    dirty: new Set(),
-    spare: new Set(),
+    offers: new Book(),
+    dirty: new Roll(),
+    spare: new Roll(),
     alarms: new Alarms(),
     allocation_armed: false,
     wake_at: undefined,

@@ -3,6 +3,7 @@
 // An agent that cannot be heard has not stopped working. For a while nothing is said about its tasks, then that they are
 // out of reach, and when it returns, that they run, without anybody having asked.
 
+import { Book, Roll } from '../../schedules/book.ts';
 import { takeBack } from './allocation.ts';
 import { amountOf, nothing } from './amounts.ts';
 import { enter, holderOf } from './launches.ts';
@@ -76,9 +77,9 @@ function agentOf(turn: Turn, info: AgentInfo): Agent {
     total: nothing,
     free: nothing,
     overdrawn: false,
-    offers: new Set(),
-    tasks: new Map(),
-    executors: new Map(),
+    offers: new Roll(),
+    tasks: new Book(),
+    executors: new Book(),
     status: 'connected',
     absence: 0,
     unreachable_at: 0,

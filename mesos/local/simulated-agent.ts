@@ -4,8 +4,9 @@
 // ends); from then on only kills and lost connections change it. Updates are kept until acknowledged, as a real agent
 // keeps them, so an agent that is lost for a while brings back everything that happened meanwhile.
 
+import { Book } from '../../schedules/book.ts';
 import type { Clock, Instant, Wake } from '../../schedules/clock.ts';
-import type { Attribute, Resource, TaskInfo, TaskState, TaskStatus } from '../protocol.ts';
+import type { Attribute, Resource, TaskInfo, TaskState, TaskStatus, Url } from '../protocol.ts';
 import { Alarms } from './alarms.ts';
 import type { MasterHost } from './host.ts';
 import type { Defer } from './link.ts';
@@ -29,6 +30,8 @@ export type FleetOptions = {
   readonly resources: (index: number) => readonly Resource[];
   readonly attributes?: (index: number) => readonly Attribute[];
   readonly hostname?: (index: number) => string;
+  /** Where each could be asked for files, if it were real. */
+  readonly url?: (index: number) => Url;
   /** Decides the life of every task; `lifeOfCommand` reads it from the command. */
   readonly life?: (task: TaskInfo) => Life;
   /** Whether TASK_STARTING is told before TASK_RUNNING, as real executors do. */
@@ -63,7 +66,7 @@ type SimulatedTask = {
 
 type SimulatedAgent = {
   readonly info: AgentInfo;
-  readonly tasks: Map<string, SimulatedTask>;
+  readonly tasks: Book<string, SimulatedTask>;
   connected: boolean;
   /** Updates made in this turn, told together. */
   readonly untold: AgentUpdate[];
@@ -81,7 +84,7 @@ export function simulatedFleet(host: MasterHost, clock: Clock, defer: Defer, opt
   const agents = new Map<string, SimulatedAgent>();
   const fates = new Alarms<Fate>();
   const launched = new Map<string, number>();
-  const telling = new Set<SimulatedAgent>();
+  let telling: SimulatedAgent[] = [];
   let alive = 0;
   let updates = 0;
   let wake: Wake | undefined;
@@ -101,8 +104,9 @@ export function simulatedFleet(host: MasterHost, clock: Clock, defer: Defer, opt
     const now = clock.now();
     for (let due = fates.ring(now); due !== undefined; due = fates.ring(now))
       if (due.what.task.fate === due.what.fate) due.what.happen();
-    for (const agent of telling) {
-      telling.delete(agent);
+    const now_telling = telling;
+    telling = [];
+    for (const agent of now_telling) {
       const told = agent.untold.splice(0);
       if (agent.connected && told.length > 0) host.updates(agent.info.id, told);
     }
@@ -136,8 +140,7 @@ export function simulatedFleet(host: MasterHost, clock: Clock, defer: Defer, opt
       ...more,
     };
     task.pending.push(status);
-    agent.untold.push({ framework_id: task.framework_id, status });
-    telling.add(agent);
+    if (agent.untold.push({ framework_id: task.framework_id, status }) === 1) telling.push(agent);
     later();
   };
 
@@ -209,7 +212,8 @@ export function simulatedFleet(host: MasterHost, clock: Clock, defer: Defer, opt
     if (order.type === 'launch-on-executor') {
       // Nothing runs here, executors neither: each task lives as it says itself.
       const { framework_id, executor, tasks } = order;
-      for (const task of tasks) launch(agent, framework_id, { task, executor_id: executor.executor_id.value, executor });
+      for (const task of tasks)
+        launch(agent, framework_id, { task, executor_id: executor.executor_id.value, executor });
       return;
     }
     if (order.type === 'shutdown' || order.type === 'message') return;
@@ -247,13 +251,15 @@ export function simulatedFleet(host: MasterHost, clock: Clock, defer: Defer, opt
 
   for (let index = 0; index < options.agents; index++) {
     const attributes = options.attributes?.(index);
+    const url = options.url?.(index);
     const info: AgentInfo = {
       id: `${options.ids_prefix}-S${index}`,
       hostname: options.hostname?.(index) ?? `simulated-${index}`,
       resources: options.resources(index),
       ...(attributes === undefined ? {} : { attributes }),
+      ...(url === undefined ? {} : { url }),
     };
-    const agent = { info, tasks: new Map(), connected: false, untold: [] };
+    const agent = { info, tasks: new Book<string, SimulatedTask>(), connected: false, untold: [] };
     agents.set(info.id, agent);
     register(agent);
   }

@@ -3,6 +3,7 @@
 // The last to subscribe under an id has it: whoever was there before is told so and shut out by the id of his stream.
 // A framework that is away keeps its tasks until its own failover timeout ends it.
 
+import { Book, Roll } from '../../schedules/book.ts';
 import type { FrameworkInfo, Subscribe } from '../protocol.ts';
 import { revive, takeBack } from './allocation.ts';
 import { closeStream, type Framework, type Master, order, say, type Turn } from './master-state.ts';
@@ -64,11 +65,12 @@ export function subscribe(turn: Turn, stream: string, request: Subscribe): void 
       heartbeat_interval_seconds: heartbeat_ms / 1000,
       master_info: {
         id: ids_prefix,
+        ...ipOf(hostname),
         port,
         pid: `master@${hostname}:${port}`,
         hostname,
         version: '1.12.0',
-        address: { hostname, port },
+        address: { hostname, ...('ip' in ipOf(hostname) ? { ip: hostname } : {}), port },
       },
     },
   });
@@ -80,6 +82,12 @@ export function subscribe(turn: Turn, stream: string, request: Subscribe): void 
   // Roles suppressed from the start stay so: only what is not is offered.
   const open = roles.filter(role => !framework.suppressed.has(role));
   if (open.length > 0) revive(turn, framework, open);
+}
+
+/** An IPv4 address as Mesos has it in a field of its own: the first number of the four in the lowest byte. */
+function ipOf(hostname: string): { readonly ip?: number } {
+  const parts = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(hostname)?.slice(1).map(Number);
+  return parts === undefined ? {} : { ip: parts.reduce((ip, part, index) => ip + part * 256 ** index, 0) };
 }
 
 /** An id counted behind the prefix, passing over those that frameworks brought along themselves. */
@@ -103,9 +111,9 @@ export function frameworkOf(master: Master, id: string): Framework {
     stream: undefined,
     subscription: 0,
     suppressed: new Set(),
-    filters: new Map(),
-    offers: new Set(),
-    tasks: new Map(),
+    filters: new Book(),
+    offers: new Roll(),
+    tasks: new Book(),
   };
   if (!master.removed.has(id)) master.frameworks.set(id, framework);
   return framework;

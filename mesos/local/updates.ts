@@ -110,12 +110,14 @@ export function send(turn: Turn, task: Task): void {
   const { resend_ms, resend_ms_max } = turn.master.options;
   const pause_ms = Math.min(resend_ms * 2 ** task.sent, resend_ms_max);
   task.sent++;
-  turn.master.alarms.set(turn.now + pause_ms, { type: 'resend', task, uuid: status.uuid, sent: task.sent });
+  unarm(turn, task);
+  task.resend = turn.master.alarms.set(turn.now + pause_ms, { type: 'resend', task });
 }
 
-/** The postman's next round; for nothing when it was signed for, or when a new subscription got it meanwhile. */
-export function resend(turn: Turn, alarm: { task: Task; uuid: string | undefined; sent: number }): void {
-  if (alarm.task.pending[0]?.uuid === alarm.uuid && alarm.task.sent === alarm.sent) send(turn, alarm.task);
+/** Nobody waits for a signature any more. */
+function unarm({ master }: Turn, task: Task): void {
+  if (task.resend !== undefined) master.alarms.cancel(task.resend);
+  task.resend = undefined;
 }
 
 type Acknowledge = Extract<Call, { type: 'ACKNOWLEDGE' }>['acknowledge'];
@@ -126,6 +128,7 @@ export function acknowledge(turn: Turn, framework: Framework, { task_id, agent_i
   if (task === undefined || status?.uuid !== uuid || task.agent.info.id !== agent_id.value) return;
   task.pending.shift();
   task.acknowledged = status.state;
+  unarm(turn, task);
   order(turn, task.agent, { type: 'acknowledge', framework_id: framework.id, task_id: task.id, uuid });
   if (terminal_states.has(status.state)) forgetTask(task);
   else if (task.pending.length > 0) {

@@ -1,6 +1,6 @@
 // main.ts: reads the line that was typed after `horae`, and hands over to the program that it names (programs/).
 
-import { askScheduler, explainSchedule, printHash } from './programs/ask.ts';
+import { askLeader, askScheduler, explainSchedule, printHash } from './programs/ask.ts';
 import { dev } from './programs/dev.ts';
 import { mesos } from './programs/mesos.ts';
 import { cannotStart, fail } from './programs/refused.ts';
@@ -28,6 +28,9 @@ switch (command) {
   case 'outcomes':
   case 'missed':
     await askScheduler(command, argv);
+    break;
+  case 'leader':
+    await askLeader(argv);
     break;
   case 'dev':
     dev(argv).catch(cannotStart);

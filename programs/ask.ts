@@ -4,7 +4,8 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { systemClock } from '../schedules/clock.ts';
 import { asksHelp } from '../transport/cli/arguments.ts';
-import { ask_usage, printRows, readAsk, refusedText } from '../transport/cli/ask.ts';
+import { type Ask, ask_usage, printRows, readAsk, refusedText } from '../transport/cli/ask.ts';
+import { leader_usage, printLeader, readLeader } from '../transport/cli/leader.ts';
 import { explainLine, schedule_usage } from '../transport/cli/schedule.ts';
 import { hashPassword } from '../transport/credentials.ts';
 import { fail } from './refused.ts';
@@ -28,16 +29,33 @@ export async function askScheduler(command: 'outcomes' | 'missed', argv: readonl
   }
   const ask = readAsk(command, argv, process.env);
   if (!ask.ok) fail(ask.problems);
-  const { url, headers, json } = ask.value;
+  await tellAnswer({ method: 'GET', ...ask.value }, printRows);
+}
+
+/** `horae leader` and `horae leader transfer`. */
+export async function askLeader(argv: readonly string[]): Promise<void> {
+  if (asksHelp(argv)) {
+    console.log(leader_usage);
+    return;
+  }
+  const ask = readLeader(argv, process.env);
+  if (!ask.ok) fail(ask.problems);
+  await tellAnswer(ask.value, printLeader);
+}
+
+async function tellAnswer(
+  { method, url, headers, json }: Ask & { readonly method: 'GET' | 'POST' },
+  print: (body: unknown) => string,
+): Promise<void> {
   const refuse = (text: string) => {
     console.error(`horae: ${text}`);
     process.exitCode = 1;
   };
   try {
-    const answer = await fetch(url, { headers, signal: AbortSignal.timeout(30_000) });
+    const answer = await fetch(url, { method, headers, signal: AbortSignal.timeout(30_000) });
     const body: unknown = await answer.json();
     if (!answer.ok) refuse(refusedText(answer.status, body));
-    else process.stdout.write(json ? `${JSON.stringify(body, undefined, 2)}\n` : printRows(body));
+    else process.stdout.write(json ? `${JSON.stringify(body, undefined, 2)}\n` : print(body));
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
     refuse(`no answer from ${new URL(url).origin}: ${cause instanceof Error ? cause.message : String(cause)}`);

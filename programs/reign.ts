@@ -63,7 +63,8 @@ export function beginReign(parts: ReignParts): Reigning {
       );
       outbox.drop(new Error(why));
       await scheduler.depose(why);
-      await opened.journal.close();
+      // A commit on its way may wait long for its answer; whatever becomes of it, the fence decides, not we.
+      opened.journal.close().catch(error => log.warn({ error: String(error) }, 'the journal did not close well'));
     },
   };
 }

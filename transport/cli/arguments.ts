@@ -27,6 +27,10 @@ export const commands = {
   },
   outcomes: { takes: 'words', help: 'Tell what became of the targets of a job: horae outcomes www/prod/hello.' },
   missed: { takes: 'words', help: 'Tell which targets nobody ran, across all jobs.' },
+  leader: {
+    takes: 'words',
+    help: 'Tell which node of a cluster leads, or have another one lead: horae leader transfer --to ID.',
+  },
   help: { takes: 'nothing', help: 'Print the commands and every setting.' },
   version: { takes: 'nothing', help: 'Print the version.' },
 } as const;

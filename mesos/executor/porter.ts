@@ -4,6 +4,9 @@
 // was started, and how that ended. Only the clothes differ: a process works in the sandbox, not beside its papers, and writes
 // into pipes with names. It opens them for reading as well, so that it never dies of SIGPIPE while the executor is away.
 //
+// A pipe that nobody has open forgets what is in it. So beside the porter of a process with pipes stands one more shell that
+// does nothing but hold them; when the process has ended and the executor is not there to hear its last words, it stays.
+//
 //   .horae/TASK/PROCESS/RUN/claim, pid, kill, result    the papers       (PROCESS is escaped: it may hold what folders may not)
 //   .horae/TASK/PROCESS/RUN/out, err                    the pipes
 //   .logs/PROCESS/RUN/stdout, stderr                    what came out of them
@@ -15,6 +18,15 @@ if [ -p "$2" ]; then exec 1<>"$2"; else exec 1>>"$2"; fi
 if [ -p "$3" ]; then exec 2<>"$3"; else exec 2>>"$3"; fi
 shift 3
 exec "$@"`;
+
+/** Its parent is the executor as long as that lives. Whoever reads the pipes next ends it, by its mark. */
+const hold = `parent=$PPID
+exec 3<>"$1" 4<>"$2"
+shift 2
+/bin/sh "$@" 3>&- 4>&-
+read -r stat < /proc/$$/stat
+set -- \${stat##*) }
+[ "$2" = "$parent" ] || exec sleep 1000000000`;
 
 export type Papers = {
   readonly folder: string;
@@ -50,6 +62,8 @@ export function porterArguments(
   err: string,
   command: string,
 ): readonly string[] {
+  const is_piped = out === papers.out_pipe || err === papers.err_pipe;
+  const holder = is_piped ? ['-c', hold, 'horae', papers.out_pipe, papers.err_pipe] : [];
   const dressed = ['/bin/sh', '-c', dress, 'horae', home, out, err, '/bin/bash', '-c', command];
-  return [porter, 'watch', papers.folder, papers.result, ...dressed];
+  return [...holder, porter, 'watch', papers.folder, papers.result, ...dressed];
 }

@@ -272,7 +272,7 @@ test.serial(
     await agent.subscribed(1);
     agent.launch(taskInfo({ processes: [shell('web', 'echo $$ > pid; exec sleep 1000')] }));
     await agent.status('TASK_RUNNING');
-    const pid = await until('its pid', async () => Number(await read(executor.sandbox, 'pid')));
+    const pid = await until('its pid', async () => Number(await read(executor.sandbox, 'pid')) || undefined);
     await agent.goAway();
     t.regex(await executor.over, /the framework does not checkpoint/);
     await t.throwsAsync(access(`/proc/${pid}/cwd`));

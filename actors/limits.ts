@@ -1,6 +1,6 @@
 // limits.ts: the settings that the tree obeys, handed to each of its actors under the names that they know.
 
-import type { Subscribe } from '../mesos/protocol.ts';
+import type { Capability, Subscribe } from '../mesos/protocol.ts';
 import type { Settings } from '../settings.ts';
 import type { TreeSettings } from './tree.ts';
 
@@ -19,6 +19,13 @@ export type Identity = {
   /** Beside those that a careful framework has. */
   readonly capabilities?: readonly string[];
 };
+/** The role that everybody has, where none is wanted in particular. */
+export const rolesOf = (roles: readonly string[] | undefined): readonly string[] =>
+  roles === undefined || roles.length === 0 ? ['*'] : [...new Set(roles)];
+
+/** Those that a careful framework has, and those that are wanted besides. */
+export const capabilitiesOf = (wanted: readonly string[] | undefined): readonly Capability[] =>
+  [...new Set([...capabilities_always, ...(wanted ?? [])])].map(type => ({ type }));
 const capabilities_always = ['MULTI_ROLE', 'PARTITION_AWARE', 'TASK_KILLING_STATE', 'RESERVATION_REFINEMENT'];
 
 export function treeSettings(settings: Settings, identity: Identity): TreeSettings {
@@ -78,10 +85,10 @@ export function subscribeRequest(
         ...(identity.webui_url === undefined ? {} : { webui_url: identity.webui_url }),
         ...(framework_id === undefined ? {} : { id: { value: framework_id } }),
         ...(identity.principal === undefined ? {} : { principal: identity.principal }),
-        roles: identity.roles === undefined || identity.roles.length === 0 ? ['*'] : [...new Set(identity.roles)],
+        roles: rolesOf(identity.roles),
         checkpoint: identity.checkpoint ?? true,
         failover_timeout: Math.round(failover_timeout_days * 86_400),
-        capabilities: [...new Set([...capabilities_always, ...(identity.capabilities ?? [])])].map(type => ({ type })),
+        capabilities: capabilitiesOf(identity.capabilities),
       },
     },
   };

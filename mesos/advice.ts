@@ -31,14 +31,14 @@ export const isFirm = (status: number | undefined): boolean =>
 export function adviceOnError(code: string): string | undefined {
   if (/SELF_SIGNED|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER/.test(code))
     return '--mesos-ca FILE with the certificate of whoever signed that of the master';
-  if (/ALTNAME_INVALID/.test(code)) return 'the master under a name that its certificate holds';
+  if (/ALTNAME_INVALID/.test(code)) return 'the server under a name that its certificate holds';
   if (/CERT_HAS_EXPIRED|CERT_NOT_YET_VALID/.test(code)) return 'a certificate of the master that is valid now';
   if (/CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE|BAD_CERTIFICATE|UNKNOWN_CA/.test(code))
     return '--mesos-cert and --mesos-key, signed by whom the master trusts';
   if (/WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|EPROTO/.test(code)) return 'http:// where the master speaks no TLS';
   if (/HPE_|Parse Error|socket hang up/.test(code)) return 'https:// where the master speaks TLS, or another port';
   if (/ENOTFOUND|EAI_AGAIN/.test(code)) return 'a name that this machine can resolve';
-  if (/ECONNREFUSED/.test(code)) return 'a master that runs and listens there';
+  if (/ECONNREFUSED/.test(code)) return 'a server that runs and listens there';
   if (/EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|no connection within/.test(code))
     return 'a network, and firewalls, that let us through';
   return undefined;

@@ -84,7 +84,8 @@ export function mastersOf({ mesos }: Settings): Masters {
   return read.value;
 }
 
-const isSecure = ({ mesos_https, mesos_ca, mesos_cert }: Settings) =>
+/** Whether masters that are found in ZooKeeper speak TLS: they do not say so there. */
+export const isSecure = ({ mesos_https, mesos_ca, mesos_cert }: Settings) =>
   mesos_https || mesos_ca !== undefined || mesos_cert !== undefined;
 
 export function identityOf(settings: Settings): Identity {

@@ -36,7 +36,8 @@ export function standOn(argv: readonly string[]): Ground {
   return { settings, log, clock: systemClock(), metrics, data_dir, version };
 }
 
-function settingsOf(argv: readonly string[]): Settings {
+/** Flags, variables and the settings file. Ends the process where they are wrong. */
+export function settingsOf(argv: readonly string[]): Settings {
   const file = settingsFile(argv, process.env);
   if (file.required && !existsSync(file.path))
     throw new Refused(`there is no settings file ${file.path}: expected the one that --config names`);

@@ -8,7 +8,7 @@ import { endOf } from '../support/child.ts';
 import { tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { type Api, type RunAnswer, runsOf } from './horae.ts';
-import { killAlone, launchServe, startMesos, startServe } from './serving.ts';
+import { killAlone, launch, launchServe, startMesos, startServe } from './serving.ts';
 
 const written = (path: string) => (existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : []);
 
@@ -123,7 +123,7 @@ async function tearDown(url: string, framework_id: string): Promise<void> {
 }
 const frameworkOf = (output: string) => /"framework":"([^"]+)"/.exec(output)![1]!;
 
-test('a framework that Mesos has removed ends the program with what to do; told to, it begins anew and counts its losses', async t => {
+test('a framework that Mesos has removed ends the program, or, told to, begins anew and counts its losses', async t => {
   const directory = await tempDir(t);
   const log = join(directory, 'log');
   const data_dir = join(directory, 'data');
@@ -185,4 +185,25 @@ test('what --mesos cannot be is refused with one line', async t => {
     t.is(child.output().split('\n').length, 1, child.output());
     t.regex(child.output(), said);
   }
+});
+
+test('the doctor looks at a Mesos, tells what is wrong by its status too, and leaves nothing behind', async t => {
+  const directory = await tempDir(t);
+  const known = join(directory, 'known');
+  writeFileSync(known, 'horae quiet\n');
+  const mesos = await startMesos(t, join(directory, 'mesos'), ['--credentials', known, '--agents', '2']);
+  const asked = ['doctor', '--mesos', mesos.url, '--mesos-principal', 'horae'];
+  writeFileSync(join(directory, 'right'), 'quiet\n');
+  writeFileSync(join(directory, 'wrong'), 'loud\n');
+  const right = launch(t, [...asked, '--mesos-secret-file', join(directory, 'right'), '--json']);
+  t.is((await endOf(right)).status, 0, right.output());
+  const report = JSON.parse(right.output()) as { healthy: boolean; findings: { check: string; state: string }[] };
+  t.true(report.healthy);
+  t.is(report.findings.find(({ check }) => check === 'offers')?.state, 'ok');
+  const wrong = launch(t, [...asked, '--mesos-secret-file', join(directory, 'wrong')]);
+  t.is((await endOf(wrong)).status, 1, wrong.output());
+  t.regex(wrong.output(), /^wrong +subscription +as principal horae: .*401 Unauthorized/m);
+  const lost = launch(t, ['doctor']);
+  t.is((await endOf(lost)).status, 1);
+  t.regex(lost.output(), /^horae: --mesos is not given/);
 });

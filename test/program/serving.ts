@@ -9,7 +9,7 @@ const main = join(import.meta.dirname, '..', '..', 'main.ts');
 /** A first start beside a busy compiler takes seconds; far more than that is broken. */
 const ready_ms_max = 60_000;
 
-function launch(t: Owner, argv: readonly string[]): Child {
+export function launch(t: Owner, argv: readonly string[]): Child {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('HORAE_')));
   return startChild(t, { command: process.execPath, argv: [main, ...argv], cwd: '/', env });
 }

@@ -127,6 +127,7 @@ const shells: Readonly<Record<string, string>> = {
   'schedules/clock.ts': 'is the clock',
   'mesos/agent-files.ts': 'reads sandboxes over HTTP',
   'mesos/call-pipe.ts': 'a connection for calls',
+  'mesos/doctor-visit.ts': 'asks masters and agents how they are',
   'mesos/http-get.ts': 'one question over HTTP',
   'mesos/http-link.ts': 'the HTTP connection with a master',
   'mesos/leader-watch.ts': 'asks ZooKeeper who leads the masters',

@@ -17,6 +17,10 @@ export const commands = {
     takes: 'settings',
     help: 'Run the scheduler on a Mesos cluster: horae serve --mesos zk://h1:2181,h2:2181/mesos.',
   },
+  doctor: {
+    takes: 'words',
+    help: 'Look at a Mesos cluster, and say what is well there and what is not: horae doctor --mesos URL.',
+  },
   'hash-password': {
     takes: 'nothing',
     help: 'Read a password from standard input and print what stands for it in a credentials file.',

@@ -68,6 +68,11 @@ export async function scriptedMaster(
         if (text.length < head_end + 4 + length) return;
         const request = httpText(text.slice(0, head_end + 4 + length));
         text = text.slice(head_end + 4 + length);
+        // Whoever asks how it is: well.
+        if (request.head.startsWith('GET ')) {
+          socket.write(answer('200 OK'));
+          continue;
+        }
         const asked = { ...request, socket, value: JSON.parse(request.body) as Asked['value'] };
         if (asked.value.type === 'SUBSCRIBE') script.subscribe(asked, subscribes.push(asked) - 1);
         else {

@@ -1,0 +1,67 @@
+// doctor.ts: `horae doctor`: looks at the Mesos that --mesos names, and says what is well and what is not.
+
+import { capabilitiesOf, rolesOf } from '../actors/limits.ts';
+import { type Finding, isHealthy, reportText } from '../mesos/doctor.ts';
+import { visit, visitZooKeeper } from '../mesos/doctor-visit.ts';
+import { systemClock } from '../schedules/clock.ts';
+import type { Settings } from '../settings.ts';
+import { asksHelp } from '../transport/cli/arguments.ts';
+import { doctor_usage, readDoctor } from '../transport/cli/doctor.ts';
+import { credentialsOf, identityOf, isSecure, mastersOf, trustOf } from './masters.ts';
+import { fail } from './refused.ts';
+import { settingsOf } from './start.ts';
+
+/** Status 0 when nothing is wrong, 1 when something is, 2 when the question was. */
+export async function doctor(argv: readonly string[]): Promise<void> {
+  if (asksHelp(argv)) {
+    console.log(doctor_usage);
+    return;
+  }
+  const read = readDoctor(argv);
+  if (!read.ok) fail(read.problems);
+  const { json, archive, offers_ms_max } = read.value;
+  const settings = settingsOf(read.value.rest);
+  const findings = await look(settings, archive, offers_ms_max);
+  const healthy = isHealthy(findings);
+  process.stdout.write(
+    json ? `${JSON.stringify({ mesos: settings.mesos, healthy, findings }, undefined, 2)}\n` : reportText(findings),
+  );
+  process.exitCode = healthy ? 0 : 1;
+}
+
+async function look(
+  settings: Settings,
+  archive: string | undefined,
+  offers_ms_max: number,
+): Promise<readonly Finding[]> {
+  const clock = systemClock();
+  const masters = mastersOf(settings);
+  const tls = trustOf(settings);
+  const quiet = { info: () => undefined, error: () => undefined };
+  const credentials = credentialsOf(settings, quiet, clock.monotonic)?.();
+  const { user, hostname, principal, roles, capabilities } = identityOf(settings);
+  const framework = { user, hostname, principal, roles: rolesOf(roles), capabilities: capabilitiesOf(capabilities) };
+  const answer_ms_max = Math.min(settings.subscribe_timeout_ms, answer_ms_max_here);
+  const visiting = { clock, tls, credentials, framework, archive, answer_ms_max, offers_ms_max };
+  if (masters.type === 'addresses') return visit({ ...visiting, urls: masters.urls });
+
+  // Not loaded where nobody asks for it.
+  const { connectZooKeeper } = await import('../transport/zookeeper/client.ts');
+  const { servers, path, auth } = masters;
+  const zookeeper = connectZooKeeper({
+    servers,
+    session_timeout_ms: settings.detection_timeout_ms,
+    call_timeout_ms: answer_ms_max,
+    ...(auth === undefined ? {} : { auth: { scheme: 'digest', id: auth } }),
+    clock,
+  });
+  try {
+    const { finding, url } = await visitZooKeeper(zookeeper, servers, path, isSecure(settings) ? 'https' : 'http');
+    return [finding, ...(url === undefined ? [] : await visit({ ...visiting, urls: [url] }))];
+  } finally {
+    await zookeeper.close();
+  }
+}
+
+/** A person waits. */
+const answer_ms_max_here = 10_000;

@@ -215,7 +215,7 @@ function heardBy(link: HttpLink, files: AgentFiles): MesosLink {
 
 function sandboxesOf(files: AgentFiles): Sandboxes {
   const away = (error: unknown): never => {
-    if (error instanceof AgentAway) throw new HttpRefused('failed', `the agent cannot be asked: ${error.message}`);
+    if (error instanceof AgentAway) throw new HttpRefused('agent-away', error.message);
     throw error;
   };
   return {

@@ -49,6 +49,7 @@ export const log_routes: readonly Route[] = [
       206: { description: 'The part that Range asked for.', type: 'text/plain' },
       404: { description: 'There is no such job, run, instance or file.', schema: 'Problem' },
       416: { description: 'There is nothing in that range.', schema: 'Problem' },
+      502: { description: 'The agent on which it ran does not answer.', schema: 'Problem' },
       503: { description: 'Too many logs are being followed.', schema: 'Problem' },
     },
     handle: log,

@@ -37,6 +37,7 @@ const kinds = {
   'version-required': [428, 'Say which version you are changing'],
   'too-many-headers': [431, 'The request head is too large'],
   failed: [500, 'Something went wrong here'],
+  'agent-away': [502, 'The agent that has it does not answer'],
   'too-many': [503, 'Too much is waiting already'],
   'shutting-down': [503, 'The scheduler is stopping'],
   'no-leader': [503, 'No node leads at present'],

@@ -24,7 +24,7 @@ export type ReadExecutorCall =
   | { readonly ok: true; readonly call: ExecutorCall }
   | { readonly ok: false; readonly status: 400 | 501; readonly text: string };
 
-const status = message({
+const status_fields: Shape = {
   task_id: must(id),
   state: must(text),
   message: text,
@@ -40,7 +40,9 @@ const status = message({
   check_status: message({ type: text, command: message({}), http: message({}), tcp: message({}) }),
   container_status: message({}),
   unreachable_time: message({ nanoseconds: must(number) }),
-});
+  limitation: message({}),
+};
+const status = message(status_fields);
 const call: Shape = {
   type: text,
   executor_id: must(id),
@@ -94,6 +96,7 @@ export function readExecutorCall(body: string): ReadExecutorCall {
     if (wrong !== undefined) return invalid(wrong);
     // What Mesos does not know it does not keep.
     if (typeof each.reason === 'string' && !reasons.has(each.reason)) delete each.reason;
+    for (const name of Object.keys(each)) if (!(name in status_fields)) delete each[name];
   }
   // The shape has been checked field by field against the same names.
   return { ok: true, call: read as unknown as ExecutorCall };

@@ -11,6 +11,7 @@
 import type { Instant } from '../../schedules/clock.ts';
 import type { KillPolicy, TaskStatus } from '../protocol.ts';
 import { durationText } from './executor-environment.ts';
+import { infoForExecutor } from './executor-infos.ts';
 import { intentOf } from './executor-notes.ts';
 import type { ExecutorCall, ExecutorEvent } from './executor-protocol.ts';
 import {
@@ -171,7 +172,7 @@ function deliver(turn: HouseTurn, executor: Executor): void {
     turn.outputs.push({ type: 'note', notes: [{ type: 'delivered', container_id: executor.container_id }] });
   }
   const events = executor.queue.splice(0).flatMap(({ tasks, group }): ExecutorEvent[] => {
-    const infos = tasks.map(({ info }) => info);
+    const infos = tasks.map(({ info }) => infoForExecutor(info));
     return group
       ? [{ type: 'LAUNCH_GROUP', launch_group: { task_group: { tasks: infos } } }]
       : infos.map(task => ({ type: 'LAUNCH', launch: { task } }));
@@ -316,7 +317,7 @@ function subscribedEvent({ options }: House, executor: Executor): ExecutorEvent 
   return {
     type: 'SUBSCRIBED',
     subscribed: {
-      executor_info: executor.info,
+      executor_info: infoForExecutor(executor.info),
       framework_info: { ...executor.framework, id: { value: executor.framework_id } },
       agent_info: {
         hostname: agent.hostname,
@@ -344,7 +345,7 @@ function update(
   const uuid = status.uuid ?? '';
   const task = house.tasks.get(keyOf(framework_id, task_id.value));
   if (task === undefined && !executor.ended.has(task_id.value)) {
-    outputs.push({ type: 'updates', updates: [{ framework_id, status: filled(turn, executor, status), stray: true }] });
+    outputs.push({ type: 'updates', updates: [{ framework_id, status: filled(turn, status), stray: true }] });
     return [];
   }
   const owner = task?.executor ?? executor;
@@ -352,7 +353,7 @@ function update(
     owner.queue = owner.queue
       .map(envelope => ({ ...envelope, tasks: envelope.tasks.filter(each => each !== task) }))
       .filter(({ tasks }) => tasks.length > 0);
-    tell(turn, task, filled(turn, executor, status, owner));
+    tell(turn, task, filled(turn, status, owner));
   }
   return owner.framework_over ? [] : [{ to: owner, event: { type: 'ACKNOWLEDGED', acknowledged: { task_id, uuid } } }];
 }
@@ -360,13 +361,12 @@ function update(
 const loopback = [{ ip_addresses: [{ protocol: 'IPv4', ip_address: '127.0.0.1' }] }];
 
 /** What the agent adds: where it came from, and the container, of which it alone knows. */
-function filled({ house, now }: HouseTurn, sender: Executor, status: TaskStatus, owner?: Executor): TaskStatus {
+function filled({ house, now }: HouseTurn, status: TaskStatus, owner?: Executor): TaskStatus {
   const { agent } = house.options;
   const container = owner === undefined ? undefined : containerStatus(owner, status.container_status);
   return {
     ...status,
     agent_id: { value: agent.id },
-    ...(owner === undefined || owner === sender ? { executor_id: { value: sender.id } } : {}),
     timestamp: status.timestamp ?? now / 1000,
     ...(container === undefined ? {} : { container_status: container }),
   };

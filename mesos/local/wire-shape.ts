@@ -53,7 +53,7 @@ function one(value: unknown, field: Field, name: string, path: string, faults: F
     faults.wrong ??= `Not expecting a JSON ${kindOf(value)} for field '${name}'`;
   } else if (field.kind === 'bytes') {
     if (typeof value === 'string') {
-      const stranger = /[^A-Za-z0-9+/=_-]/.exec(value)?.[0];
+      const stranger = /[^A-Za-z0-9+/=]/.exec(value)?.[0];
       if (stranger !== undefined)
         faults.wrong ??= `Failed to base64 decode bytes field '${name}': Invalid character '${stranger}'`;
       else if (!isBase64(value)) faults.wrong ??= `Failed to base64 decode bytes field '${name}': Invalid length`;

@@ -1,12 +1,7 @@
 // executors.test.ts: custom executors as real processes of a real agent.
 
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import test from 'ava';
-import { isAlive } from '../support/processes.ts';
-import { until } from '../support/until.ts';
 import { type Json, scalar, subscribe } from './support/client.ts';
 import { machine } from './support/machine.ts';
 

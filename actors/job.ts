@@ -380,7 +380,9 @@ function replaced(state: JobState, after: Job, now: number, origin: JobRecord['o
       tell({ to: 'trigger', key: state.key, message: { type: 'changed', record: kept } }),
     ]);
   }
-  for (const id of state.runs.keys()) {
+  for (const [id, run] of state.runs) {
+    // One that is being killed ends as it is: nobody is born into it, and so nobody more must end.
+    if (run.record.killing !== undefined) continue;
     const resized = resize(next, id, after.instances, now);
     effects.push(...resized.effects);
     const rolled = renewed

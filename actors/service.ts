@@ -38,7 +38,6 @@ export function resize(state: JobState, id: RunId, instances: number, now: numbe
   let next: JobState = { ...state, runs: with_(state.runs, id, { ...run, record: recorded, size }) };
   const effects: Effect[] = instances === before ? [] : [record('run', runKey(state.key, id), recorded)];
   for (let index = 0; index < Math.max(before, instances); index++) {
-    if (run.record.killing !== undefined) break;
     if (index >= instances) effects.push(killInstance(state, id, index, 'resized'));
     else if (index >= run.size) effects.push(spawnInstance(next, recorded, index, undefined));
     else if (run.over.has(index)) {

@@ -267,6 +267,14 @@ test('a shrinking that was interrupted goes on', t => {
   t.deepEqual(one.begin(), ['spawn 0', 'spawn 1', 'kill 1']);
 });
 
+test('a service that changes while its run is being killed waits for nobody but those who live', t => {
+  const one = serving(2);
+  one.ask({ type: 'kill-all', key });
+  one.over(0, over(1, 'killed'));
+  t.deepEqual(put(one, 4, { cpus: 2 }), ['+job', 'says replaced']);
+  t.true(one.over(1, over(1, 'killed')).includes('-run'));
+});
+
 test('a new version replaces a service one instance at a time, each when the one before runs', t => {
   const one = serving(3);
   const effects = put(one, 3, { command: 'false' });
@@ -294,7 +302,7 @@ test('what no process can notice restarts none', t => {
       put(one, 2, more).some(effect => effect.startsWith('replace')),
       JSON.stringify(more),
     );
-  t.true(put(one, 2, { env: { A: '1' } }).includes('replace 0'));
+  t.true(put(serving(2), 2, { env: { A: '1' } }).includes('replace 0'));
 });
 
 test('a rollout that is overtaken by another begins with the instance that is down, so that no second one is', t => {

@@ -4,17 +4,20 @@
 // on which nothing runs. What must hold is written here apart from the scheduler: which targets there were is computed from
 // the job records alone, and what runs is what the agents say.
 
-import type { Command } from '../../../actors/model/commands.ts';
+import type { CalendarCommand, Command } from '../../../actors/model/commands.ts';
 import { parseTaskId } from '../../../actors/model/ids.ts';
 import { type Job, keyOf } from '../../../actors/model/job.ts';
 import type {
+  CalendarRecord,
   FinishedAttempt,
   FinishedRun,
   InstanceRecord,
   JobRecord,
   OutcomeRow,
   RunRecord,
+  TriggerRecord,
 } from '../../../actors/model/records.ts';
+import { calendarNames } from '../../../actors/model/schedules.ts';
 import { seededRandom } from '../../../actors/runtime/seeded.ts';
 import { specOf } from '../../../actors/trigger.ts';
 import { lifeOfCommand } from '../../../mesos/local/index.ts';
@@ -35,8 +38,10 @@ type Definition = {
   readonly key: string;
   readonly id: string;
   readonly text: string;
-  readonly schedule: Schedule;
+  readonly document: Job['schedules'][number];
   readonly since: number;
+  /** What it meant, from one instant (exclusive) to the next: the calendars that it names may change. */
+  readonly meanings: { readonly after: number; readonly schedule: Schedule }[];
   /** Targets up to `until` are owed an outcome; between that and `gone`, one is allowed. */
   until?: number;
   gone?: number;
@@ -47,6 +52,7 @@ const start = Date.UTC(2026, 0, 1, 0, 0, 20, 137);
 const agents = 4;
 const policies = ['skip', 'buffer-one', 'buffer-all', 'cancel-other', 'kill-other', 'allow'] as const;
 const catch_ups = ['none', 'last', 'all', 'first'] as const;
+const names_of_calendars = ['feasts', 'repairs'] as const;
 const kinds = ['job', 'trigger', 'run', 'instance', 'tally'] as const;
 
 export async function simulate(seed: number, steps = 80): Promise<Report> {
@@ -70,13 +76,18 @@ export async function simulate(seed: number, steps = 80): Promise<Report> {
   const known = new Map<string, { record: JobRecord; of: Definition[] }>();
   const unanswered = new Map<string, string>();
   const killed: { run: string; launched: ReadonlySet<string> }[] = [];
+  /** Runs by hand that somebody was told of: `KEY RUN`. */
+  const promised = new Set<string>();
+  const calendars = new Map<string, CalendarRecord>();
   let names = 0;
   let followed = 0;
 
   // --- what the records say there should be ----------------------------------------------------------------------
 
   const compiled = (key: string, document: Job['schedules'][number], made_at: number): Schedule => {
-    const read = compile(specOf(document), { now: made_at, default_zone: 'UTC', job_key: key, place: '' });
+    const days = Object.fromEntries([...calendars].map(([name, { rules }]) => [name, rules]));
+    const spec = specOf(document);
+    const read = compile(spec, { now: made_at, default_zone: 'UTC', job_key: key, place: '', calendars: days });
     if (!read.ok) throw new Error(read.problems[0]!.message);
     return read.value;
   };
@@ -85,11 +96,25 @@ export async function simulate(seed: number, steps = 80): Promise<Report> {
     for (; followed < w.committed.length; followed++) {
       const { kind, key, body } = w.committed[followed]!;
       if (kind === 'job') heard(key, body as JobRecord | undefined);
+      if (kind === 'calendar') redated(key, body as CalendarRecord | undefined);
     }
     // What a crash left on the device was committed by nobody.
     const living = new Map(w.outbox.entries('job'));
     for (const key of [...known.keys()]) if (!living.has(key)) heard(key, undefined);
+    for (const [name, body] of w.outbox.entries('calendar')) redated(name, body as CalendarRecord);
     for (const [key, body] of living) heard(key, body as JobRecord);
+  };
+  /** A calendar has other days: up to that moment its users meant the old ones. */
+  const redated = (name: string, record: CalendarRecord | undefined) => {
+    const before = calendars.get(name);
+    if (record === undefined) calendars.delete(name);
+    else calendars.set(name, record);
+    if (record === undefined || before === undefined || record.version === before.version) return;
+    for (const { record: jobs, of } of known.values()) {
+      if (!calendarNames(jobs.job).includes(name)) continue;
+      for (const { key, document, since, meanings, until } of of)
+        if (until === undefined) meanings.push({ after: record.updated_at, schedule: compiled(key, document, since) });
+    }
   };
   const heard = (key: string, record: JobRecord | undefined) => {
     const before = known.get(key);
@@ -115,7 +140,8 @@ export async function simulate(seed: number, steps = 80): Promise<Report> {
       const text = JSON.stringify(specOf(document));
       const stays = old.find(one => one.id === document.id && one.text === text);
       if (stays !== undefined) return stays;
-      const made: Definition = { key, id: document.id, text, since, schedule: compiled(key, document, since) };
+      const meanings = [{ after: since - 1, schedule: compiled(key, document, since) }];
+      const made: Definition = { key, id: document.id, text, since, document, meanings };
       definitions.push(made);
       return made;
     });
@@ -163,13 +189,38 @@ export async function simulate(seed: number, steps = 80): Promise<Report> {
       for (const id of w.launched)
         if (id.startsWith(`${run}:`) && !launched.has(id)) wrong(`${id} after its run was killed`);
     w.fatal.length = 0;
+    stuck();
+  };
+  /** Whoever waits, waits for somebody. */
+  const stuck = () => {
+    const active = new Set([...w.outbox.entries('run')].map(([key]) => key.slice(0, key.lastIndexOf('/'))));
+    for (const [key, body] of w.outbox.entries('trigger')) {
+      const { waiting, backfills = [] } = body as TriggerRecord;
+      if (active.has(key) || known.get(key)?.record.deleting === true) continue;
+      for (const { run } of waiting) wrong(`${run} of ${key} waits, and nothing of that job is active`);
+      for (const { id, over_at } of backfills)
+        if (over_at === undefined) wrong(`backfill ${id} of ${key} rests, and nothing of that job is active`);
+    }
   };
 
   // --- what people and fate do ------------------------------------------------------------------------------------
 
+  /** Spans that begin some time from now, or lately, and sometimes a whole day. */
+  const rules = () =>
+    Array.from({ length: 1 + below(2) }, () => {
+      const from = Math.floor(w.clock.now() / minute) * minute + (below(40) - 10) * minute;
+      const text = (at: number) => new Date(at).toISOString().slice(0, 16);
+      if (below(6) === 0) return { date: text(from).slice(0, 10) };
+      return { from: text(from), to: text(from + (1 + below(15)) * minute) };
+    });
+  const days = () => {
+    if (below(3) > 0) return {};
+    return { calendar: { exclude: below(3) === 0 ? rules() : [pick(names_of_calendars)] } };
+  };
   const submission = (name: string, service: boolean) => {
     const schedules = Array.from({ length: service || below(5) === 0 ? 0 : 1 + below(2) }, (_, n) => ({
       id: `s${n}`,
+      ...days(),
       ...pick([
         { cron: '* * * * *' },
         { cron: '*/5 * * * *' },
@@ -194,18 +245,19 @@ export async function simulate(seed: number, steps = 80): Promise<Report> {
     });
   };
   const keys = () => [...known].filter(([, one]) => one.record.deleting !== true).map(([key]) => key);
-  const submit = (command: Command) => {
+  const submit = (command: Command | CalendarCommand) => {
     const request_id = `a${names++}`;
     unanswered.set(request_id, JSON.stringify(command));
-    void w.scheduler.submit({ command, principal: { name: 'tester' }, request_id }).then(() => {
+    void w.scheduler.submit({ command, principal: { name: 'tester' }, request_id }).then(answer => {
       unanswered.delete(request_id);
+      if (answer.type === 'started' || answer.type === 'waiting') promised.add(`${answer.key} ${answer.run}`);
     });
   };
-  const ask = async (command: Command) => {
+  const ask = async (command: Command | CalendarCommand) => {
     submit(command);
     // Sometimes somebody else wants something in the same moment.
-    const key = command.type === 'submit' ? keyOf(command.job) : command.key;
-    while (below(4) === 0) {
+    const key = 'key' in command ? command.key : command.type === 'submit' ? keyOf(command.job) : pick(keys());
+    while (key !== undefined && below(4) === 0) {
       await w.some(below(40));
       submit(
         pick<Command>([
@@ -214,6 +266,9 @@ export async function simulate(seed: number, steps = 80): Promise<Report> {
           { type: 'kill-all', key },
           { type: 'start-run', key, request: `r${below(20)}` },
           { type: 'set-enabled', key, enabled: below(2) === 0 },
+          { type: 'pause', key, note: 'for a while' },
+          { type: 'resume', key },
+          backfill(key),
         ]),
       );
       last_act += ', and somebody else';
@@ -223,6 +278,18 @@ export async function simulate(seed: number, steps = 80): Promise<Report> {
     last_act += ', and a crash in the middle of it';
     await w.some(below(60));
     await crash();
+  };
+  const backfill = (key: string): Command => {
+    const to = w.clock.now() - below(3) * minute;
+    return {
+      type: 'backfill',
+      key,
+      from: to - below(12) * minute,
+      to,
+      overlap: { policy: pick(policies), ...(below(2) === 0 ? {} : { max: 1 + below(3) }) },
+      limit: 1 + below(20),
+      request: `b${below(30)}`,
+    };
   };
   const crash = async () => {
     crashes += 1;
@@ -257,6 +324,30 @@ export async function simulate(seed: number, steps = 80): Promise<Report> {
     enable: async () => await ask({ type: 'set-enabled', key: pick(keys()), enabled: below(2) === 0 }),
     remove: async () => await ask({ type: 'delete', key: pick(keys()) }),
     begin: async () => await ask({ type: 'start-run', key: pick(keys()), request: `q${below(20)}` }),
+    pause: async () => await ask({ type: 'pause', key: pick(keys()), note: 'for a while' }),
+    resume: async () => await ask({ type: 'resume', key: pick(keys()) }),
+    backfill: async () => await ask(backfill(pick(keys()))),
+    calendar: async () =>
+      await ask({ type: 'put-calendar', name: pick(names_of_calendars), calendar: { rules: rules() } }),
+    /** A machine that slept wakes up, a calendar changes, and the process dies before everybody has heard of it. */
+    async feast() {
+      w.clock.step(w.clock.now() + pick([90_000, 5 * minute]));
+      submit({ type: 'put-calendar', name: pick(names_of_calendars), calendar: { rules: rules() } });
+      await w.some(below(60));
+      await crash();
+    },
+    forget: async () => await ask({ type: 'delete-calendar', name: pick(names_of_calendars) }),
+    /** Takes back a start that waits. */
+    async withdraw() {
+      const waiting = [...w.outbox.entries('trigger')].flatMap(([key, body]) =>
+        (body as TriggerRecord).waiting.map(({ run }) => ({ key, run })),
+      );
+      const one = pick(waiting);
+      if (one === undefined) return;
+      const launched = new Set(w.launched);
+      const answer = await w.submit({ type: 'kill-run', ...one });
+      if (answer.type === 'killing') killed.push({ run: `${one.key}/${one.run}`.replaceAll('/', ':'), launched });
+    },
     async kill() {
       const [key, body] = pick([...w.outbox.entries('run')]) ?? [];
       if (key === undefined) return;
@@ -287,9 +378,12 @@ export async function simulate(seed: number, steps = 80): Promise<Report> {
     /** An operator sets the clock; the scheduler looks at it at least once a minute. */
     step: async () => w.clock.step(w.clock.now() + pick([90_000, 10 * minute])),
   };
-  const needs_jobs = new Set(['replace', 'enable', 'remove', 'begin']);
-  const fates = ['create', 'create', 'create', 'replace', 'resize', 'enable', 'remove', 'begin', 'begin', 'kill'];
-  const rare = ['crash', 'crash', 'absence', 'lose', 'restore', 'restore', 'cut', 'step'];
+  const needs_jobs = new Set(['replace', 'enable', 'remove', 'begin', 'pause', 'resume', 'backfill']);
+  const fates = [
+    ...['create', 'create', 'create', 'create', 'replace', 'resize', 'enable', 'remove', 'begin', 'begin', 'kill'],
+    ...['pause', 'resume', 'resume', 'backfill', 'backfill', 'calendar', 'calendar', 'forget', 'withdraw'],
+  ];
+  const rare = ['crash', 'crash', 'absence', 'lose', 'restore', 'restore', 'cut', 'step', 'feast', 'feast'];
   for (let n = 0; n < steps && violations.length === 0; n++) {
     const act = below(10) < 7 ? pick(fates) : pick(rare);
     if (needs_jobs.has(act) && keys().length === 0) continue;
@@ -326,24 +420,29 @@ export async function simulate(seed: number, steps = 80): Promise<Report> {
   if (instances + jobs + triggers + restarts + commands > 0) wrong(`left: ${JSON.stringify(w.scheduler.counts())}`);
   if (w.scheduler.waiting() > 0) wrong(`${w.scheduler.waiting()} instances wait for a place`);
 
-  const rows = history<OutcomeRow>(w, 'outcome');
+  // What a backfill makes of a target stands beside what became of it when it was due.
+  const all_rows = history<OutcomeRow>(w, 'outcome');
+  const rows = all_rows.filter(([, row]) => row.backfill === undefined);
   const finished = new Set(history<FinishedRun>(w, 'finished-run').map(([key, one]) => `${jobOf(key)} ${one.run}`));
   for (const [key, attempt] of history<FinishedAttempt>(w, 'finished-attempt'))
     if (attempt.reason.code === 'invalid') wrong(`${key} was refused by Mesos: ${JSON.stringify(attempt.reason)}`);
-  for (const [key, row] of rows)
+  for (const [key, row] of all_rows)
     if (row.run !== undefined && !finished.has(`${jobOf(key)} ${row.run}`))
       wrong(`run ${row.run} of ${key} never ended`);
+  for (const one of promised) if (!finished.has(one)) wrong(`${one} was promised, and nothing is told of it`);
   const twice = w.committed.filter(one => one.kind === 'outcome').map(one => one.key);
   if (new Set(twice).size !== twice.length) wrong(`told twice: ${twice.find((key, n) => twice.indexOf(key) !== n)}`);
 
   let targets = 0;
   const told = new Map<string, number>();
   for (const one of definitions) {
-    const { key, id, schedule, since, until, gone } = one;
+    const { key, id, meanings, until, gone } = one;
     if (until === undefined)
       throw new Error(`the definition ${key} ${id} never ended: expected all jobs to be deleted`);
-    const owed = targetsBetween(schedule, since - 1, until, 1_000_000);
-    const allowed = targetsBetween(schedule, until, gone ?? until, 1_000_000);
+    const owed = meanings.flatMap(({ after, schedule }, n) =>
+      targetsBetween(schedule, after, Math.min(until, meanings[n + 1]?.after ?? until), 1_000_000),
+    );
+    const allowed = targetsBetween(meanings.at(-1)!.schedule, until, gone ?? until, 1_000_000);
     targets += owed.length;
     const mine = rows.filter(([row_key, row]) => jobOf(row_key) === key && row.schedule === id);
     for (const target of [...owed, ...allowed]) {

@@ -187,7 +187,7 @@ function fourLetters(port: number, word: string): Promise<string> {
 export type Direction = 'to-server' | 'to-client';
 /** `lose`: the frame and the connection with it. `half`, `cut`: half of it, or all of it, passes, then the connection goes. */
 export type Verdict = 'pass' | 'lose' | 'half' | 'cut';
-export type Proxy = {
+export type Cable = {
   readonly port: number;
   readonly address: string;
   /** Judges each frame as it comes; left out, all pass. */
@@ -202,7 +202,7 @@ export type Proxy = {
   readonly connections: () => number;
 };
 
-export async function startProxy(t: Owner, target_port: number): Promise<Proxy> {
+export async function startProxy(t: Owner, target_port: number): Promise<Cable> {
   const pairs = new Set<{ readonly client: Socket; readonly server: Socket }>();
   let mode: 'open' | 'cut' | 'stalled' = 'open';
   const destroyAll = () => {
@@ -251,7 +251,7 @@ export async function startProxy(t: Owner, target_port: number): Promise<Proxy> 
     destroyAll();
     listener.close();
   });
-  const proxy: Proxy = {
+  const proxy: Cable = {
     port,
     address: `127.0.0.1:${port}`,
     judge: undefined,

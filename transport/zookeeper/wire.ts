@@ -4,8 +4,8 @@
 // our promise, so it is closed here and nowhere else:
 //
 // - A peer that goes silent (a cut cable, a stopped process) is never noticed: there is no limit on reading, nor on the
-//   answer to the first message after TCP has connected. We ask something small every tenth of the session timeout and
-//   break a connection on which nothing has come for three of them; a connection gets two of them to come about.
+//   answer to the first message after TCP has connected. We ask something small every tenth of the session timeout (every
+//   two seconds, when that is less) and break a connection on which nothing has come for three of them; a connection gets two of them to come about.
 // - Half an answer stays in a buffer when the connection breaks, and is taken for the beginning of the next one's.
 // - Requests that were not written when it broke are sent on the next one, in front of the authentication, long after
 //   their caller has given up; those that wait when the session ends are never answered at all. So requests are handed
@@ -58,6 +58,7 @@ const states = {
   auth: -4,
 } as const;
 const beats_per_timeout = 10;
+const beat_ms_max = 2_000;
 const silent_beats_max = 3;
 const connecting_beats_max = 2;
 /** Longest pause after all servers have been tried in vain. */
@@ -107,7 +108,8 @@ export function connectWire({ servers, session_timeout_ms, auth, clock, events }
   };
 
   const heartbeat = () => {
-    beat = clock.wakeAt(clock.now() + manager.getSessionTimeout() / beats_per_timeout, heartbeat);
+    const beat_ms = Math.min(beat_ms_max, manager.getSessionTimeout() / beats_per_timeout);
+    beat = clock.wakeAt(clock.now() + beat_ms, heartbeat);
     if (closing) {
       if (++closing_beats > connecting_beats_max) end(events.closed);
     } else if (manager.state === states.connecting) {

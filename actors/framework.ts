@@ -2,15 +2,18 @@
 //
 // It turns the master's events into mail for whoever they concern, and it keeps the list of doubts: tasks of which we do not
 // know what became of them. Doubts are asked about (RECONCILE) with growing pauses until each is answered, because after a
-// failover a master says nothing at all until its agents are back.
+// failover a master says nothing at all until its agents are back. Now and then Mesos is asked for all that it has of ours, so
+// that what we do not know of is found too.
 
 import { adviceOn, isFirm } from '../mesos/advice.ts';
+import { acknowledgeOperationCall } from '../mesos/calls.ts';
 import type { Event, LinkEnd, TaskStatus } from '../mesos/protocol.ts';
 import { conclude } from '../mesos/statuses.ts';
 import { Book } from '../schedules/book.ts';
 import { call, count, type Effect, log, record, tell } from './effects.ts';
 import { parseTaskId, type TaskId } from './model/ids.ts';
 import { type Step, step, stepWith } from './step.ts';
+import { asked, lookRound, type Notices, noticed, withdrawn } from './vacating.ts';
 
 export type Doubt = { readonly task_id: TaskId; readonly agent_id: string | undefined };
 export type FrameworkMessage =
@@ -22,6 +25,8 @@ export type FrameworkMessage =
   | { readonly type: 'doubt'; readonly doubt: readonly Doubt[] }
   /** An update for a task that nobody here knows. */
   | { readonly type: 'unrouted'; readonly unrouted: readonly TaskStatus[] }
+  /** Tasks on agents that go into maintenance. */
+  | { readonly type: 'residents'; readonly residents: readonly Doubt[] }
   | { readonly type: 'due'; readonly what: string };
 
 export type FrameworkState = {
@@ -36,6 +41,8 @@ export type FrameworkState = {
   readonly refused: boolean;
   /** Mesos has removed the framework: the next list of tasks is of those that went with it. */
   readonly losing: boolean;
+  /** Agents that go into maintenance. */
+  readonly notices: Notices;
 };
 export type FrameworkLimits = {
   readonly resubscribe_ms: number;
@@ -58,6 +65,7 @@ export const newFramework = (framework_id: string | undefined): FrameworkState =
   asked: 0,
   refused: false,
   losing: false,
+  notices: new Map(),
 });
 
 export const framework =
@@ -130,12 +138,21 @@ export const framework =
           }),
         );
 
+      case 'residents':
+        return stepWith(state, asked(state.notices, message.residents, now));
+
       case 'due':
         switch (message.what) {
+          case 'notices': {
+            const looked = lookRound(state.notices, now);
+            return stepWith({ ...state, notices: looked.state }, looked.effects);
+          }
           case 'subscribe':
             return state.phase === 'waiting' ? subscribe(state) : step(state);
           case 'doubts':
             return ask(state, now, limits);
+          case 'sweep':
+            return sweep(state, now, limits);
           case 'round':
             return step(
               state,
@@ -143,7 +160,9 @@ export const framework =
               arm('round', now + limits.reconcile_interval_ms),
             );
         }
-        throw new Error(`invalid due "${message.what}" of the framework: expected subscribe, doubts or round`);
+        throw new Error(
+          `invalid due "${message.what}" of the framework: expected subscribe, doubts, sweep, round or notices`,
+        );
     }
   };
 
@@ -171,11 +190,14 @@ function heard(
           ? []
           : [log('error', { framework: framework_id, was: state.framework_id }, 'Mesos gave us another framework id')];
       return step(
-        { ...state, phase: 'subscribed', framework_id, failures: 0, refused: false },
+        // Whoever leads now gives notice anew.
+        { ...state, phase: 'subscribed', framework_id, failures: 0, refused: false, notices: new Map() },
         ...stored,
         ...strange,
         tell({ to: 'offers', message: { type: 'subscribed', framework_id } }),
         { type: 'gather-tasks', settled_before: undefined },
+        // Not at once: agents that were away with the master come back one by one.
+        arm('sweep', now + limits.reconcile_ms_max),
         log(
           'info',
           {
@@ -196,6 +218,25 @@ function heard(
       );
     case 'UPDATE':
       return step(state, routed(state, event.update.status));
+    case 'UPDATE_OPERATION_STATUS': {
+      // We reserve nothing and make no volumes, so it is of somebody who had our id before: heard, that it may rest.
+      const { status } = event.update_operation_status;
+      const acknowledged = acknowledgeOperationCall(status);
+      return step(
+        state,
+        ...(acknowledged === undefined ? [] : [call(acknowledged)]),
+        log('warn', { operation: status.operation_id?.value, state: status.state }, 'Mesos tells of an operation'),
+      );
+    }
+    case 'INVERSE_OFFERS': {
+      const heard = noticed(state.notices, event.inverse_offers.inverse_offers, now);
+      return stepWith({ ...state, notices: heard.state }, heard.effects);
+    }
+    case 'RESCIND_INVERSE_OFFER':
+      return step({
+        ...state,
+        notices: withdrawn(state.notices, event.rescind_inverse_offer.inverse_offer_id.value),
+      });
     case 'ERROR':
       return refusedBy(state, event.error.message, limits);
     case 'FAILURE': {
@@ -326,6 +367,22 @@ function ask(state: FrameworkState, now: number, limits: FrameworkLimits): Step<
     calls.push(call({ type: 'RECONCILE', reconcile: { tasks: tasks.slice(from, from + limits.reconcile_batch_max) } }));
   return stepWith({ ...state, asked: state.asked + 1 }, [...calls, count('horae_reconciliations_total'), again]);
 }
+
+/**
+ * Asks for every task that Mesos has of ours: one that we do not know of would never be asked about by name. The answers
+ * come as updates, and what nobody knows is ended.
+ */
+function sweep(state: FrameworkState, now: number, limits: FrameworkLimits): Step<FrameworkState, Effect> {
+  if (state.phase !== 'subscribed') return step(state); // The next subscription arms it.
+  return step(
+    state,
+    call({ type: 'RECONCILE', reconcile: { tasks: [] } }),
+    count('horae_reconciliations_total'),
+    arm('sweep', now + rounds_per_sweep * limits.reconcile_interval_ms),
+  );
+}
+/** Asking for everything is answered with everything: rarer than asking by name. */
+const rounds_per_sweep = 4;
 
 const arm = (what: string, at: number): Effect =>
   tell({ to: 'timetable', message: { type: 'armed', armed: [{ to: 'framework', key: what, at }] } });

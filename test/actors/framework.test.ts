@@ -161,6 +161,17 @@ test('now and then everything that has settled is asked about', t => {
   t.deepEqual(armed(effects), [['round', 1_200_000]]);
 });
 
+test('a while after each subscription, and then rarely, Mesos is asked for all that it has of ours', t => {
+  const one = standing('F');
+  one.tell({ type: 'begin' }, 0);
+  t.deepEqual(armed(one.hear(subscribed('F'))), [['sweep', 60_000]]);
+  const effects = one.tell({ type: 'due', what: 'sweep' }, 60_000);
+  t.deepEqual(calls(effects), [{ type: 'RECONCILE', reconcile: { tasks: [] } }]);
+  t.deepEqual(armed(effects), [['sweep', 60_000 + 4 * 600_000]]);
+  one.tell({ type: 'ended', end: { why: 'closed', message: '' }, random: 0 });
+  t.deepEqual(one.tell({ type: 'due', what: 'sweep' }), []);
+});
+
 test('a task that nobody knows is killed if it lives, and acknowledged in any case', t => {
   const one = standing('F');
   const status = (state: TaskState) => ({
@@ -280,4 +291,42 @@ test('whoever waits to subscribe does not wait on when a master is found', t => 
 
 test('a timer that means nothing is a mistake of ours, and says so', t => {
   t.throws(() => standing('F').tell({ type: 'due', what: 'tea' }), { message: /invalid due "tea"/ });
+});
+
+test('the status of an operation that somebody else asked for is acknowledged, so that it rests', t => {
+  const one = standing('F');
+  one.hear(subscribed('F'));
+  const status = { state: 'OPERATION_FINISHED', operation_id: { value: 'o' }, uuid: { value: 'dQ==' } } as const;
+  const effects = one.hear({ type: 'UPDATE_OPERATION_STATUS', update_operation_status: { status } });
+  t.deepEqual(
+    calls(effects).map(({ type }) => type),
+    ['ACKNOWLEDGE_OPERATION_STATUS'],
+  );
+  const { uuid: _, ...bare } = status;
+  t.deepEqual(calls(one.hear({ type: 'UPDATE_OPERATION_STATUS', update_operation_status: { status: bare } })), []);
+});
+
+test('notices of maintenance are accepted, looked after, and forgotten with the subscription', t => {
+  const one = standing('F');
+  one.hear(subscribed('F'));
+  const inverse_offer = {
+    id: { value: 'I1' },
+    framework_id: { value: 'F' },
+    agent_id: { value: 'S0' },
+    unavailability: { start: { nanoseconds: 1e12 } },
+  };
+  const heard = one.hear({ type: 'INVERSE_OFFERS', inverse_offers: { inverse_offers: [inverse_offer] } });
+  t.deepEqual(
+    calls(heard).map(({ type }) => type),
+    ['ACCEPT_INVERSE_OFFERS'],
+  );
+  const looked = one.tell({ type: 'due', what: 'notices' });
+  t.true(looked.some(effect => effect.type === 'gather-tasks' && effect.of?.has('S0') === true));
+  const asked = one.tell({ type: 'residents', residents: [{ task_id: task(0), agent_id: 'S0' }] });
+  t.true(asked.some(effect => effect.type === 'tell' && effect.to === 'instance'));
+  one.hear({ type: 'RESCIND_INVERSE_OFFER', rescind_inverse_offer: { inverse_offer_id: { value: 'I1' } } });
+  t.is(one.state().notices.size, 0);
+  one.hear({ type: 'INVERSE_OFFERS', inverse_offers: { inverse_offers: [inverse_offer] } });
+  one.hear(subscribed('F'));
+  t.is(one.state().notices.size, 0);
 });

@@ -3,8 +3,9 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { post, subscribe } from '../mesos-local/support/client.ts';
+import { command, post, subscribe } from '../mesos-local/support/client.ts';
 import { endOf } from '../support/child.ts';
+import { isAlive } from '../support/processes.ts';
 import { tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { type Api, type RunAnswer, runsOf } from './horae.ts';
@@ -129,8 +130,8 @@ test('a framework that Mesos has removed ends the program, or, told to, begins a
   const data_dir = join(directory, 'data');
   const mesos = await startMesos(t, join(directory, 'mesos'));
   const first = await startServe(t, mesos.url, data_dir);
-  const command = `echo $HORAE_ATTEMPT >> ${log}; [ $HORAE_ATTEMPT = 2 ] || exec sleep 1000`;
-  const key = await create(first.api, 'twice', { command, max_task_failures: 2, retry_delay_ms: 10 });
+  const twice = `echo $HORAE_ATTEMPT >> ${log}; [ $HORAE_ATTEMPT = 2 ] || exec sleep 1000`;
+  const key = await create(first.api, 'twice', { command: twice, max_task_failures: 2, retry_delay_ms: 10 });
   await until(
     'it to run',
     async () => (await runsOf(first.api, key))[0]?.state === 'running' && written(log).length === 1,
@@ -156,6 +157,24 @@ test('a framework that Mesos has removed ends the program, or, told to, begins a
   await endOf(third.child);
   const fourth = await startServe(t, mesos.url, data_dir);
   await fourth.child.line(new RegExp(`${frameworkOf(ids![0]!)}.*subscribed to Mesos`));
+});
+
+test('a task of ours that no record knows is found by asking for all that Mesos has, and ended', async t => {
+  const directory = await tempDir(t);
+  const note = join(directory, 'pid');
+  const data_dir = join(directory, 'data');
+  const mesos = await startMesos(t, join(directory, 'mesos'));
+  const first = await startServe(t, mesos.url, data_dir);
+  // What has run has been recorded, and the framework's id before it.
+  await over(first.api, await create(first.api, 'first', { command: 'true' }));
+  const framework = frameworkOf(first.child.output());
+  await killAlone(first.child);
+  const other = await subscribe({ url: mesos.url, credentials: undefined }, framework);
+  await other.launch([command('stray', `echo $$ > ${note}; exec sleep 1000`)]);
+  await other.reached('stray', 'TASK_RUNNING');
+  const [pid] = await until('its pid', () => (written(note).length === 1 ? written(note).map(Number) : undefined));
+  await startServe(t, mesos.url, data_dir);
+  await until('its end', () => !isAlive(pid!));
 });
 
 test('somebody else who subscribes as us ends the program: they would throw each other out for ever', async t => {

@@ -34,7 +34,11 @@ export function launchServe(
   data_dir: string,
   flags: readonly string[] = [],
 ): Child {
-  const soon = ['--resubscribe-delay-ms', '20', '--resubscribe-delay-ms-max', '500', '--reconcile-delay-ms', '100'];
+  const delays = { resubscribe: 20, reconcile: 100 };
+  const soon = Object.entries(delays).flatMap(([what, ms]) => [
+    ...[`--${what}-delay-ms`, String(ms)],
+    ...[`--${what}-delay-ms-max`, '500'],
+  ]);
   const place = ['--data-dir', data_dir, '--http', '127.0.0.1:0', ...(mesos === undefined ? [] : ['--mesos', mesos])];
   return launch(t, ['serve', ...place, ...soon, ...flags]);
 }

@@ -21,7 +21,15 @@ export type ScheduleContext = {
 export const specOf = ({ id: _, dialect: __, ...spec }: ScheduleDocument): ScheduleSpec => spec;
 
 /** What makes a definition the same as another: everything but its name. */
-export const textOf = ({ id: _, ...definition }: ScheduleDocument): string => JSON.stringify(definition);
+export function textOf(document: ScheduleDocument): string {
+  const known = texts.get(document);
+  if (known !== undefined) return known;
+  const { id: _, ...definition } = document;
+  const text = JSON.stringify(definition);
+  texts.set(document, text);
+  return text;
+}
+const texts = new WeakMap<ScheduleDocument, string>();
 
 /** `made_at`: when the definition was accepted, which is where an empty start begins however often it is read again. */
 export function readSchedule(

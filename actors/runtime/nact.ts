@@ -34,7 +34,12 @@ class Held {
 }
 type Marked = Ref<unknown> & { held?: Held };
 /** nact's own object behind a reference, which it hands to nobody but calls its functions on. */
-type Actor = { dispatch(message: unknown): void; immediate: unknown };
+type Actor = {
+  dispatch(message: unknown): void;
+  immediate: unknown;
+  children: Map<string, unknown>;
+  childReferences: Map<string, unknown>;
+};
 type Context = { readonly self: Marked; readonly reset: unknown; readonly stop: unknown; readonly stopChild: unknown };
 
 /** Names allow letters, digits and `-$_.+!*'(),` only; everything else is written as `$hh`. */
@@ -43,6 +48,12 @@ export const actorName = (text: string): string =>
 const nameable = /^[A-Za-z0-9\-_.+!*'(),]*$/;
 const inHex = (character: string): string =>
   [...new TextEncoder().encode(character)].map(byte => `$${byte.toString(16).padStart(2, '0')}`).join('');
+
+/** The children of all that have none, which is nearly everybody: two empty maps for each would be a fifth of its size. */
+const nobody = new Map<string, unknown>();
+nobody.set = name => {
+  throw new Error(`child ${String(name)} in the map of those who have none: expected a map of its parent's own`);
+};
 
 export function nactRuntime(): Runtime {
   const system = start();
@@ -75,8 +86,11 @@ export function nactRuntime(): Runtime {
     initialStateFunc(this: Actor, context: Context) {
       const held = heldOf(context);
       held.actor = this;
+      this.children = nobody;
+      this.childReferences = nobody;
       return held.behaviour.initial();
     },
+    afterStop() {},
     onCrash(message: unknown, error: unknown, context: Context, child: unknown) {
       if (child !== undefined) return context.stopChild;
       const held = heldOf(context);
@@ -97,6 +111,10 @@ export function nactRuntime(): Runtime {
       if (above !== undefined && !above.alive)
         throw new Error(`cannot spawn ${name}: its parent ${above.path} is gone`);
       if (above !== undefined) above.children ??= new Set();
+      if (above?.actor?.children === nobody) {
+        above.actor.children = new Map();
+        above.actor.childReferences = new Map();
+      }
       const siblings = above?.children ?? top;
       const held = new Held(actorName(name), above, behaviour as Behaviour<unknown, unknown>, siblings);
       const before = newborn;

@@ -90,6 +90,8 @@ export type Effect =
   | {
       readonly type: 'gather-tasks' /** Only those that have been as they are since before this. */;
       readonly settled_before: number | undefined;
+      /** Only those on these agents, as `residents` and not as `doubt`. */
+      readonly of?: ReadonlySet<string>;
     }
   /** Who waits and why, for the views: the live map of placement, read in place, and the reasons by group. */
   | {

@@ -62,6 +62,8 @@ export type InstanceMessage =
       readonly replace: boolean /** false: SIGKILL at once. */;
       readonly grace: boolean;
     }
+  /** Its agent goes into maintenance: a service moves on. `all`: so does whoever else is there. */
+  | { readonly type: 'vacate'; readonly agent_id: string; readonly all: boolean }
   /** The job was replaced: the next attempt is made of this. */
   | { readonly type: 'reconfigured'; readonly job: Job; readonly version: number }
   | { readonly type: 'due' };
@@ -160,6 +162,13 @@ export const instance =
             log('info', { ...who(state), task: taskId(state.key, at.attempt), by: message.by }, 'task is being killed'),
           );
         }
+
+      case 'vacate': {
+        if (at === undefined || at.status === 'over' || at.status === 'pending' || at.status === 'killing')
+          return step(state);
+        if (at.agent_id !== message.agent_id || !(message.all || state.job.service)) return step(state);
+        return instance(times)(state, { type: 'kill', by: 'maintenance', replace: true, grace: true }, now);
+      }
 
       case 'reconfigured': {
         if (message.version < state.version) return step(state);

@@ -198,7 +198,7 @@ export function plant(world: World): Tree {
             : clock.wakeAt(effect.at, () => alive && post.send({ to: 'timetable', message: { type: 'woke' } }));
         return;
       case 'gather-tasks':
-        gather(effect.settled_before);
+        gather(effect.settled_before, effect.of);
         return;
       case 'note-pending':
         pending = { waiting: effect.waiting, why: effect.why };
@@ -253,15 +253,19 @@ export function plant(world: World): Tree {
   };
 
   /** Everything that is with Mesos by our records. What was just assigned may not have left yet: to ask would be too early. */
-  const gather = (settled_before: number | undefined): void => {
-    const doubt = [];
+  const gather = (settled_before: number | undefined, of: ReadonlySet<string> | undefined): void => {
+    const found = [];
     for (const [key, body] of outbox.entries('instance')) {
       const at = body as InstanceRecord;
       if (at.status === 'pending' || at.status === 'over') continue;
       if (settled_before !== undefined && at.since > settled_before) continue;
-      doubt.push({ task_id: taskId(key, at.attempt), agent_id: at.agent_id });
+      if (of === undefined || of.has(at.agent_id))
+        found.push({ task_id: taskId(key, at.attempt), agent_id: at.agent_id });
     }
-    post.send({ to: 'framework', message: { type: 'doubt', doubt } });
+    post.send({
+      to: 'framework',
+      message: of === undefined ? { type: 'doubt', doubt: found } : { type: 'residents', residents: found },
+    });
   };
 
   // --- births and deaths ----------------------------------------------------------------------------------------

@@ -71,13 +71,6 @@ export function resubscribeDelay(attempt: number, random01: number): number {
 const resubscribe_ms_min = 500;
 const resubscribe_ms_max = 30_000;
 
-/**
- * A number of nanoseconds as Mesos writes instants and lengths. Those of today lie above 2^53, so JSON.parse has already
- * rounded the last two digits: as milliseconds they are exact.
- */
-export const millisecondsOf = ({ nanoseconds }: { readonly nanoseconds: number }): number =>
-  Math.round(nanoseconds / 1_000_000);
-
 // --- events ---------------------------------------------------------------------------------------------------------
 
 /** A parsed record as an event, or the sentence that says why it is none. */

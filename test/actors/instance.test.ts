@@ -119,6 +119,9 @@ const messages = {
   kill: kill(),
   'kill at once': kill({ grace: false }),
   'kill and replace': kill({ replace: true }),
+  vacate: { type: 'vacate', agent_id: 'S0', all: false },
+  'vacate, all': { type: 'vacate', agent_id: 'S0', all: true },
+  'vacate, another agent': { type: 'vacate', agent_id: 'S9', all: true },
   reconfigured: { type: 'reconfigured', job: jobOf({ cpus: 2 }), version: 2 },
   due: { type: 'due' },
 } as const satisfies Record<string, InstanceMessage>;
@@ -157,6 +160,9 @@ FINISHED, earlier attempt     | =: A         | =: A          | =: A           | 
 kill                          | .            | over: w R J-  | over: w t R J- | killing: R V T          | .
 kill at once                  | .            | over: w R J-  | over: w t R J- | killing: R V T          | .
 kill and replace              | .            | .             | .              | replacing: R V T        | .
+vacate                        | .            | .             | .              | .                       | .
+vacate, all                   | .            | .             | .              | replacing: R V T        | .
+vacate, another agent         | .            | .             | .              | .                       | .
 reconfigured                  | .            | =: w W        | =: w T         | .                       | .
 due                           | .            | =: W          | =: T           | .                       | .
 
@@ -192,6 +198,9 @@ FINISHED, earlier attempt     | =: A                    | =: A                  
 kill                          | killing: R K T          | killing: R K T          | killing: R K T
 kill at once                  | killing: R K0 T         | killing: R K0 T         | killing: R K0 T
 kill and replace              | replacing: R K T        | replacing: R K T        | replacing: R K T
+vacate                        | .                       | .                       | .
+vacate, all                   | replacing: R K T        | replacing: R K T        | replacing: R K T
+vacate, another agent         | .                       | .                       | .
 reconfigured                  | .                       | .                       | .
 due                           | .                       | .                       | .
 
@@ -227,6 +236,9 @@ FINISHED, earlier attempt     | =: A                    | =: A
 kill                          | .                       | killing: R
 kill at once                  | killing: R K0 T         | killing: R K0 T
 kill and replace              | .                       | .
+vacate                        | .                       | .
+vacate, all                   | .                       | .
+vacate, another agent         | .                       | .
 reconfigured                  | .                       | .
 due                           | =: K T                  | =: K T
 `);
@@ -282,6 +294,13 @@ for (const [name, message] of Object.entries(messages) as [keyof typeof messages
       }
     }
   });
+
+test('a service leaves an agent that goes into maintenance at once, and is begun again elsewhere', t => {
+  const { state, effects } = move(at(statuses.running, jobOf({ service: true, retries: undefined })), messages.vacate, now);
+  t.like(state.record, { status: 'killing', replace: true, by: 'maintenance' });
+  t.like(move(state, messages.KILLED, now).state.record, { status: 'pending', attempt: 3, failures: 0 });
+  t.is(brief(effects), 'R K T');
+});
 
 test('the table has every state of Mesos', t => {
   for (const state of task_states) t.true(state.replace('TASK_', '') in table, state);

@@ -1,7 +1,7 @@
 // subscription.test.ts: only events whose shape can be trusted come through, and no strange one costs us the others.
 
 import test from 'ava';
-import { millisecondsOf, readEvent, resubscribeDelay, subscriptionReader } from '../../mesos/subscription.ts';
+import { readEvent, resubscribeDelay, subscriptionReader } from '../../mesos/subscription.ts';
 import { record, subscribed } from './support/scripted-master.ts';
 
 const stream = (...events: readonly unknown[]) =>
@@ -134,12 +134,6 @@ test('text outside ASCII that is cut in the middle of a letter comes out whole',
 test('records of a chunk that is not all ASCII are read each for itself', t => {
   const events = ['plain', 'Straße', 'plain again'].map(message => ({ type: 'ERROR', error: { message } }));
   t.deepEqual(subscriptionReader(1000).feed(stream(...events)).events, events as never);
-});
-
-test('nanoseconds beyond 2^53 are exact as milliseconds', t => {
-  const { nanoseconds } = JSON.parse('{"nanoseconds":1795314015779154321}') as { nanoseconds: number };
-  t.is(millisecondsOf({ nanoseconds }), 1_795_314_015_779);
-  t.is(millisecondsOf({ nanoseconds: 3_000_000_000 }), 3000);
 });
 
 test('the delay before subscribing again doubles to half a minute, the upper half of it by chance', t => {

@@ -107,7 +107,7 @@ test.serial('a kill is answered with KILLING and KILLED, and ends who obeys SIGT
 });
 
 test.serial('a framework that does not know KILLING is not told of it', async t => {
-  const agent = await testAgent(t, []);
+  const agent = await testAgent(t, { capabilities: [] });
   await testExecutor(t, agent.port);
   await agent.subscribed(1);
   agent.launch(taskInfo({ processes: [shell('web', 'sleep 1000')] }));

@@ -28,15 +28,25 @@ export type TestAgent = {
   /** Ends the stream and refuses connections, until `comeBack`. */
   readonly goAway: () => Promise<void>;
   readonly comeBack: () => Promise<void>;
+  /** Ends the stream; whoever calls again is answered. */
+  readonly hangUp: () => void;
+  /** So many bytes at a time: where they are cut means nothing. */
+  readonly sendBytes: (bytes: Buffer, at_a_time: number) => Promise<void>;
   readonly authorizations: () => readonly (string | undefined)[];
 };
 
 export const framework_id = 'F-1';
 export const task_id = 'T-1';
 
+export type AgentOptions = {
+  readonly capabilities?: readonly string[];
+  /** SUBSCRIBED and ACKNOWLEDGED are said by the test itself. */
+  readonly silent?: true;
+};
+
 export async function testAgent(
   t: Owner,
-  capabilities: readonly string[] = ['TASK_KILLING_STATE'],
+  { capabilities = ['TASK_KILLING_STATE'], silent }: AgentOptions = {},
 ): Promise<TestAgent> {
   const calls: AgentCall[] = [];
   const statuses: TaskStatus[] = [];
@@ -53,7 +63,7 @@ export async function testAgent(
     }
   };
   const acknowledged = ({ task_id, uuid }: TaskStatus) => {
-    if (acknowledges) send({ type: 'ACKNOWLEDGED', acknowledged: { task_id, uuid: uuid! } });
+    if (acknowledges && silent === undefined) send({ type: 'ACKNOWLEDGED', acknowledged: { task_id, uuid: uuid! } });
   };
   const handle = async (request: IncomingMessage, response: ServerResponse) => {
     let text = '';
@@ -66,6 +76,7 @@ export async function testAgent(
       stream?.end();
       stream = response;
       response.writeHead(200, { 'content-type': 'application/json' });
+      if (silent) return;
       send({
         type: 'SUBSCRIBED',
         subscribed: {
@@ -143,6 +154,14 @@ export async function testAgent(
     },
     goAway,
     comeBack: async () => void (await listen(port)),
+    hangUp() {
+      stream?.end();
+      stream = undefined;
+    },
+    async sendBytes(bytes, at_a_time) {
+      for (let at = 0; at < bytes.length; at += at_a_time)
+        await new Promise(resolve => stream!.write(bytes.subarray(at, at + at_a_time), resolve));
+    },
     authorizations: () => authorizations,
   };
 }

@@ -48,6 +48,7 @@ export type ClusterLog = {
 };
 
 const retry_ms_default = 50;
+const ends = { expired: 'session-expired', 'auth-failed': 'auth-failed', closed: 'closed' } as const;
 
 export function clusterLog({
   zk,
@@ -190,17 +191,22 @@ export function clusterLog({
         }
       }
     };
-    const stopListening = zk.onState(stir); // The end of the session, too, is found by the next call.
     const stop = () => {
       following = false;
       stopListening();
       wake();
     };
-    run().catch(error => {
+    const fail = (error: unknown) => {
       if (!following) return;
       stop();
       failed(error instanceof RangeError ? error : asJournalError(error, path));
+    };
+    const stopListening = zk.onState(state => {
+      // Nothing is called any more then, watches least of all.
+      if (state === 'expired' || state === 'auth-failed' || state === 'closed')
+        fail(new ZooKeeperError(ends[state], path, `the ZooKeeper session is over (${state})`));
     });
+    run().catch(fail);
     return stop;
   };
 

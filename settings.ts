@@ -113,6 +113,7 @@ export const settings = {
   offer_hold_ms: whole({ group: placement, unit: 'ms', default: 5_000, min: 0, max: 600_000, help: 'How long an offer that nobody wants is held before it is declined.' }),
   offers_max: whole({ group: placement, unit: 'offers', default: 20_000, min: 1, max: 1_000_000, help: 'Offers held at once; further ones are declined.' }),
   refuse_seconds: number({ group: placement, unit: 'seconds', default: 5, min: 0, max: 86_400, help: 'How long Mesos keeps a declined offer from us.' }),
+  revive_interval_ms: whole({ group: placement, unit: 'ms', default: 1_000, min: 0, max: 86_400_000, help: 'When somebody begins to wait, Mesos is asked for what was declined a moment ago, but not more often than this.' }),
   placement_batch_max: whole({ group: placement, unit: 'instances', default: 1_000, min: 1, max: 100_000, help: 'Instances placed in one round; more wait for the next.' }),
 
   instances_max: whole({ group: instances, unit: 'instances', default: 200_000, min: 1, max: 10_000_000, help: 'Instances of all active runs together, with a place or waiting for one; what would be more is refused, and a target is skipped and says why.' }),

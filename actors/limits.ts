@@ -44,6 +44,7 @@ export function treeSettings(settings: Settings, identity: Identity): TreeSettin
       hold_ms: settings.offer_hold_ms,
       offers_max: settings.offers_max,
       refuse_seconds: settings.refuse_seconds,
+      revive_interval_ms: settings.revive_interval_ms,
     },
     placement: { placements_max: settings.placement_batch_max },
     timetable: { due_batch_max: settings.due_batch_max, sleep_ms_max: settings.timer_sleep_ms_max },

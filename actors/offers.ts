@@ -3,6 +3,9 @@
 // Think of a cloakroom: every coat has a ticket, and nothing stays past closing time. An offer is open until it is taken
 // for a group of placements, rescinded, held too long, or void because the subscription ended. A taken group waits for its
 // instances to say yes or no; then one ACCEPT launches those that said yes.
+//
+// What goes back is kept from us for a while, so that others have their turn; when nobody waits here we ask for nothing at
+// all (SUPPRESS). Whoever begins to wait has everything offered again (REVIVE), though not as often as we like.
 
 import type { LaunchPlan, Placement } from '../mesos/match.ts';
 import type { CallAnswer, Offer } from '../mesos/protocol.ts';
@@ -58,9 +61,20 @@ export type OffersState = {
   readonly sent: Book<string, readonly Placement[]>;
   readonly needed: boolean;
   readonly suppressed: boolean;
+  /** Something that we gave back is being kept from us for a while. */
+  readonly filtered: boolean;
+  readonly revived_at: number;
+  /** A REVIVE waits for its time. */
+  readonly reviving: boolean;
   readonly armed: boolean;
 };
-export type OffersLimits = { readonly hold_ms: number; readonly offers_max: number; readonly refuse_seconds: number };
+export type OffersLimits = {
+  readonly hold_ms: number;
+  readonly offers_max: number;
+  readonly refuse_seconds: number;
+  /** Between two REVIVEs that ask for what we gave back a moment ago. */
+  readonly revive_interval_ms: number;
+};
 
 export const newOffers = (): OffersState => ({
   framework_id: undefined,
@@ -69,6 +83,9 @@ export const newOffers = (): OffersState => ({
   sent: new Book(),
   needed: false,
   suppressed: false,
+  filtered: false,
+  revived_at: -Infinity,
+  reviving: false,
   armed: false,
 });
 
@@ -76,7 +93,7 @@ export const offers = (limits: OffersLimits) => {
   const handle = transitionOf(limits);
   return (state: OffersState, message: OffersMessage, now: number): Step<OffersState, Effect> => {
     const before = state.open.size;
-    const next = handle(state, message, now);
+    const next = withFilters(handle(state, message, now), limits);
     const after = next.state.open.size;
     return after === before
       ? next
@@ -84,12 +101,21 @@ export const offers = (limits: OffersLimits) => {
   };
 };
 
+/** What goes back with a filter is hidden from us until the filter ends, or we ask for everything again. */
+function withFilters(next: Step<OffersState, Effect>, limits: OffersLimits): Step<OffersState, Effect> {
+  if (next.state.filtered || limits.refuse_seconds === 0) return next;
+  const hidden = next.effects.some(
+    effect => effect.type === 'call' && (effect.call.type === 'DECLINE' || effect.call.type === 'ACCEPT'),
+  );
+  return hidden ? stepWith({ ...next.state, filtered: true }, next.effects) : next;
+}
+
 const transitionOf =
   (limits: OffersLimits) =>
   (state: OffersState, message: OffersMessage, now: number): Step<OffersState, Effect> => {
     switch (message.type) {
       case 'subscribed':
-        return stepWith({ ...state, framework_id: message.framework_id, suppressed: false }, []);
+        return stepWith({ ...state, framework_id: message.framework_id, suppressed: false, filtered: false }, []);
 
       case 'disconnected': {
         // Everything that was lent is void. What had agreed but was not sent is surely not launched; what was sent will be
@@ -229,9 +255,16 @@ const transitionOf =
       }
 
       case 'needed': {
-        if (message.needed && state.suppressed)
-          return step({ ...state, needed: true, suppressed: false }, call({ type: 'REVIVE' }));
-        return step({ ...state, needed: message.needed });
+        if (!message.needed) return step({ ...state, needed: false, reviving: false });
+        if (state.suppressed) return revive({ ...state, needed: true }, now);
+        if (!state.filtered || state.reviving) return step({ ...state, needed: true });
+        const at = state.revived_at + limits.revive_interval_ms;
+        if (now >= at) return revive({ ...state, needed: true }, now);
+        const arming = tell({
+          to: 'timetable',
+          message: { type: 'armed', armed: [{ to: 'offers', key: 'revive', at }] },
+        });
+        return step({ ...state, needed: true, reviving: true }, arming);
       }
 
       case 'due': {
@@ -250,10 +283,17 @@ const transitionOf =
         const suppressed = !state.needed && old.length > 0 && state.open.size === 0;
         if (suppressed && !state.suppressed) effects.push(call({ type: 'SUPPRESS' }));
         const { armed, arming } = rest({ ...state, armed: false }, now, limits);
-        return stepWith({ ...state, armed, suppressed: state.suppressed || suppressed }, [...effects, ...arming]);
+        const next = { ...state, armed, suppressed: state.suppressed || suppressed };
+        const due = state.reviving && now >= state.revived_at + limits.revive_interval_ms;
+        const revived = due ? revive(next, now) : step<OffersState, Effect>(next);
+        return stepWith(revived.state, [...effects, ...revived.effects, ...arming]);
       }
     }
   };
+
+/** Everything may be offered to us again, at once. */
+const revive = (state: OffersState, now: number): Step<OffersState, Effect> =>
+  step({ ...state, suppressed: false, filtered: false, revived_at: now, reviving: false }, call({ type: 'REVIVE' }));
 
 /** All instances of a group have answered. */
 function close(state: OffersState, name: string, group: Group, limits: OffersLimits): readonly Effect[] {

@@ -72,7 +72,7 @@ export const placement =
     switch (message.type) {
       case 'wanted':
         for (const one of message.wanted) state.waiting.set(one.key, one);
-        return choose(state, limits);
+        return asking(choose(state, limits), message.wanted);
       case 'withdrawn':
         for (const key of message.withdrawn) state.waiting.delete(key);
         return needs(state, []);
@@ -148,6 +148,14 @@ function needs(state: PlacementState, effects: readonly Effect[]): Step<Placemen
     ...effects,
     tell({ to: 'offers', message: { type: 'needed', needed: needing } }),
   ]);
+}
+
+/** Somebody new waits beside others: what these were refused may be right for him, and is asked for again. */
+function asking(next: Step<PlacementState, Effect>, wanted: readonly Wanted[]): Step<PlacementState, Effect> {
+  const { state, effects } = next;
+  const told = effects.some(effect => effect.type === 'tell' && effect.message.type === 'needed');
+  if (told || !wanted.some(one => state.waiting.has(one.key))) return next;
+  return stepWith(state, [...effects, tell({ to: 'offers', message: { type: 'needed', needed: true } })]);
 }
 
 /** Higher priority first, then whoever came first: a Map keeps the order of arrival. */

@@ -7,7 +7,7 @@ import type { LaunchPlan, Placement } from '../../mesos/match.ts';
 import type { CallAnswer } from '../../mesos/protocol.ts';
 import { offer } from '../mesos/support/offers.ts';
 
-const limits = { hold_ms: 60_000, offers_max: 3, refuse_seconds: 5 };
+const limits = { hold_ms: 60_000, offers_max: 3, refuse_seconds: 5, revive_interval_ms: 1_000 };
 const start = 1_000_000;
 const task = (index: number) => `www:prod:hello:1.cron.a:${index}:1`;
 const instance = (index: number) => `www/prod/hello/1.cron.a/${index}`;
@@ -186,6 +186,57 @@ test('an offer goes back after its holding time, and with nobody waiting we ask 
   t.deepEqual(one.tell({ type: 'due' }), ['DECLINE b', 'placement lacks b', 'SUPPRESS']);
   t.deepEqual(one.tell({ type: 'needed', needed: true }), ['REVIVE']);
   t.deepEqual(one.tell({ type: 'needed', needed: true }), [], 'once');
+});
+
+test('whoever begins to wait has what was given back offered again, though not as often as we like', t => {
+  const one = open();
+  t.deepEqual(one.tell({ type: 'needed', needed: true }), [], 'nothing is kept from us');
+  one.tell({ type: 'needed', needed: false });
+  one.offered('a');
+  one.taken('g', ['a'], 0);
+  t.deepEqual(one.yes('g', 0), ['ACCEPT a for 0'], 'and the rest of it goes back for a while');
+  t.deepEqual(one.tell({ type: 'needed', needed: true }), ['REVIVE']);
+  t.deepEqual(one.tell({ type: 'needed', needed: true }), [], 'it is on its way');
+  one.offered('b', 'c');
+  one.wait(400);
+  one.taken('h', ['b'], 1);
+  one.yes('h', 1);
+  t.deepEqual(one.tell({ type: 'needed', needed: true }), [], 'too soon');
+  t.true(one.state().reviving);
+  t.deepEqual(one.tell({ type: 'needed', needed: true }), []);
+  one.wait(599);
+  t.deepEqual(
+    one.tell({ type: 'due' }).filter(each => each === 'REVIVE'),
+    [],
+  );
+  one.wait(1);
+  t.deepEqual(
+    one.tell({ type: 'due' }).filter(each => each === 'REVIVE'),
+    ['REVIVE'],
+  );
+  t.deepEqual(
+    one.tell({ type: 'due' }).filter(each => each === 'REVIVE'),
+    [],
+  );
+});
+
+test('a REVIVE that waits is forgotten when nobody waits any more', t => {
+  const one = open();
+  one.offered('a');
+  one.taken('g', ['a'], 0);
+  one.yes('g', 0);
+  one.tell({ type: 'needed', needed: true });
+  one.offered('b');
+  one.taken('h', ['b'], 1);
+  one.yes('h', 1);
+  one.tell({ type: 'needed', needed: true });
+  t.true(one.state().reviving);
+  one.tell({ type: 'needed', needed: false });
+  one.wait(1_000);
+  t.deepEqual(
+    one.tell({ type: 'due' }).filter(each => each === 'REVIVE'),
+    [],
+  );
 });
 
 test('offers that go unused while somebody waits go back, but others are still wanted', t => {

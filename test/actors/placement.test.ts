@@ -76,6 +76,17 @@ test('the offers of a host are taken before anybody is told, and are not given t
   t.is(one.state().waiting.size, 1);
 });
 
+test('offers are asked for when somebody begins to wait, beside others too, and not by whoever finds a place', t => {
+  const one = counter();
+  t.deepEqual(needs(one.want(wanted(0, { cpus: 64 }, 2))), [true]);
+  t.deepEqual(needs(one.want(wanted(1), wanted(2))), [true], 'what was no good to him may be to them');
+  t.deepEqual(needs(one.offered(offer())), []);
+  one.offered(offer({ agent: 'S1' }));
+  t.deepEqual(needs(one.want(wanted(3))), [], 'has a place');
+  t.deepEqual(needs(one.want()), []);
+  t.deepEqual(needs(one.tell({ type: 'withdrawn', withdrawn: [instance(0)] })), [false]);
+});
+
 test('higher priority goes first, then whoever came first', t => {
   const one = counter(3);
   one.want(wanted(0), wanted(1), wanted(2, { priority: 5 }, 2), wanted(3, { priority: 5 }, 2));
@@ -106,7 +117,7 @@ test('whoever withdraws is not given anything', t => {
 test('offers are asked for while somebody waits, and said to be enough when nobody does', t => {
   const one = counter();
   t.deepEqual(needs(one.want(wanted(0))), [true]);
-  t.deepEqual(needs(one.want(wanted(1))), []);
+  t.deepEqual(needs(one.want(wanted(1))), [true]);
   t.deepEqual(needs(one.offered(offer())), [false]);
   one.want(wanted(2, { cpus: 64 }));
   t.deepEqual(needs(one.tell({ type: 'withdrawn', withdrawn: [instance(2)] })), [false]);

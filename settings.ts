@@ -37,6 +37,7 @@ const server = 'Listening, and who may come in';
 const clients = 'Limits on clients';
 const agent = "This machine as an agent (horae dev), and what a task's executor takes";
 const cluster = 'Which Mesos, and who we are there (horae serve, horae doctor)';
+const nodes = 'Several nodes as one scheduler (horae serve --zk)';
 const mesos = 'The conversation with Mesos';
 const placement = 'Offers and placement';
 const instances = 'Retries, restarts, kills';
@@ -94,6 +95,20 @@ export const settings = {
   framework_removed: choice({ group: cluster, of: ['stop', 'register-anew'], default: 'stop', help: 'What to do when Mesos has removed our framework, and so has killed its tasks: stop and say so, or count them as lost, register anew and start them by their policies.' }),
   checkpoint: yes({ group: cluster, default: true, help: 'Agents write down what they run for us, so that tasks outlive a restart of the agent. Mesos does not let it change later.' }),
   detection_timeout_ms: whole({ group: cluster, unit: 'ms', default: 10_000, min: 1_000, max: 600_000, help: 'Session with the ZooKeeper of --mesos zk://; when it ends, the last known leader holds until another is found.' }),
+
+  zk: text({ group: nodes, value: 'ENSEMBLE', expected: 'servers and a path such as zk1:2181,zk2:2181,zk3:2181/horae', matches: /^[^\s/]+\/\S*[^\s/]$/, help: 'ZooKeeper, and where in it the cluster lives: one of several nodes leads, and the journal is kept there. Without this the node is the only one, with its journal in --data-dir.' }),
+  zk_auth_file: file({ group: nodes, help: 'File with USER:PASSWORD on one line, shown to ZooKeeper (digest); what the cluster makes there is then its own.' }),
+  zk_session_timeout_ms: whole({ group: nodes, unit: 'ms', default: 10_000, min: 500, max: 600_000, help: 'A leader that ZooKeeper has not heard of for so long is replaced. The servers may grant another.' }),
+  cluster_name: text({ group: nodes, value: 'NAME', expected: 'a name without spaces', matches: /^[\x21-\x7e]{1,100}$/, default: 'horae', help: 'Two clusters that are given one path by mistake are told apart by this.' }),
+  cluster_key_file: file({ group: nodes, help: 'File with a secret of at least 32 characters, the same on every node, by which nodes know each other. Needed with --zk.' }),
+  node_id: text({ group: nodes, value: 'ID', expected: 'an id without spaces', matches: /^[\x21-\x7e]{1,100}$/, help: 'Names this node, unlike any other. Host and port of --advertise when left out.' }),
+  advertise: text({ group: nodes, value: 'URL', expected: 'an address such as http://node1.example.com:8080', matches: /^https?:\/\/[^/?#\s]+$/, help: 'Where the other nodes, and clients that are sent to the leader, reach this one. What --http says when left out.' }),
+  cluster_ca: file({ group: nodes, help: 'Certificates in PEM of whoever may vouch for the nodes, when they speak HTTPS with each other. Without it those that Node trusts.' }),
+  leader_wait_ms: whole({ group: nodes, unit: 'ms', default: 15_000, min: 100, max: 600_000, help: 'How long a write waits for a leader, and a consistent read until this node has caught up; then they are answered 503.' }),
+  leave_ms_max: whole({ group: nodes, unit: 'ms', default: 10_000, min: 100, max: 600_000, help: 'How long a leader that hands over may take to finish what it has decided; then it lets go, and its successor decides.' }),
+  link_window: whole({ group: nodes, unit: 'questions', default: 256, min: 1, max: 100_000, help: 'Questions of one other node under way here; it holds back what is more.' }),
+  links_waiting_max: whole({ group: nodes, unit: 'questions', default: 1_000, min: 1, max: 1_000_000, help: 'Questions waiting here for the leader; further ones are answered 503.' }),
+  link_beat_ms: whole({ group: nodes, unit: 'ms', default: 1_000, min: 10, max: 60_000, help: 'Between signs of life on a link between nodes; five missed ones end it.' }),
 
   resubscribe_delay_ms: whole({ group: mesos, unit: 'ms', default: 500, min: 1, max: 60_000, help: 'Before the first attempt to subscribe again; doubles with each.' }),
   resubscribe_delay_ms_max: whole({ group: mesos, unit: 'ms', default: 30_000, min: 1, max: 600_000, help: 'The longest time between attempts to subscribe again.' }),
@@ -194,6 +209,8 @@ function crossCheck(read: Settings): readonly Problem[] {
   ] as const)
     if (read[one] !== undefined && read[other] === undefined)
       refuse(flagOf(one), read[one], `${flagOf(one)} is given without ${flagOf(other)}`, 'both, or neither');
+  if (read.zk !== undefined && read.cluster_key_file === undefined)
+    refuse('--zk', read.zk, '--zk is given without --cluster-key-file', 'both: nodes must know each other');
   if (read.mesos_secret_file !== undefined && read.mesos_token_file !== undefined)
     refuse(
       '--mesos-token-file',

@@ -14,7 +14,7 @@ import { fail, named, Refused, sayListen } from './refused.ts';
 import type { Ground } from './start.ts';
 
 export type DoorParts = Pick<Ground, 'settings' | 'log' | 'clock' | 'metrics' | 'version'> &
-  Pick<HttpOptions, 'submit' | 'views' | 'sandboxes' | 'history'> & {
+  Pick<HttpOptions, 'submit' | 'views' | 'sandboxes' | 'history' | 'cluster' | 'links'> & {
     /** From `certificateOf`, which is asked first, since it costs nothing and may refuse. */
     readonly certificate: Certificate | undefined;
   };
@@ -25,6 +25,8 @@ export async function openDoor(parts: DoorParts): Promise<HttpServer> {
   return startHttp({
     listen: settings.http,
     ...(certificate === undefined ? {} : { tls: certificate }),
+    ...(parts.cluster === undefined ? {} : { cluster: parts.cluster }),
+    ...(parts.links === undefined ? {} : { links: parts.links }),
     submit: parts.submit,
     views,
     sandboxes: parts.sandboxes,

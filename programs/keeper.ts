@@ -69,6 +69,8 @@ export type KeeperPorts = {
   readonly plant: (opened: Opened, guard: Guard) => Promise<Reign>;
   /** Who leads, or what we do, has changed. */
   readonly changed: () => void;
+  /** This node plays another part now. */
+  readonly entered: (mode: NodeState['mode']) => void;
   /** The end of this node, with a reason when it is not our wish. */
   readonly ended: (why: string | undefined) => void;
   /** How long a leader that leaves may take to finish what it decided. */
@@ -122,6 +124,7 @@ export function createKeeper(ports: KeeperPorts): Keeper {
       state = following;
       if (before !== state.mode) {
         const why = 'why' in next ? { why: next.why } : {};
+        ports.entered(state.mode);
         log.info({ from: before, to: state.mode, after: next.type, ...why }, 'node: another part to play');
       }
       for (const effect of effects) perform(effect);

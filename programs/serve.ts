@@ -1,4 +1,4 @@
-// serve.ts: `horae serve`: the scheduler on a real Mesos cluster, its journal on this machine.
+// serve.ts: `horae serve`: the scheduler on a real Mesos cluster, its journal on this machine, or with --zk in ZooKeeper.
 
 import { runAlone } from './alone.ts';
 import { openMasters } from './masters.ts';
@@ -6,6 +6,8 @@ import { standOn } from './start.ts';
 
 export async function serve(argv: readonly string[]): Promise<void> {
   const ground = standOn(argv);
-  const url = await runAlone(ground, () => openMasters(ground));
+  // What makes several nodes one scheduler is not loaded where there is one.
+  const run = ground.settings.zk === undefined ? runAlone : (await import('./node.ts')).runNode;
+  const url = await run(ground, () => openMasters(ground));
   console.log(`Horae ${ground.version} serves ${ground.settings.mesos}. Console: ${url}`);
 }

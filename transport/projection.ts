@@ -55,6 +55,8 @@ export type InstanceStatus = InstanceRecord['status'];
 export interface Projection extends Views {
   /** Takes one committed batch, which ends at `position`. */
   commit(changes: readonly FeedChange[], position: number): void;
+  /** Takes a whole state as of `position`, in the place of what was: for whoever has missed too much to be told it. */
+  replace(records: readonly FeedChange[], position: number): void;
   /** How many live instances stand in each status, kept as changes come: for metrics. */
   instance_counts(): Readonly<Record<InstanceStatus, number>>;
 }
@@ -182,15 +184,39 @@ export function createProjection(inputs: ProjectionInputs): Projection {
     }
   };
 
+  /** Everything that is on the board, as the deletions that would clear it. */
+  const present = (): FeedChange[] => {
+    const all: FeedChange[] = [];
+    const add = (kind: string, key: string) => void all.push({ kind, key, body: undefined });
+    for (const { key, record, tally, trigger, runs } of entries.values()) {
+      for (const [run, live] of runs) {
+        for (const index of live.instances.keys()) add('instance', instanceKey(key, run, index));
+        if (live.record !== undefined) add('run', `${key}/${run}`);
+      }
+      if (trigger !== undefined) add('trigger', key);
+      if (tally !== undefined) add('tally', key);
+      if (record !== undefined) add('job', key);
+    }
+    for (const name of calendars.keys()) add('calendar', name);
+    return all;
+  };
+
+  const commit = (changes: readonly FeedChange[], position: number) => {
+    for (const change of changes) apply(change, false);
+    last = position;
+    for (const listener of listeners) listener({ position, changes });
+  };
+
   for (const change of inputs.restored ?? []) apply(change, true);
   sorted = sorted.sort(compare);
 
   return {
     position: () => last,
-    commit(changes, position) {
-      for (const change of changes) apply(change, false);
-      last = position;
-      for (const listener of listeners) listener({ position, changes });
+    commit,
+    replace(records, position) {
+      const kept = new Set(records.map(({ kind, key }) => `${kind} ${key}`));
+      const gone = present().filter(({ kind, key }) => !kept.has(`${kind} ${key}`));
+      commit([...gone, ...records], position);
     },
     job(key) {
       const entry = entries.get(key);

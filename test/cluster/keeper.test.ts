@@ -89,6 +89,7 @@ function keeping(options: { readonly drain?: () => Promise<void>; readonly open?
       };
     },
     changed: () => undefined,
+    entered: () => undefined,
     ended: reason => {
       why = reason;
     },

@@ -21,6 +21,8 @@ export type ErrandOptions = {
   readonly reached: (position: number, deadline_ms: number) => Promise<boolean>;
   /** How long a request may wait for a leader and its answer. */
   readonly wait_ms: number;
+  /** This node is going away: nothing new is worth waiting for. */
+  readonly stopping?: () => boolean;
   readonly clock: Clock;
 };
 export type Errands = { readonly submit: Submit; readonly catchUp: () => Promise<void> };
@@ -34,7 +36,7 @@ const retry_ms = 50;
 /** With less time than this left, another attempt could be sent and not answered, which would turn a sure no into a doubt. */
 const last_try_ms = 2 * retry_ms;
 
-export function createErrands({ desk, line, reached, wait_ms, clock }: ErrandOptions): Errands {
+export function createErrands({ desk, line, reached, wait_ms, clock, stopping = () => false }: ErrandOptions): Errands {
   const pause = () => new Promise<void>(resolve => void clock.wakeAt(clock.now() + retry_ms, resolve));
 
   /** Our own journal may be as silent as somebody else's. */
@@ -89,7 +91,7 @@ export function createErrands({ desk, line, reached, wait_ms, clock }: ErrandOpt
           if (error.code === 'refused') throw new Error(`the leader could not take the command: ${error.message}`);
           if (error.code === 'unknown') again = true;
         }
-        if (left() < last_try_ms) return again ? unknownFate(envelope, wait_ms) : nobodyLeads(wait_ms);
+        if (left() < last_try_ms || stopping()) return again ? unknownFate(envelope, wait_ms) : nobodyLeads(wait_ms);
         await pause();
       }
     },
@@ -105,7 +107,7 @@ export function createErrands({ desk, line, reached, wait_ms, clock }: ErrandOpt
         } catch (error) {
           why = error instanceof Error ? error.message : String(error);
         }
-        if (left() < last_try_ms) {
+        if (left() < last_try_ms || stopping()) {
           const what = `this node has not caught up within ${wait_ms} ms (${why})`;
           throw new Refused('behind', `${what}: expected to be asked again, or without ?consistent`, [], {
             'retry-after': '1',

@@ -61,6 +61,12 @@ export const registry = {
   horae_journal_batch_records: histogram('records', [], sizes, 'Records in one commit.'),
   horae_journal_records_total: counter('records', [], 'Records made durable.'),
 
+  horae_leading: gauge('1 or 0', [], 'Whether this node of a cluster leads.'),
+  horae_epoch: gauge('reigns', [], 'The reign that this node began last; 0 when it has not led since it was started.'),
+  horae_node_parts_total: counter('changes', ['part'], 'Times this node of a cluster took another part: connecting, standing, taking-over, leading, leaving, felling.'),
+  horae_node_links: gauge('links', [], 'Other nodes that have linked themselves with this one.'),
+  horae_cluster_journal_bytes: gauge('bytes', [], 'What the journal takes in ZooKeeper, as the leader counts it.'),
+
   horae_actor_crashes_total: counter('crashes', ['actor'], 'Crashes of actors, by kind.'),
   horae_tree_restarts_total: counter('restarts', [], 'Times the tree of actors was planted again after a singleton crashed.'),
   horae_quarantined: gauge('jobs', [], 'Jobs put aside because they crashed twice.'),

@@ -39,6 +39,18 @@ test('jobs run on a Mesos that is another program, and what it says of itself is
   t.deepEqual(await endOf(child), { status: 0, signal: null });
 });
 
+test('what was given back for an hour is asked for again when somebody begins to wait', async t => {
+  const directory = await tempDir(t);
+  const mesos = await startMesos(t, join(directory, 'mesos'));
+  const flags = ['--refuse-seconds', '3600', '--offer-hold-ms', '0', '--revive-interval-ms', '50'];
+  const { api } = await startServe(t, mesos.url, join(directory, 'data'), flags);
+  const [log, gate] = [join(directory, 'log'), join(directory, 'gate')];
+  await create(api, 'holds', { command: patient(log, gate) });
+  await until('it to run', () => written(log).length === 1);
+  for (const name of ['one', 'two'])
+    t.is((await over(api, await create(api, name, { command: 'true' }))).state, 'succeeded', name);
+});
+
 test('a scheduler that is killed finds its tasks again, however they fared; none is lost, none runs twice', async t => {
   const directory = await tempDir(t);
   const [log, gate, quick] = ['log', 'gate', 'quick'].map(name => join(directory, name)) as [string, string, string];

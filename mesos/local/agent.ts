@@ -360,7 +360,8 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
     if (executors.obey(order) || (order.type !== 'kill' && order.type !== 'acknowledge')) return;
     const task = tasks.get(order.task_id);
     if (task === undefined || task.framework_id !== order.framework_id) return;
-    if (order.type === 'kill') kill(task, order.grace_ms ?? graceOf(task));
+    if (order.type === 'kill')
+      kill(task, Math.min(order.grace_ms ?? graceOf(task), order.grace_ms_max ?? Number.POSITIVE_INFINITY));
     else acknowledged(task, order.uuid);
   };
 

@@ -5,7 +5,7 @@
 
 import type { Instant } from '../../schedules/clock.ts';
 import type { Filters, Offer } from '../protocol.ts';
-import { type Amount, contains, nothing, resourcesOf, thousandthsOf } from './amounts.ts';
+import { type Amount, contains, lendable, nothing, resourcesOf, subtract, thousandthsOf } from './amounts.ts';
 import {
   type Agent,
   type Framework,
@@ -17,6 +17,8 @@ import {
   wantAllocation,
   withdraw,
 } from './master-state.ts';
+import { satisfies } from './offer-constraints.ts';
+import { askBack } from './operator.ts';
 
 /** What Mesos holds to be worth offering: one of the two. */
 const allocatable_cpus_thousandths_min = 10;
@@ -30,42 +32,53 @@ export function allocate(turn: Turn): void {
   const offered = new Map<Framework, Offer[]>();
   for (const agent of master.dirty) {
     master.dirty.delete(agent);
-    if (agent.status !== 'connected' || !allocatable(agent.free)) continue;
-    const taker = takerOf(master, agent, turn.now);
-    if (taker === undefined) continue;
-    const { framework, role } = taker;
-    const offer: HeldOffer = {
-      id: `${master.options.ids_prefix}-O${master.next_offer++}`,
-      framework,
-      agent,
-      role,
-      amount: agent.free,
-    };
-    agent.free = nothing;
-    master.spare.delete(agent);
-    master.offers.set(offer.id, offer);
-    framework.offers.add(offer);
-    agent.offers.add(offer);
-    const { offer_timeout_ms } = master.options;
-    if (offer_timeout_ms > 0) master.alarms.set(turn.now + offer_timeout_ms, { type: 'offer-timeout', offer });
-    const list = offered.get(framework);
-    if (list === undefined) offered.set(framework, [onWire(offer)]);
-    else list.push(onWire(offer));
+    if (agent.status !== 'connected' || agent.draining) continue;
+    // Once for most agents; again where some of it is reserved for others than who took the first part.
+    for (let taker = takerOf(master, agent, turn.now); taker !== undefined; taker = takerOf(master, agent, turn.now)) {
+      const offer = lend(turn, agent, taker);
+      const list = offered.get(taker.framework);
+      if (list === undefined) offered.set(taker.framework, [onWire(offer)]);
+      else list.push(onWire(offer));
+    }
   }
   for (const [framework, offers] of offered) say(turn, framework, { type: 'OFFERS', offers: { offers } });
+  if (master.maintained.size > 0) askBack(turn);
+}
+
+type Taker = { readonly framework: Framework; readonly role: string; readonly amount: Amount };
+
+function lend({ master, now }: Turn, agent: Agent, { framework, role, amount }: Taker): HeldOffer {
+  const id = `${master.options.ids_prefix}-O${master.next_offer++}`;
+  const offer: HeldOffer = { id, framework, agent, role, amount };
+  agent.free = amount === agent.free ? nothing : subtract(agent.free, amount);
+  if (agent.free.size === 0) master.spare.delete(agent);
+  master.offers.set(offer.id, offer);
+  framework.offers.add(offer);
+  agent.offers.add(offer);
+  const { offer_timeout_ms } = master.options;
+  if (offer_timeout_ms > 0) master.alarms.set(now + offer_timeout_ms, { type: 'offer-timeout', offer });
+  return offer;
 }
 
 const allocatable = (amount: Amount) =>
-  thousandthsOf(amount, 'cpus') >= allocatable_cpus_thousandths_min ||
-  thousandthsOf(amount, 'mem') >= allocatable_mem_thousandths_min;
+  amount.size > 0 &&
+  (thousandthsOf(amount, 'cpus') >= allocatable_cpus_thousandths_min ||
+    thousandthsOf(amount, 'mem') >= allocatable_mem_thousandths_min);
 
-function takerOf(master: Master, agent: Agent, now: Instant): { framework: Framework; role: string } | undefined {
-  let taker: { framework: Framework; role: string } | undefined;
+function takerOf(master: Master, agent: Agent, now: Instant): Taker | undefined {
+  let taker: Taker | undefined;
+  if (!allocatable(agent.free)) return undefined;
   for (const framework of master.frameworks.values()) {
     if (framework.stream === undefined) continue;
     if (taker !== undefined && holding(taker.framework) <= holding(framework)) continue;
-    const role = framework.roles.find(role => !framework.suppressed.has(role) && !refuses(framework, role, agent, now));
-    if (role !== undefined) taker = { framework, role };
+    for (const role of framework.roles) {
+      if (framework.suppressed.has(role) || refuses(framework, role, agent, now)) continue;
+      if (framework.constraints !== undefined && !satisfies(framework.constraints, role, agent.info)) continue;
+      const amount = lendable(agent.free, role);
+      if (amount !== agent.free && !allocatable(amount)) continue;
+      taker = { framework, role, amount };
+      break;
+    }
   }
   return taker;
 }
@@ -75,13 +88,13 @@ const holding = (framework: Framework) => framework.tasks.size + framework.offer
 /** A filter holds for what was refused, or less of it: an agent that has more to lend is offered again. */
 function refuses(framework: Framework, role: string, agent: Agent, now: Instant): boolean {
   const filter = framework.filters.get(filterKey(role, agent));
-  return filter !== undefined && now < filter.until && contains(filter.amount, agent.free);
+  return filter !== undefined && now < filter.until && contains(filter.amount, lendable(agent.free, role));
 }
 
 const filterKey = (role: string, agent: Agent) => `${role} ${agent.info.id}`;
 
 function onWire(offer: HeldOffer): Offer {
-  const { info, executors } = offer.agent;
+  const { info, executors, unavailability } = offer.agent;
   const executor_ids = [...executors.values()]
     .filter(executor => executor.framework === offer.framework)
     .map(executor => ({ value: executor.id }));
@@ -91,11 +104,18 @@ function onWire(offer: HeldOffer): Offer {
     agent_id: { value: info.id },
     hostname: info.hostname,
     ...(info.url === undefined ? {} : { url: info.url }),
-    resources: resourcesOf(offer.amount, offer.role),
+    resources: resourcesOf(offer.amount, offer.role, offer.framework.refined),
     ...(info.attributes === undefined || info.attributes.length === 0 ? {} : { attributes: info.attributes }),
     ...(executor_ids.length === 0 ? {} : { executor_ids }),
+    ...(unavailability === undefined ? {} : { unavailability }),
     allocation_info: { role: offer.role },
   };
+}
+
+/** Until when a refusal holds. */
+export function refusedUntil(now: Instant, filters: Filters | undefined): Instant {
+  const seconds = filters?.refuse_seconds;
+  return now + (seconds === undefined || !(seconds >= 0) ? refuse_ms_default : Math.min(seconds * 1000, refuse_ms_max));
 }
 
 /** Returns what a framework did not use of an agent, and does not offer it to that framework again for a while. */
@@ -108,11 +128,11 @@ export function refuse(
   filters?: Filters,
 ): void {
   if (left.size === 0) return;
-  const seconds = filters?.refuse_seconds;
-  const refuse_ms =
-    seconds === undefined || !(seconds >= 0) ? refuse_ms_default : Math.min(seconds * 1000, refuse_ms_max);
-  if (refuse_ms > 0) {
-    const filter = { until: turn.now + refuse_ms, amount: left };
+  const wished = refusedUntil(turn.now, filters);
+  if (wished > turn.now) {
+    // As Mesos: a refusal outlives the next round of allocation, or it would be none.
+    const until = Math.max(wished, turn.now + turn.master.options.allocation_interval_ms);
+    const filter = { until, amount: left };
     const key = filterKey(role, agent);
     framework.filters.set(key, filter);
     turn.master.alarms.set(filter.until, { type: 'filter', framework, key, filter, agent });

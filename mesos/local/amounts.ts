@@ -1,14 +1,15 @@
 // amounts.ts: how much of everything an agent has, lends and takes back.
 //
 // A purse with one compartment per kind of coin. Scalars are counted in thousandths, as Mesos counts them, so that a
-// thousand additions leave no dust behind; ranges are kept sorted, apart and never touching. Roles and reservations have
-// no place here: this Mesos has one machine to lend and lends all of it to whoever asks.
+// thousand additions leave no dust behind; ranges are kept sorted, apart and never touching. What is reserved, or is a
+// volume, is a coin of another kind (`kinds.ts`).
 
 import type { Range, Resource } from '../protocol.ts';
+import { isLentTo, isPlain, kindOf, nameOf, readKind, textOfKind } from './kinds.ts';
 
 /** Thousandths of a scalar, or ranges in ascending order. */
 type Quantity = number | readonly Range[];
-/** By resource name, in the order in which they were told. No entry is empty. */
+/** By kind of resource, in the order in which they were told. No entry is empty. */
 export type Amount = ReadonlyMap<string, Quantity>;
 
 export const nothing: Amount = new Map();
@@ -20,7 +21,8 @@ export function amountOf(
   const amount = new Map<string, Quantity>();
   for (const resource of resources) {
     const { name } = resource;
-    const before = amount.get(name);
+    const kind = kindOf(resource);
+    const before = amount.get(kind);
     if (resource.type === 'SCALAR' && resource.scalar !== undefined && typeof before !== 'object') {
       const thousandths = Math.round(resource.scalar.value * 1000);
       if (!(thousandths > 0))
@@ -28,7 +30,7 @@ export function amountOf(
           ok: false,
           message: `Resource '${name}(allocated: ${roleOf(resource)}):${thousandths / 1000}' is invalid: Invalid scalar resource: value <= 0`,
         };
-      amount.set(name, (before ?? 0) + thousandths);
+      amount.set(kind, (before ?? 0) + thousandths);
     } else if (resource.type === 'RANGES' && resource.ranges !== undefined && typeof before !== 'number') {
       const range = resource.ranges.range;
       const wrong = range.find(({ begin, end }) => !(Number.isInteger(begin) && Number.isInteger(end) && begin <= end));
@@ -37,7 +39,7 @@ export function amountOf(
           ok: false,
           message: `Resource '${name}(allocated: ${roleOf(resource)}):${textOfRanges(range)}' is invalid: Invalid ranges resource: ${range.length === 0 ? 'no ranges' : 'begin > end'}`,
         };
-      amount.set(name, unionOf([...(before ?? []), ...range]));
+      amount.set(kind, unionOf([...(before ?? []), ...range]));
     } else
       return {
         ok: false,
@@ -122,31 +124,52 @@ export function contains(one: Amount, other: Amount): boolean {
   return true;
 }
 
-/** The thousandths of a scalar; 0 when there are none. */
+/** The thousandths of a scalar, of whatever kind; 0 when there are none. */
 export function thousandthsOf(amount: Amount, name: string): number {
-  const quantity = amount.get(name);
-  return typeof quantity === 'number' ? quantity : 0;
+  let sum = 0;
+  for (const [kind, quantity] of amount)
+    if (typeof quantity === 'number' && (kind === name || nameOf(kind) === name)) sum += quantity;
+  return sum;
 }
 
-export function resourcesOf(amount: Amount, role: string): Resource[] {
+/** What of it may be lent to a role. */
+export function lendable(amount: Amount, role: string): Amount {
+  let all = true;
+  for (const kind of amount.keys()) if (!isPlain(kind) && !isLentTo(kind, role)) all = false;
+  return all ? amount : new Map([...amount].filter(([kind]) => isLentTo(kind, role)));
+}
+
+/**
+ * Resources as they stand in JSON, allocated to a role when one is named. `refined`: for a reader who knows reservations
+ * refined; others are told of a role beside the resource.
+ */
+export function resourcesOf(amount: Amount, role: string | undefined, refined = false): Resource[] {
   const resources: Resource[] = [];
-  for (const [name, quantity] of amount) {
-    const lent = { role: '*', allocation_info: { role } };
+  const allocated = role === undefined ? {} : { allocation_info: { role } };
+  for (const [kind, quantity] of amount) {
+    const { name, ...lent } = isPlain(kind) ? { name: kind, ...(refined ? {} : unreserved) } : toldOf(kind, refined);
     resources.push(
       typeof quantity === 'number'
-        ? { name, type: 'SCALAR', scalar: { value: quantity / 1000 }, ...lent }
-        : { name, type: 'RANGES', ranges: { range: quantity }, ...lent },
+        ? { name, type: 'SCALAR', scalar: { value: quantity / 1000 }, ...lent, ...allocated }
+        : { name, type: 'RANGES', ranges: { range: quantity }, ...lent, ...allocated },
     );
   }
   return resources;
 }
+const unreserved = { role: '*' } as const;
+
+function toldOf(kind: string, refined: boolean) {
+  const { reservations, ...told } = readKind(kind);
+  if (refined) return reservations === undefined ? told : { ...told, reservations };
+  return { ...told, role: reservations?.at(-1)?.role ?? '*' };
+}
 
 /** As Mesos prints it in its refusals: `cpus(allocated: *):0.1; ports(allocated: *):[80-80]`. */
 export function textOf(amount: Amount, role = '*'): string {
-  const parts = [...amount].map(
-    ([name, quantity]) =>
-      `${name}(allocated: ${role}):${typeof quantity === 'number' ? quantity / 1000 : textOfRanges(quantity)}`,
-  );
+  const parts = [...amount].map(([kind, quantity]) => {
+    const told = typeof quantity === 'number' ? quantity / 1000 : textOfRanges(quantity);
+    return `${nameOf(kind)}(allocated: ${role})${textOfKind(kind)}:${told}`;
+  });
   return parts.length === 0 ? '{}' : parts.join('; ');
 }
 

@@ -268,6 +268,8 @@ export function hostExecutors(options: ExecutorHostOptions): ExecutorHost {
           submit(order);
           return true;
         }
+        case 'keep':
+          return false; // Nothing of this agent's is ever reserved.
         default:
           submit(order);
           return true;

@@ -14,6 +14,7 @@ import type {
   ExecutorMessage,
   LocalAgent,
   MasterInput,
+  OperatorWish,
   ReportedExecutor,
   ReportedTask,
 } from './messages.ts';
@@ -55,6 +56,8 @@ export interface MasterHost {
   updates(agent: string, updates: readonly AgentUpdate[]): void;
   executorEnded(agent: string, ended: ExecutorEnd): void;
   executorMessage(agent: string, message: ExecutorMessage): void;
+  /** What an operator would do: for tests and simulations. */
+  operate(wish: OperatorWish): void;
   /** Stops the clock, and says no more to anybody. */
   close(): void;
 }
@@ -131,6 +134,7 @@ export function hostMaster(clock: Clock, options: Partial<MasterOptions> & { ids
     updates: (agent, updates) => submit({ type: 'updates', agent, updates }),
     executorEnded: (agent, ended) => submit({ type: 'executor-ended', agent, ended }),
     executorMessage: (agent, message) => submit({ type: 'executor-said', agent, message }),
+    operate: wish => submit({ type: 'operator', wish }),
     close() {
       open = false;
       wake?.cancel();

@@ -5,7 +5,16 @@
 
 import { Book, Roll } from '../../schedules/book.ts';
 import type { Instant } from '../../schedules/clock.ts';
-import type { Event, ExecutorInfo, FrameworkInfo, TaskState, TaskStatus } from '../protocol.ts';
+import type {
+  Event,
+  ExecutorInfo,
+  FrameworkInfo,
+  OfferConstraints,
+  OperationStatus,
+  TaskState,
+  TaskStatus,
+  Unavailability,
+} from '../protocol.ts';
 import { type Alarm, Alarms } from './alarms.ts';
 import { type Amount, add, contains, leftOf, nothing, subtract } from './amounts.ts';
 import type { AgentInfo, AgentOrder, MasterOutput } from './messages.ts';
@@ -27,6 +36,8 @@ export type MasterOptions = {
   /** The pause before an unacknowledged update is sent again; doubled each time up to the maximum. */
   readonly resend_ms: number;
   readonly resend_ms_max: number;
+  /** Agents of the master before this one, as a registry would remember them. */
+  readonly awaited_agents: readonly string[];
   /** Removed frameworks that are remembered and refused. */
   readonly removed_frameworks_max: number;
 };
@@ -41,6 +52,7 @@ export const master_defaults = {
   agent_timeout_ms: 75_000,
   resend_ms: 10_000,
   resend_ms_max: 600_000,
+  awaited_agents: [],
   removed_frameworks_max: 50,
 } as const;
 
@@ -51,6 +63,10 @@ export type Framework = {
   roles: readonly string[];
   partition_aware: boolean;
   wants_killing: boolean;
+  /** Knows reservations refined. */
+  refined: boolean;
+  /** From which agents it wants offers; undefined for all. */
+  constraints: OfferConstraints | undefined;
   /** The present subscription; undefined while nobody is subscribed. */
   stream: string | undefined;
   /** Counts subscriptions, so that an alarm of an earlier one is known. */
@@ -60,6 +76,8 @@ export type Framework = {
   readonly filters: Book<string, Filter>;
   readonly offers: Roll<HeldOffer>;
   readonly tasks: Book<string, Task>;
+  /** Operations that it named and has not signed for, by their names. */
+  readonly operations: Map<string, PendingOperation>;
 };
 export type Filter = { readonly until: Instant; readonly amount: Amount };
 
@@ -80,6 +98,13 @@ export type Agent = {
   unreachable_at: Instant;
   /** Kills that wait for a gone agent to come back. */
   held_orders: AgentOrder[];
+  /** Nothing of it is offered, and what runs on it is on its way out. */
+  draining: boolean;
+  /** When it is going to be away. */
+  unavailability: Unavailability | undefined;
+  readonly inverse_offers: Set<HeldInverseOffer>;
+  /** By framework: until when it is not asked again to give this agent back. */
+  readonly inverse_filters: Map<string, Instant>;
 };
 
 /**
@@ -122,6 +147,17 @@ export type HeldOffer = {
   readonly amount: Amount;
 };
 
+/** A framework was asked to give an agent back, and has not answered. */
+export type HeldInverseOffer = { readonly id: string; readonly framework: Framework; readonly agent: Agent };
+
+export type PendingOperation = {
+  readonly id: string;
+  readonly status: OperationStatus;
+  readonly agent: Agent;
+  /** How often it has been sent. */
+  sent: number;
+};
+
 type MasterAlarm =
   | { readonly type: 'allocate' }
   | { readonly type: 'heartbeat' | 'failover'; readonly framework: Framework; readonly subscription: number }
@@ -134,6 +170,13 @@ type MasterAlarm =
     }
   | { readonly type: 'resend'; readonly task: Task }
   | { readonly type: 'offer-timeout'; readonly offer: HeldOffer }
+  | {
+      readonly type: 'resend-operation';
+      readonly framework: Framework;
+      readonly pending: PendingOperation;
+      readonly sent: number;
+    }
+  | { readonly type: 'inverse-filter'; readonly agent: Agent }
   | { readonly type: 'agent-timeout'; readonly agent: Agent; readonly absence: number };
 
 export type Master = {
@@ -144,6 +187,13 @@ export type Master = {
   readonly removed: Set<string>;
   readonly agents: Map<string, Agent>;
   readonly offers: Book<string, HeldOffer>;
+  readonly inverse_offers: Map<string, HeldInverseOffer>;
+  /** Agents with an unavailability. */
+  readonly maintained: Set<Agent>;
+  /** Ids of agents that an operator gave up for good. */
+  readonly gone_agents: Set<string>;
+  /** Agents that an earlier master knew and that have not come to this one. Of what may be theirs nothing is said. */
+  readonly awaited_agents: Set<string>;
   /** Agents with something to lend that nobody has been asked about since it changed. */
   readonly dirty: Roll<Agent>;
   /** Agents with something to lend. */
@@ -154,6 +204,7 @@ export type Master = {
   wake_at: Instant | undefined;
   next_framework: number;
   next_offer: number;
+  next_operation: number;
 };
 
 export function createMaster(options: Partial<MasterOptions> & { ids_prefix: string }): Master {
@@ -164,6 +215,10 @@ export function createMaster(options: Partial<MasterOptions> & { ids_prefix: str
     removed: new Set(),
     agents: new Map(),
     offers: new Book(),
+    inverse_offers: new Map(),
+    maintained: new Set(),
+    gone_agents: new Set(),
+    awaited_agents: new Set(options.awaited_agents),
     dirty: new Roll(),
     spare: new Roll(),
     alarms: new Alarms(),
@@ -171,6 +226,7 @@ export function createMaster(options: Partial<MasterOptions> & { ids_prefix: str
     wake_at: undefined,
     next_framework: 0,
     next_offer: 0,
+    next_operation: 0,
   };
 }
 
@@ -232,13 +288,17 @@ export function release(turn: Turn, agent: Agent, amount: Amount): void {
 }
 
 export function wantAllocation(turn: Turn, agent: Agent): void {
-  const { master } = turn;
-  master.dirty.add(agent);
+  turn.master.dirty.add(agent);
+  armAllocation(turn);
+}
+
+/** With the next round of allocation something may be said that could not be before. */
+export function armAllocation({ master, now }: Pick<Turn, 'master' | 'now'>): void {
   if (master.allocation_armed) return;
   master.allocation_armed = true;
   const { allocation_interval_ms: interval_ms, allocation_phase_ms } = master.options;
-  const since_ms = interval_ms === 0 ? 0 : (turn.now - allocation_phase_ms) % interval_ms;
-  master.alarms.set(turn.now + interval_ms - since_ms, { type: 'allocate' });
+  const since_ms = interval_ms === 0 ? 0 : (now - allocation_phase_ms) % interval_ms;
+  master.alarms.set(now + interval_ms - since_ms, { type: 'allocate' });
 }
 
 /** Takes an offer off the table. Its resources go back to the agent unless somebody takes them: the caller decides. */

@@ -13,6 +13,7 @@ import { allocate, decline, filterEnded, offerTimedOut, revive, suppress } from 
 import { accept } from './launches.ts';
 import {
   type Agent,
+  armAllocation,
   type Framework,
   keyOf,
   type Master,
@@ -25,6 +26,8 @@ import {
 } from './master-state.ts';
 import { agentGone, agentRegistered, agentTimedOut } from './membership.ts';
 import type { MasterInput, MasterOutput } from './messages.ts';
+import { acknowledgeOperation, reconcileOperations, resendOperation } from './operations.ts';
+import { answerInverse, operate } from './operator.ts';
 import {
   framework_messages,
   heartbeat,
@@ -32,6 +35,7 @@ import {
   removeFramework,
   streamClosed,
   subscribe,
+  updateFramework,
 } from './subscriptions.ts';
 import { acknowledge, executorEnded, executorMessage, send, updated } from './updates.ts';
 
@@ -55,6 +59,9 @@ export function transition(master: Master, input: MasterInput, now: Instant): re
       break;
     case 'updates':
       for (const update of input.updates) updated(turn, input.agent, update);
+      break;
+    case 'operator':
+      operate(turn, input.wish);
       break;
     case 'executor-ended':
       executorEnded(turn, input.agent, input.ended);
@@ -99,6 +106,12 @@ function ring(turn: Turn): void {
       case 'offer-timeout':
         offerTimedOut(turn, alarm.offer);
         break;
+      case 'resend-operation':
+        resendOperation(turn, alarm);
+        break;
+      case 'inverse-filter':
+        if (alarm.agent.unavailability !== undefined) armAllocation(turn);
+        break;
       case 'resend':
         send(turn, alarm.task);
         break;
@@ -122,6 +135,12 @@ function called(turn: Turn, stream: string | undefined, call: CallOnWire, caller
   if (framework.stream === undefined) return no(403, framework_messages.not_subscribed);
   if (stream === undefined) return no(400, framework_messages.no_stream);
   if (stream !== framework.stream) return no(400, framework_messages.otherStream(stream, framework.id));
+  if (call.type === 'UPDATE_FRAMEWORK') {
+    const wrong = updateFramework(turn, framework, call.update_framework);
+    if (wrong !== undefined) return no(400, wrong);
+    turn.outputs.push({ type: 'answer', status: 200, text: '' });
+    return undefined;
+  }
   turn.outputs.push({ type: 'answer', status: 202, text: '' });
   switch (call.type) {
     case 'TEARDOWN':
@@ -151,6 +170,18 @@ function called(turn: Turn, stream: string | undefined, call: CallOnWire, caller
     case 'RECONCILE':
       if (call.reconcile.tasks.length === 0) reconcileAll(turn, framework);
       else for (const task of call.reconcile.tasks) reconcile(turn, framework, task);
+      break;
+    case 'ACKNOWLEDGE_OPERATION_STATUS':
+      acknowledgeOperation(framework, call.acknowledge_operation_status);
+      break;
+    case 'RECONCILE_OPERATIONS':
+      reconcileOperations(turn, framework, call.reconcile_operations);
+      break;
+    case 'ACCEPT_INVERSE_OFFERS':
+      answerInverse(turn, framework, call.accept_inverse_offers);
+      break;
+    case 'DECLINE_INVERSE_OFFERS':
+      answerInverse(turn, framework, call.decline_inverse_offers);
       break;
     case 'MESSAGE':
       message(turn, framework, call.message);
@@ -218,6 +249,9 @@ function reconcile(
     sayLatest(turn, framework, task);
     return;
   }
+  const { awaited_agents, gone_agents } = turn.master;
+  // It may be theirs: only they can tell.
+  if (agent_id === undefined ? awaited_agents.size > 0 : awaited_agents.has(agent_id.value)) return;
   const agent = agent_id === undefined ? undefined : turn.master.agents.get(agent_id.value);
   const about = (state: TaskState, message: string, agent?: Agent) =>
     sayStatus(turn, framework, {
@@ -228,7 +262,8 @@ function reconcile(
       ...(agent_id === undefined ? {} : { agent_id }),
       ...(agent === undefined ? {} : { unreachable_time: { nanoseconds: agent.unreachable_at * 1e6 } }),
     });
-  if (agent === undefined) about('TASK_UNKNOWN', 'Task is unknown');
+  if (agent_id !== undefined && gone_agents.has(agent_id.value)) about('TASK_GONE_BY_OPERATOR', 'Task is gone');
+  else if (agent === undefined) about('TASK_UNKNOWN', 'Task is unknown');
   else if (agent.status === 'unreachable') about('TASK_UNREACHABLE', 'Task is unreachable', agent);
   else about('TASK_GONE', 'Task is unknown to the agent');
 }

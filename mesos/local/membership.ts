@@ -34,6 +34,9 @@ export function agentRegistered(
 ): void {
   const total = amountOf(info.resources);
   if (!total.ok) throw new Error(`agent ${info.id} cannot register: ${total.message}`);
+  if (turn.master.gone_agents.has(info.id)) return; // As Mesos: told to go away, and not asked what it has.
+  turn.master.awaited_agents.delete(info.id);
+  const was_known = turn.master.agents.has(info.id) && turn.master.agents.get(info.id)?.status !== 'unreachable';
   const agent = agentOf(turn, info);
   takeBack(turn, agent.offers, 'rescind');
   const was_unreachable = agent.status === 'unreachable';
@@ -56,7 +59,6 @@ export function agentRegistered(
   agent.free = freeOf(agent);
   for (const { task, finished } of ended) end(turn, task, finished);
   turn.master.spare.add(agent);
-  wantAllocation(turn, agent);
   for (const task of agent.tasks.values()) {
     if (turn.master.frameworks.get(task.framework.id) !== task.framework) {
       abandon(turn, task);
@@ -67,6 +69,13 @@ export function agentRegistered(
     send(turn, task);
   }
   for (const late of held) order(turn, agent, late);
+  // What is new is offered without waiting for the next round; what was only out of hearing, with it.
+  if (was_known) {
+    wantAllocation(turn, agent);
+    return;
+  }
+  turn.master.dirty.add(agent);
+  turn.master.alarms.set(turn.now, { type: 'allocate' });
 }
 
 function agentOf(turn: Turn, info: AgentInfo): Agent {
@@ -84,6 +93,10 @@ function agentOf(turn: Turn, info: AgentInfo): Agent {
     absence: 0,
     unreachable_at: 0,
     held_orders: [],
+    draining: false,
+    unavailability: undefined,
+    inverse_offers: new Set(),
+    inverse_filters: new Map(),
   };
   turn.master.agents.set(info.id, agent);
   return agent;

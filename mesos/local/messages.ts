@@ -16,6 +16,7 @@ import type {
   TaskInfo,
   TaskState,
   TaskStatus,
+  Unavailability,
   Url,
 } from '../protocol.ts';
 
@@ -26,6 +27,8 @@ export type AgentInfo = {
   readonly url?: Url;
   readonly resources: readonly Resource[];
   readonly attributes?: readonly Attribute[];
+  /** Whether it keeps what is reserved and which volumes there are. */
+  readonly keeps_reservations?: boolean;
 };
 
 /** A task that an agent has when it registers: what it holds, what was acknowledged last, what still waits for that. */
@@ -57,6 +60,12 @@ export type ExecutorEnd = { readonly framework_id: string; readonly executor_id:
 /** `data` is base64. */
 export type ExecutorMessage = { readonly framework_id: string; readonly executor_id: string; readonly data: string };
 
+/** What an operator does to agents. */
+export type OperatorWish =
+  | { readonly type: 'maintain'; readonly agents: readonly string[]; readonly unavailability?: Unavailability }
+  | { readonly type: 'drain'; readonly agents: readonly string[]; readonly grace_ms_max?: number }
+  | { readonly type: 'reactivate' | 'mark-gone'; readonly agents: readonly string[] };
+
 /** What reaches the master. One at a time, each with the instant at which it did. */
 export type MasterInput =
   /** Answered; when the answer is 200, `stream` is open and gets events. */
@@ -80,6 +89,7 @@ export type MasterInput =
   /** The connection to an agent broke: its tasks may well live on. */
   | { readonly type: 'agent-gone'; readonly agent: string }
   | { readonly type: 'updates'; readonly agent: string; readonly updates: readonly AgentUpdate[] }
+  | { readonly type: 'operator'; readonly wish: OperatorWish }
   | { readonly type: 'executor-ended'; readonly agent: string; readonly ended: ExecutorEnd }
   | { readonly type: 'executor-said'; readonly agent: string; readonly message: ExecutorMessage }
   /** The instant named by the last `wake` has come. */
@@ -120,9 +130,14 @@ export type AgentOrder =
       readonly task_id: string;
       /** From the KILL call; otherwise the task's own policy counts. */
       readonly grace_ms?: number;
+      /** Because the agent is drained, which is told as the reason; no longer than this, whatever the task's own policy. */
+      readonly draining?: true;
+      readonly grace_ms_max?: number;
       /** The KILL call's policy as it stood there, for a custom executor. */
       readonly kill_policy?: KillPolicy;
     }
+  /** What the agent has from now on, and has to say when it registers: some of it was reserved, or made a volume. */
+  | { readonly type: 'keep'; readonly resources: readonly Resource[] }
   /** Ends a custom executor: asked first, made to when its grace period is over. */
   | {
       readonly type: 'shutdown';

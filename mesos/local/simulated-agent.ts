@@ -20,6 +20,10 @@ export type Life = {
   /** From there to its end; absent for one that runs until it is killed. */
   readonly duration_ms?: number;
   readonly exit: Exit;
+  /** It never gets as far: the agent cannot launch it, for this reason. */
+  readonly refused?: string;
+  /** Its executor is killed under it at its end, and takes the exit code along. */
+  readonly lost?: boolean;
   /** How long it takes to end after SIGTERM; absent for one that ignores it and must be killed. */
   readonly term_ms?: number;
 };
@@ -65,7 +69,7 @@ type SimulatedTask = {
 };
 
 type SimulatedAgent = {
-  readonly info: AgentInfo;
+  info: AgentInfo;
   readonly tasks: Book<string, SimulatedTask>;
   connected: boolean;
   /** Updates made in this turn, told together. */
@@ -156,6 +160,9 @@ export function simulatedFleet(host: MasterHost, clock: Clock, defer: Defer, opt
     tell(agent, task, state, more);
   };
 
+  const endAsAgent = (agent: SimulatedAgent, task: SimulatedTask, reason: string, message: string) =>
+    end(agent, task, 'TASK_FAILED', { message, source: 'SOURCE_AGENT', reason });
+
   const launch = (agent: SimulatedAgent, framework_id: string, { task: info, executor_id, executor }: Launch) => {
     const id = info.task_id.value;
     launched.set(id, (launched.get(id) ?? 0) + 1);
@@ -173,19 +180,41 @@ export function simulatedFleet(host: MasterHost, clock: Clock, defer: Defer, opt
     agent.tasks.set(`${framework_id} ${id}`, task);
     alive++;
     fate(agent, task, task.life.start_delay_ms, () => {
+      const { refused } = task.life;
+      if (refused !== undefined) {
+        endAsAgent(agent, task, 'REASON_CONTAINER_LAUNCH_FAILED', `Failed to launch container: ${refused}`);
+        return;
+      }
       if (options.starting !== false) tell(agent, task, 'TASK_STARTING');
       task.phase = 'running';
       tell(agent, task, 'TASK_RUNNING');
-      const { duration_ms, exit } = task.life;
+      const { duration_ms, exit, lost } = task.life;
+      const time_ns = info.max_completion_time?.nanoseconds;
+      if (time_ns !== undefined && time_ns / 1e6 <= (duration_ms ?? Number.POSITIVE_INFINITY)) {
+        fate(agent, task, time_ns / 1e6, () => {
+          const reason = 'REASON_MAX_COMPLETION_TIME_REACHED';
+          end(agent, task, 'TASK_FAILED', { message: textOfExit({ signal: 15 }), reason });
+        });
+        return;
+      }
       if (duration_ms === undefined) return;
       fate(agent, task, duration_ms, () => {
+        if (lost === true) {
+          endAsAgent(agent, task, 'REASON_EXECUTOR_TERMINATED', 'Executor terminated');
+          return;
+        }
         const finished = 'code' in exit && exit.code === 0;
         end(agent, task, finished ? 'TASK_FINISHED' : 'TASK_FAILED', { message: textOfExit(exit), data: dataOf(exit) });
       });
     });
   };
 
-  const kill = (agent: SimulatedAgent, task: SimulatedTask, grace_ms: number) => {
+  const kill = (
+    agent: SimulatedAgent,
+    task: SimulatedTask,
+    grace_ms: number,
+    why: { readonly reason?: string } = {},
+  ) => {
     if (task.phase === 'ended') return;
     if (task.phase === 'starting') {
       end(agent, task, 'TASK_KILLED', {
@@ -195,12 +224,12 @@ export function simulatedFleet(host: MasterHost, clock: Clock, defer: Defer, opt
       });
       return;
     }
-    if (task.phase === 'running') tell(agent, task, 'TASK_KILLING');
+    if (task.phase === 'running') tell(agent, task, 'TASK_KILLING', why);
     task.phase = 'killing';
     const { term_ms } = task.life;
     const obeys = term_ms !== undefined && term_ms <= grace_ms && grace_ms > 0;
     fate(agent, task, obeys ? term_ms : grace_ms, () =>
-      end(agent, task, 'TASK_KILLED', { message: textOfExit({ signal: obeys ? 15 : 9 }) }),
+      end(agent, task, 'TASK_KILLED', { message: textOfExit({ signal: obeys ? 15 : 9 }), ...why }),
     );
   };
 
@@ -216,12 +245,25 @@ export function simulatedFleet(host: MasterHost, clock: Clock, defer: Defer, opt
         launch(agent, framework_id, { task, executor_id: executor.executor_id.value, executor });
       return;
     }
-    if (order.type === 'shutdown' || order.type === 'message') return;
+    if (order.type === 'keep') {
+      agent.info = { ...agent.info, resources: order.resources };
+      return;
+    }
+    if (order.type === 'message') return; // Nobody is there to read it.
+    if (order.type === 'shutdown') {
+      const { framework_id, executor_id } = order;
+      for (const task of agent.tasks.values())
+        if (task.framework_id === framework_id && task.executor_id === executor_id) kill(agent, task, 0);
+      host.executorEnded(agent.info.id, { framework_id, executor_id, status: 0 });
+      return;
+    }
     const key = `${order.framework_id} ${order.task_id}`;
     const task = agent.tasks.get(key);
     if (task === undefined) return;
     if (order.type === 'kill') {
-      kill(agent, task, order.grace_ms ?? (task.info.kill_policy?.grace_period?.nanoseconds ?? 3e9) / 1e6);
+      const own_ms = order.grace_ms ?? (task.info.kill_policy?.grace_period?.nanoseconds ?? 3e9) / 1e6;
+      const grace_ms = Math.min(own_ms, order.grace_ms_max ?? own_ms);
+      kill(agent, task, grace_ms, order.draining === true ? { reason: 'REASON_AGENT_DRAINING' } : {});
       return;
     }
     const first = task.pending[0];
@@ -256,10 +298,11 @@ export function simulatedFleet(host: MasterHost, clock: Clock, defer: Defer, opt
       id: `${options.ids_prefix}-S${index}`,
       hostname: options.hostname?.(index) ?? `simulated-${index}`,
       resources: options.resources(index),
+      keeps_reservations: true,
       ...(attributes === undefined ? {} : { attributes }),
       ...(url === undefined ? {} : { url }),
     };
-    const agent = { info, tasks: new Book<string, SimulatedTask>(), connected: false, untold: [] };
+    const agent: SimulatedAgent = { info, tasks: new Book<string, SimulatedTask>(), connected: false, untold: [] };
     agents.set(info.id, agent);
     register(agent);
   }

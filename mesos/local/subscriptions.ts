@@ -4,9 +4,11 @@
 // A framework that is away keeps its tasks until its own failover timeout ends it.
 
 import { Book, Roll } from '../../schedules/book.ts';
-import type { FrameworkInfo, Subscribe } from '../protocol.ts';
+import type { FrameworkInfo, FrameworkTerms, Subscribe } from '../protocol.ts';
 import { revive, takeBack } from './allocation.ts';
-import { closeStream, type Framework, type Master, order, say, type Turn } from './master-state.ts';
+import { closeStream, type Framework, type Master, order, say, type Turn, wantAllocation } from './master-state.ts';
+import { wrongConstraints } from './offer-constraints.ts';
+import { sendOperation } from './operations.ts';
 import { forgetTask, send } from './updates.ts';
 
 export const framework_messages = {
@@ -23,15 +25,9 @@ export const otherPrincipal = (caller: string, principal: string): string =>
 export function subscribe(turn: Turn, stream: string, request: Subscribe): void {
   const { master } = turn;
   turn.outputs.push({ type: 'answer', status: 200, text: '' });
-  const info = request.subscribe.framework_info;
-  const capabilities = new Set(info.capabilities?.map(({ type }) => type));
-  const roles = capabilities.has('MULTI_ROLE') ? (info.roles ?? []) : [info.role ?? '*'];
-  const suppressed = request.subscribe.suppressed_roles ?? [];
   const asked = request.framework_id?.value;
   const message =
-    asked !== undefined && master.removed.has(asked)
-      ? 'Framework has been removed'
-      : wrongRoles(info, capabilities.has('MULTI_ROLE'), suppressed, roles);
+    asked !== undefined && master.removed.has(asked) ? 'Framework has been removed' : wrongTerms(request.subscribe);
   if (message !== undefined) {
     turn.outputs.push(
       { type: 'events', stream, events: [{ type: 'ERROR', error: { message } }] },
@@ -48,12 +44,7 @@ export function subscribe(turn: Turn, stream: string, request: Subscribe): void 
   // Offers of an earlier subscription are void without a word, and its refusals forgotten.
   takeBack(turn, framework.offers, 'silent');
   framework.filters.clear();
-  framework.info = info;
-  framework.roles = roles;
-  framework.partition_aware = capabilities.has('PARTITION_AWARE');
-  framework.wants_killing = capabilities.has('TASK_KILLING_STATE');
-  framework.suppressed.clear();
-  for (const role of suppressed) framework.suppressed.add(role);
+  agreeOn(framework, request.subscribe);
   framework.stream = stream;
   framework.subscription++;
   master.streams.set(stream, framework);
@@ -80,8 +71,62 @@ export function subscribe(turn: Turn, stream: string, request: Subscribe): void 
     send(turn, task);
   }
   // Roles suppressed from the start stay so: only what is not is offered.
-  const open = roles.filter(role => !framework.suppressed.has(role));
+  for (const pending of framework.operations.values()) {
+    pending.sent = 0;
+    sendOperation(turn, framework, pending);
+  }
+  const open = framework.roles.filter(role => !framework.suppressed.has(role));
   if (open.length > 0) revive(turn, framework, open);
+}
+
+/** What a framework and its master agree on, at a subscription and whenever it changes its mind. */
+function agreeOn(
+  framework: Framework,
+  { framework_info: info, suppressed_roles = [], offer_constraints }: FrameworkTerms,
+) {
+  const capabilities = capabilitiesOf(info);
+  framework.info = info;
+  framework.roles = rolesOf(info);
+  framework.partition_aware = capabilities.has('PARTITION_AWARE');
+  framework.wants_killing = capabilities.has('TASK_KILLING_STATE');
+  framework.refined = capabilities.has('RESERVATION_REFINEMENT');
+  framework.constraints = offer_constraints;
+  framework.suppressed.clear();
+  for (const role of suppressed_roles) framework.suppressed.add(role);
+}
+
+const capabilitiesOf = (info: FrameworkInfo) => new Set(info.capabilities?.map(({ type }) => type));
+const rolesOf = (info: FrameworkInfo): readonly string[] =>
+  capabilitiesOf(info).has('MULTI_ROLE') ? (info.roles ?? []) : [info.role ?? '*'];
+
+function wrongTerms({ framework_info: info, suppressed_roles = [], offer_constraints }: FrameworkTerms) {
+  const multi_role = capabilitiesOf(info).has('MULTI_ROLE');
+  return wrongRoles(info, multi_role, suppressed_roles, rolesOf(info)) ?? wrongConstraints(offer_constraints);
+}
+
+/** What cannot change while a framework lives. */
+const fixed_fields = ['user', 'checkpoint', 'principal'] as const;
+
+/** UPDATE_FRAMEWORK: new terms, at once. What is wrong with them, if they cannot be. */
+export function updateFramework(turn: Turn, framework: Framework, terms: FrameworkTerms): string | undefined {
+  const invalid = (why: string) => `FrameworkInfo update is not valid: ${why}`;
+  for (const field of fixed_fields) {
+    const [before, after] = [framework.info?.[field], terms.framework_info[field]];
+    if (before !== after)
+      return invalid(
+        `Updating 'FrameworkInfo.${field}' is unsupported; attempted to update from '${before}' to '${after}'`,
+      );
+  }
+  const wrong = wrongTerms(terms);
+  if (wrong !== undefined) return invalid(wrong);
+  agreeOn(framework, terms);
+  takeBack(
+    turn,
+    [...framework.offers].filter(({ role }) => !framework.roles.includes(role)),
+    'rescind',
+  );
+  for (const agent of turn.master.spare) wantAllocation(turn, agent);
+  return undefined;
 }
 
 /** An IPv4 address as Mesos has it in a field of its own: the first number of the four in the lowest byte. */
@@ -108,12 +153,15 @@ export function frameworkOf(master: Master, id: string): Framework {
     roles: [],
     partition_aware: true,
     wants_killing: true,
+    refined: false,
+    constraints: undefined,
     stream: undefined,
     subscription: 0,
     suppressed: new Set(),
     filters: new Book(),
     offers: new Roll(),
     tasks: new Book(),
+    operations: new Map(),
   };
   if (!master.removed.has(id)) master.frameworks.set(id, framework);
   return framework;

@@ -20,6 +20,7 @@ import { type AgentUpdate, type ExecutorEnd, type ExecutorMessage, terminal_stat
 /** An agent tells of a task. */
 export function updated(turn: Turn, agent_id: string, { framework_id, status, stray }: AgentUpdate): void {
   const agent = turn.master.agents.get(agent_id);
+  if (turn.master.gone_agents.has(agent_id)) return; // Nobody listens to the dead.
   if (agent === undefined)
     throw new Error(`update of task ${status.task_id.value} from agent ${agent_id}, which never registered`);
   if (stray === true) {

@@ -21,7 +21,7 @@ import {
 export type WireCall =
   | { readonly ok: true; readonly subscribe: Subscribe }
   | { readonly ok: true; readonly call: CallOnWire }
-  | { readonly ok: false; readonly status: 400 | 501; readonly text: string };
+  | { readonly ok: false; readonly status: 400; readonly text: string };
 
 export const id = message({ value: must(text) });
 export const labels = message({ labels: many(message({ key: must(text), value: text })) });
@@ -71,8 +71,14 @@ export const task = message({
   data: bytes,
 });
 const filters = message({ refuse_seconds: number });
+const inverse_answer = message({ inverse_offer_ids: many(id), filters });
 const operation = message({
   type: must(text),
+  id,
+  reserve: message({ resources: many(resource) }),
+  unreserve: message({ resources: many(resource) }),
+  create: message({ volumes: many(resource) }),
+  destroy: message({ volumes: many(resource) }),
   launch: message({ task_infos: many(task) }),
   launch_group: message({ executor: must(executor), task_group: must(message({ tasks: many(task) })) }),
 });
@@ -105,6 +111,11 @@ const call: Shape = {
   acknowledge: message({ agent_id: must(id), task_id: must(id), uuid: must(bytes) }),
   reconcile: message({ tasks: many(message({ task_id: must(id), agent_id: id })) }),
   message: message({ agent_id: must(id), executor_id: must(id), data: must(bytes) }),
+  update_framework: message({ framework_info: must(framework_info), suppressed_roles: many(text) }),
+  accept_inverse_offers: inverse_answer,
+  decline_inverse_offers: inverse_answer,
+  acknowledge_operation_status: message({ agent_id: id, uuid: must(bytes), operation_id: must(id) }),
+  reconcile_operations: message({ operations: many(message({ operation_id: must(id), agent_id: id })) }),
 };
 
 /** Which field each type of call must bring along. */
@@ -120,11 +131,14 @@ const types: { readonly [type: string]: string | undefined } = {
   ACKNOWLEDGE: 'acknowledge',
   RECONCILE: 'reconcile',
   MESSAGE: 'message',
+  UPDATE_FRAMEWORK: 'update_framework',
+  ACCEPT_INVERSE_OFFERS: 'accept_inverse_offers',
+  DECLINE_INVERSE_OFFERS: 'decline_inverse_offers',
+  ACKNOWLEDGE_OPERATION_STATUS: 'acknowledge_operation_status',
+  RECONCILE_OPERATIONS: 'reconcile_operations',
 };
 /** Accepted and without effect, in a real master too. */
-const idle_types = new Set(['REQUEST', 'ACCEPT_INVERSE_OFFERS', 'DECLINE_INVERSE_OFFERS']);
-/** Of Mesos, not of ours. */
-const foreign_types = new Set(['RECONCILE_OPERATIONS', 'ACKNOWLEDGE_OPERATION_STATUS', 'UPDATE_FRAMEWORK']);
+const idle_types = new Set(['REQUEST']);
 
 export function readCall(body: string): WireCall {
   let json: unknown;
@@ -143,14 +157,13 @@ export function readCall(body: string): WireCall {
   return valid(read);
 }
 
-const no = (text: string, status: 400 | 501 = 400): WireCall => ({ ok: false, status, text });
+const no = (text: string): WireCall => ({ ok: false, status: 400, text });
 const invalid = (text: string): WireCall => no(`Failed to validate scheduler::Call: ${text}`);
 
 function valid(read: Record<string, unknown>): WireCall {
   const { type } = read;
-  if (typeof type !== 'string' || !(type in types || idle_types.has(type) || foreign_types.has(type)))
+  if (typeof type !== 'string' || !(type in types || idle_types.has(type)))
     return invalid("Expecting 'type' to be present");
-  if (foreign_types.has(type)) return no(`${type} is not served by this one-machine Mesos`, 501);
   const field = types[type];
   if (field !== undefined && read[field] === undefined) return invalid(`Expecting '${field}' to be present`);
   if (type === 'SUBSCRIBE') {

@@ -269,10 +269,10 @@ const cases: readonly Case[] = [
   ],
   ['REQUEST', { body: { ...revive, type: 'REQUEST' } }, 202, ''],
   [
-    'a call of Mesos that this one lacks',
+    'an UPDATE_FRAMEWORK without its terms',
     { body: { ...revive, type: 'UPDATE_FRAMEWORK' } },
-    501,
-    'UPDATE_FRAMEWORK is not served by this one-machine Mesos',
+    400,
+    "Failed to validate scheduler::Call: Expecting 'update_framework' to be present",
   ],
   ['GET /health', { method: 'GET', path: '/health' }, 200, ''],
   ['GET /redirect', { method: 'GET', path: '/redirect' }, 307, ''],

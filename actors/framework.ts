@@ -198,6 +198,7 @@ function heard(
         { type: 'gather-tasks', settled_before: undefined },
         // Not at once: agents that were away with the master come back one by one.
         arm('sweep', now + limits.reconcile_ms_max),
+        count('horae_mesos_subscribed', undefined, 1),
         log(
           'info',
           {
@@ -332,6 +333,7 @@ function ended(
     { ...state, phase: 'waiting', failures, refused: false },
     tell({ to: 'offers', message: { type: 'disconnected' } }),
     arm('subscribe', now + delay_ms),
+    count('horae_mesos_subscribed', undefined, 0),
     count('horae_resubscriptions_total'),
     log(
       firm ? 'error' : 'warn',

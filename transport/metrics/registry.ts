@@ -55,6 +55,7 @@ export const registry = {
   horae_updates_total: counter('updates', ['state'], 'Task status updates received, by state.'),
   horae_acknowledgements_total: counter('updates', [], 'Task status updates acknowledged.'),
   horae_reconciliations_total: counter('rounds', [], 'Rounds in which Mesos was asked what it knows of our tasks.'),
+  horae_mesos_subscribed: gauge('1 or 0', [], 'Whether a master has us as its framework at present.'),
   horae_resubscriptions_total: counter('subscriptions', [], 'Times the subscription was made anew after a break.'),
 
   horae_journal_commit_seconds: histogram('seconds', [], seconds_fine, 'From handing a batch to the journal until it is durable.'),

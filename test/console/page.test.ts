@@ -192,6 +192,94 @@ serial('a job is disabled and enabled, and deleted only when that was meant', as
   t.deepEqual(complaints, []);
 });
 
+serial('a job is paused with a reason that everybody sees, and resumed', async t => {
+  await submit('rests', { ...rarely, command: 'true' });
+  const { page, complaints } = await openPage(t, browser, `${url}/${hashOf('rests')}`);
+  await page.getByRole('button', { name: 'Pause' }).click();
+  await page.getByRole('button', { name: 'Pause job' }).click();
+  await page.getByRole('dialog').waitFor(); // A reason is wanted.
+  await page.getByLabel('Why, for whoever wonders').fill('the disk is full');
+  await page.getByRole('button', { name: 'Pause job' }).click();
+  await page.getByText('Paused by local').waitFor();
+  await page.getByText(': the disk is full').waitFor();
+  await page.locator('.now-state').getByText('Paused').waitFor();
+  const told = async () =>
+    ((await (await fetch(`${url}/api/v1/jobs/www/test/rests`)).json()) as { paused?: { note: string } }).paused?.note;
+  t.is(await told(), 'the disk is full');
+  await page.getByRole('button', { name: 'Resume' }).click();
+  await page.locator('.now-state').getByText('Scheduled').waitFor();
+  t.is(await told(), undefined);
+  t.deepEqual(complaints, []);
+});
+
+serial('a range of the past is backfilled, and its progress is shown', async t => {
+  await submit('repeats', { cron: '0 12 * * *', command: 'true' });
+  const { page, complaints } = await openPage(t, browser, `${url}/${hashOf('repeats')}`);
+  await page.getByRole('button', { name: 'Backfill' }).click();
+  await page.getByLabel('From').fill('2025-03-01T00:00:00');
+  await page.getByLabel('To', { exact: true }).fill('2025-03-03T23:00:00');
+  await page.getByRole('button', { name: 'Start backfill' }).click();
+  await page.getByText('Backfill of 3 targets begun').waitFor();
+  await page.locator('.backfills').getByText('all 3 had their turn').waitFor();
+  await until('three runs', async () => (await page.locator('.finished').getByText('Backfills').count()) === 3);
+  t.deepEqual(complaints, []);
+});
+
+serial('a run that waits is killed where it stands, and the active one goes on', async t => {
+  const gate = join(data, 'gate-waits');
+  const command = `while [ ! -e ${gate} ]; do sleep 0.05; done`;
+  await submit('waits', { ...rarely, command, overlap: { policy: 'buffer-one' } });
+  const { page, complaints } = await openPage(t, browser, `${url}/${hashOf('waits')}`);
+  await page.getByRole('button', { name: 'Start run' }).click();
+  await page.locator('.live-runs .badge.running').waitFor();
+  await page.getByRole('button', { name: 'Start run' }).click();
+  await page.locator('.waiting-starts').getByRole('button', { name: 'Kill' }).click();
+  await page.getByRole('button', { name: 'Kill run' }).click();
+  await page.locator('.finished').getByText('killed by local').waitFor();
+  await page.locator('.waiting-starts li').waitFor({ state: 'detached' });
+  t.is(await page.locator('.live-runs .badge.running').count(), 1);
+  await writeFile(gate, '');
+  await page.locator('.finished').getByText('Succeeded').waitFor();
+  t.deepEqual(complaints, []);
+});
+
+serial('a calendar is made, is followed by a job, is changed, and goes when nobody names it', async t => {
+  const { page, complaints } = await openPage(t, browser, `${url}/#/calendars`);
+  await page.getByText('No calendars yet').waitFor();
+  await page.getByRole('link', { name: 'New calendar' }).click();
+  await page.getByLabel('Name').fill('feasts');
+  const rules = page.getByLabel('Rules in YAML or JSON');
+  await rules.fill('rules: [{yearly: 99-99}]');
+  await page.getByRole('button', { name: 'Save calendar' }).click();
+  await page.locator('.problems').getByText('99-99').waitFor();
+  await rules.fill('description: No work\nrules:\n  - {easter: 1}\n  - {month: 11, weekday: THU, nth: 4}\n');
+  await page.getByRole('button', { name: 'Save calendar' }).click();
+  const card = page.getByRole('article', { name: 'feasts' });
+  await card.getByText('1 day after Easter Sunday').waitFor();
+  await card.getByText('the fourth Thursday of November').waitFor();
+  await submit('follows', {
+    command: 'true',
+    schedules: [{ cron: '0 5 * * *', calendar: { exclude: ['feasts'] } }],
+  });
+  await page.reload();
+  await card.getByRole('link', { name: 'www/test/follows' }).waitFor();
+  t.is(await card.getByRole('button', { name: 'Delete' }).count(), 0);
+  await card.getByRole('link', { name: 'Edit' }).click();
+  await until('the document', async () => (await rules.inputValue()).includes('easter'));
+  await rules.fill('BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART;VALUE=DATE:20261231\nEND:VEVENT\nEND:VCALENDAR\n');
+  await page.getByRole('button', { name: 'Save calendar' }).click();
+  await card.getByText('version 2').waitFor();
+  await card.getByText('2026-12-31').waitFor();
+  await fetch(`${url}/api/v1/jobs/www/test/follows`, { method: 'DELETE' });
+  await until('no such job', async () => (await fetch(`${url}/api/v1/jobs/www/test/follows`)).status === 404);
+  await page.reload();
+  await card.getByRole('button', { name: 'Delete' }).click();
+  await page.getByRole('button', { name: 'Delete calendar' }).click();
+  await page.getByText('feasts was deleted').waitFor();
+  await card.waitFor({ state: 'detached' });
+  t.deepEqual(complaints, []);
+});
+
 serial('a form says by place what is wrong, and takes what is right', async t => {
   const { page, complaints } = await openPage(t, browser, `${url}/#/new`);
   const text = page.getByRole('textbox', { name: 'Job document' });

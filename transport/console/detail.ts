@@ -21,6 +21,7 @@ const history_shown_max = 25;
 const pending_shown_max = 20;
 const waiting_shown_max = 20;
 const upcoming_shown_max = 5;
+const backfills_shown_max = 5;
 
 /** All parts of a job's page; `head: null` alone where there is no such job. */
 export function jobParts(views: Views, key: JobKey, now: Instant, wording: Wording): JobParts {
@@ -56,6 +57,11 @@ function headOf(view: JobView): JobHead {
     ...(tally === undefined ? {} : { tally }),
     waiting: waiting.slice(0, waiting_shown_max),
     waiting_count: waiting.length,
+    ...(trigger?.paused === undefined ? {} : { paused: trigger.paused }),
+    backfills: (trigger?.backfills ?? [])
+      .slice(-backfills_shown_max)
+      .reverse()
+      .map(({ places: _, ...one }) => one),
   };
 }
 
@@ -106,7 +112,7 @@ export function createWording(default_zone: string, calendars: () => Calendars =
       }
       return words;
     },
-    schedules({ record }, now) {
+    schedules({ record, trigger }, now) {
       let all = compiled.get(record);
       if (all === undefined) {
         all = record.job.schedules.map((_, index) => read(record, index));
@@ -118,7 +124,7 @@ export function createWording(default_zone: string, calendars: () => Calendars =
           id: document.id,
           text: textOf(document),
           words: schedule === undefined ? '' : describe(schedule),
-          upcoming: schedule === undefined ? [] : upcoming(record.job, schedule, now),
+          upcoming: schedule === undefined || trigger?.paused !== undefined ? [] : upcoming(record.job, schedule, now),
         };
       });
     },

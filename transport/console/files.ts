@@ -24,6 +24,7 @@ const types = {
 
 const scripts = [
   'api.js',
+  'calendars.js',
   'dialog.js',
   'dom.js',
   'feed.js',
@@ -33,12 +34,13 @@ const scripts = [
   'log.js',
   'main.js',
   'runs.js',
+  'steer.js',
   'submit.js',
   'time.js',
   'toast.js',
   'words.js',
 ];
-const styles = ['base.css', 'list.css', 'job.css'];
+const styles = ['base.css', 'list.css', 'job.css', 'steer.css'];
 
 /** Every path there is, and the file behind it. */
 const files: ReadonlyMap<string, string> = new Map([

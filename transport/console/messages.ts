@@ -7,7 +7,15 @@
 import type { RunId } from '../../actors/model/ids.ts';
 import type { Job } from '../../actors/model/job.ts';
 import type { Cause } from '../../actors/model/reasons.ts';
-import type { FinishedRun, InstanceRecord, OutcomeRow, TallyRecord, WaitingStart } from '../../actors/model/records.ts';
+import type {
+  BackfillRecord,
+  FinishedRun,
+  InstanceRecord,
+  OutcomeRow,
+  Paused,
+  TallyRecord,
+  WaitingStart,
+} from '../../actors/model/records.ts';
 import { bad, good, type Result } from '../../schedules/problem.ts';
 import type { Row } from './rows.ts';
 
@@ -85,7 +93,12 @@ export type JobHead = {
   /** The oldest starts that wait for an active run to end. */
   readonly waiting: readonly WaitingStart[];
   readonly waiting_count: number;
+  readonly paused?: Paused;
+  /** The latest, the newest first. */
+  readonly backfills: readonly Backfill[];
 };
+/** How far it is: not where each schedule stands. */
+export type Backfill = Omit<BackfillRecord, 'places'>;
 export type ScheduleWords = {
   readonly id: string;
   readonly text: string;

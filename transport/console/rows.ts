@@ -16,6 +16,7 @@ export const row_states = [
   'waiting',
   'killing',
   'running',
+  'paused',
   'scheduled',
   'done',
   'stopped',
@@ -83,6 +84,7 @@ export function rowOf(view: JobView): Row {
     if (runs.length > 0 || waiting_starts > 0) return 'waiting';
     if (!job.enabled) return 'disabled';
     if (job.service) return 'stopped';
+    if (trigger?.paused !== undefined) return 'paused';
     if (failing) return 'failed';
     return next_at === undefined ? 'done' : 'scheduled';
   };
@@ -100,7 +102,8 @@ export function rowOf(view: JobView): Row {
     live,
     waiting: placeless + waiting_starts,
     runs: runs.length,
-    ...(next_at === undefined ? {} : { next_at }),
+    // What passes while it is paused is no run.
+    ...(next_at === undefined || trigger?.paused !== undefined ? {} : { next_at }),
     ...(last === undefined ? {} : { last_outcome: last.outcome, last_at: last.at }),
     successes: tally?.successes ?? 0,
     failures: tally?.failures ?? 0,

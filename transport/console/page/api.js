@@ -40,6 +40,24 @@ export const killRun = (key, run) => ask('DELETE', runPath(key, run));
 export const killAll = key => ask('POST', `${jobPath(key)}/kill`);
 export const setEnabled = (key, enabled) => ask('POST', `${jobPath(key)}/${enabled ? 'enable' : 'disable'}`);
 
+export const pauseJob = (key, note) =>
+  ask('POST', `${jobPath(key)}/pause`, { body: JSON.stringify({ note }), type: 'application/json' });
+export const resumeJob = key => ask('POST', `${jobPath(key)}/resume`);
+/** `wanted`: `{ from, to, schedule?, overlap?, limit? }`, instants in ISO 8601. */
+export const backfillJob = (key, wanted) =>
+  ask('POST', `${jobPath(key)}/backfill`, { body: JSON.stringify(wanted), type: 'application/json' });
+
+const calendarPath = name => `/api/v1/calendars/${encodeURIComponent(name)}`;
+export const readCalendars = () => ask('GET', '/api/v1/calendars');
+export const readCalendar = name => ask('GET', calendarPath(name));
+export const putCalendar = (name, text, etag) =>
+  ask('PUT', calendarPath(name), {
+    body: text,
+    type: /^BEGIN:VCALENDAR/i.test(text.trimStart()) ? 'text/calendar' : document_type(text),
+    headers: etag === undefined ? {} : { 'if-match': etag },
+  });
+export const deleteCalendar = name => ask('DELETE', calendarPath(name));
+
 /** A page of what has been. `path` is the first, or what the page before calls `next`. */
 export const readPage = path => ask('GET', path);
 

@@ -7,6 +7,7 @@ import { icon } from './icons.js';
 import { badge } from './list.js';
 import { logView } from './log.js';
 import { capital, drawFinishedRuns, drawLiveRuns, drawWaiting, fromRest } from './runs.js';
+import { backfill, drawBackfills, drawPause, pause, resume } from './steer.js';
 import { live, local } from './time.js';
 import { report, toast } from './toast.js';
 import { catch_ups, count, instant, kinds, late, outcomes, overlaps, targets, whys } from './words.js';
@@ -58,14 +59,23 @@ export function jobView({ feed, key, log, back, go }) {
     enable: button('', 'check', 'Enable', async () =>
       report(await api.setEnabled(key, true), 'Enabled', 'Not enabled'),
     ),
-    disable: button('', 'pause', 'Disable', async () =>
+    disable: button('', 'disabled', 'Disable', async () =>
       report(await api.setEnabled(key, false), 'Disabled: nothing becomes due', 'Not disabled'),
+    ),
+    pause: button('', 'pause', 'Pause', () => pause(key, name)),
+    resume: button('', 'play', 'Resume', () => resume(key)),
+    backfill: button('', 'again', 'Backfill', () =>
+      backfill(
+        key,
+        name,
+        head.job.schedules.map(one => one.id),
+      ),
     ),
     edit: h('a.button', { href: `${home}/edit` }, icon('edit'), h('span', {}, 'Edit')),
     kill: button('', 'stop', 'Kill all', async () => {
       const sure = await ask({
         title: `Kill all runs of ${name}?`,
-        text: `${count(live_runs.length, 'run')} will be killed.`,
+        text: `${count(live_runs.length, 'run')} will be killed. What waits will not start, and backfills end.`,
         action: 'Kill all',
       });
       if (sure) report(await api.killAll(key), 'Its runs are being killed', 'The runs were not killed');
@@ -86,6 +96,8 @@ export function jobView({ feed, key, log, back, go }) {
     state: h('div.now-state', {}),
     about: h('p.about', { hidden: true }),
     alert: h('p.callout', { hidden: true }),
+    paused: h('p.callout.paused', { hidden: true }),
+    backfills: h('section.card', { hidden: true }),
     runs: h('div.live-runs', {}),
     waiting: h('ul.waiting-starts', {}),
     idle: h('p.empty', {}),
@@ -110,7 +122,7 @@ export function jobView({ feed, key, log, back, go }) {
       h('section.card', {}, h('h2', {}, 'Runs'), place.finished, place.finished_none, place.finished_more),
       place.outcomes_card,
     ),
-    h('div.side', {}, place.schedules, place.tally, place.document),
+    h('div.side', {}, place.schedules, place.backfills, place.tally, place.document),
   );
   const lost = h(
     'div.notice',
@@ -126,6 +138,7 @@ export function jobView({ feed, key, log, back, go }) {
     h('div.title', {}, h('div', {}, h('p.place', {}, `${role} / ${environment}`), h('h1', {}, name)), place.state),
     place.about,
     place.alert,
+    place.paused,
     h('div.actions', {}, Object.values(actions)),
   );
   const element = h('section.job', { 'aria-busy': 'true' }, header, body, lost);
@@ -170,14 +183,20 @@ export function jobView({ feed, key, log, back, go }) {
       row.quarantined === undefined ? (alert ?? '') : `Put aside after a crash of the scheduler: ${alert}`,
     );
     actions.start.hidden = job.service;
+    const recurs = job.schedules.length > 0;
+    actions.pause.hidden = !recurs || head.paused !== undefined;
+    actions.resume.hidden = head.paused === undefined;
+    actions.backfill.hidden = !recurs;
+    drawPause(place.paused, head.paused);
+    drawBackfills(place.backfills, head.backfills);
     actions.enable.hidden = job.enabled;
     actions.disable.hidden = !job.enabled;
     actions.kill.hidden = live_runs.length === 0;
-    for (const action of [actions.start, actions.enable, actions.disable, actions.delete])
-      action.classList.toggle('off', row.state === 'deleting');
+    for (const [what, action] of Object.entries(actions))
+      if (what !== 'edit' && what !== 'kill') action.classList.toggle('off', row.state === 'deleting');
 
     drawLiveRuns(place.runs, live_runs, { kill, logHash, reasons: (run, index) => pending.get(`${run}/${index}`) });
-    drawWaiting(place.waiting, head.waiting, head.waiting_count);
+    drawWaiting(place.waiting, head.waiting, head.waiting_count, { kill });
     place.idle.hidden = live_runs.length + head.waiting.length > 0;
     fill(
       place.idle,

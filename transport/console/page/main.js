@@ -1,6 +1,7 @@
 // main.js: the frame around the views: the bar, the address, the keyboard.
 
 import { jobHash } from './api.js';
+import { calendarsView } from './calendars.js';
 import { isAsking } from './dialog.js';
 import { fill, h } from './dom.js';
 import { connect } from './feed.js';
@@ -19,6 +20,7 @@ fill(
     {},
     h('a.brand', { href: '#/' }, h('img', { src: '/console/icon.svg', alt: '', width: '28', height: '28' }), 'Horae'),
     link,
+    h('a.nav', { href: '#/calendars', 'aria-label': 'Calendars' }, icon('cron'), h('span', {}, 'Calendars')),
     h('a.button.primary', { href: '#/new' }, icon('plus'), h('span', {}, 'New job')),
   ),
 );
@@ -43,11 +45,15 @@ const go = hash => {
   else location.hash = hash;
 };
 
-/** `#/`, `#/?filter=failing`, `#/new`, `#/jobs/ROLE/ENV/NAME`, `.../edit`, `.../runs/RUN/INDEX[/stderr]`. */
+/**
+ * `#/`, `#/?filter=failing`, `#/new`, `#/calendars[/NAME]`, `#/jobs/ROLE/ENV/NAME`, `.../edit`,
+ * `.../runs/RUN/INDEX[/stderr]`.
+ */
 function route() {
   const [path, query = ''] = location.hash.slice(1).split('?');
   const parts = path.split('/').filter(Boolean).map(decoded);
   const [place, role, environment, name, what, run, index, stream = 'stdout'] = parts;
+  if (place === 'calendars') return show(calendarsView({ feed, back: list_hash, go, name: role }));
   if (place === 'new') return show(submitView({ feed, back: list_hash, go }));
   if (place !== 'jobs' || name === undefined) {
     const onQuery = next => {

@@ -126,7 +126,7 @@ function drawInstances(place, run, { reasons, logHash }) {
 const later = record => (record.not_before === undefined ? '' : `tries again at ${local(record.not_before)}`);
 
 /** Starts that wait for an active run. */
-export function drawWaiting(place, starts, total) {
+export function drawWaiting(place, starts, total, { kill }) {
   keyed(
     place,
     starts,
@@ -138,6 +138,7 @@ export function drawWaiting(place, starts, total) {
         badge('waiting'),
         h('span', {}, `${capital(cause(start.cause))}, behind the active run`),
         h('small', {}, live(start.since)),
+        h('button.danger.small', { type: 'button', onclick: () => kill(start.run) }, icon('stop'), 'Kill'),
       ),
   );
   place.title = total > starts.length ? `${total} in all` : '';

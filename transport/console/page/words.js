@@ -12,6 +12,7 @@ export const states = {
   done: 'Done',
   stopped: 'Stopped',
   disabled: 'Disabled',
+  paused: 'Paused',
   deleting: 'Deleting',
   succeeded: 'Succeeded',
   killed: 'Killed',

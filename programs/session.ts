@@ -36,6 +36,7 @@ export async function openSession(parts: SessionParts, ended: (end: SessionEnd) 
   const zk = connectZooKeeper({
     servers: parts.servers,
     session_timeout_ms: settings.zk_session_timeout_ms,
+    call_timeout_ms: settings.zk_call_timeout_ms,
     ...(parts.auth === undefined ? {} : { auth: { scheme: 'digest', id: parts.auth } }),
     clock,
     log,
@@ -95,6 +96,8 @@ export async function openSession(parts: SessionParts, ended: (end: SessionEnd) 
         const journal = zookeeperJournal({
           ...common,
           segments_per_snapshot: settings.segments_per_snapshot,
+          bytes_max: settings.zk_journal_mb * 2 ** 20,
+          commit_ms_max: settings.zk_commit_timeout_ms,
           onSize: parts.onSize,
           log,
         });

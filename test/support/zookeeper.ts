@@ -14,7 +14,7 @@ import { isAlive, send } from './processes.ts';
 import { type Owner, tempDir } from './temp.ts';
 import { until } from './until.ts';
 
-/** The jar of its servers; undefined where there is none. */
+/** The jar of its servers, as test/setup.sh found it; undefined where there is none. */
 export const zookeeper = process.env.HORAE_TEST_ZOOKEEPER;
 
 export type EnsembleOptions = {
@@ -22,6 +22,9 @@ export type EnsembleOptions = {
   readonly tick_ms?: number;
   /** Longest packet; left out, ZooKeeper's own default of 1,048,575. */
   readonly jute_maxbuffer?: number;
+  /** Waits for the device at each write, as ZooKeeper does unless told; left out, tests do not. */
+  readonly sync?: boolean;
+  readonly heap_mb?: number;
   /** Further lines of zoo.cfg. */
   readonly config?: readonly string[];
   /** Where the data of member n lie; left out, in a directory of the test. */
@@ -95,7 +98,7 @@ async function makeMember(
   port: number,
   directory: string,
   peers: readonly string[],
-  { tick_ms = 100, jute_maxbuffer, config = [], data_dir }: EnsembleOptions,
+  { tick_ms = 100, jute_maxbuffer, sync = false, heap_mb = 128, config = [], data_dir }: EnsembleOptions,
 ): Promise<Member> {
   const data = data_dir?.(id) ?? join(directory, 'data');
   await mkdir(data, { recursive: true });
@@ -119,10 +122,11 @@ async function makeMember(
   ];
   await writeFile(file, `${lines.join('\n')}\n`);
   const java = [
-    '-Xmx128m',
+    `-Xmx${heap_mb}m`,
     '-XX:+UseSerialGC',
     '-XX:TieredStopAtLevel=1',
-    '-Dzookeeper.forceSync=no',
+    '-XX:+ExitOnOutOfMemoryError',
+    `-Dzookeeper.forceSync=${sync ? 'yes' : 'no'}`,
     '-Dzookeeper.preAllocSize=1024',
     '-Dzookeeper.cnxTimeout=1000',
     '-Dzookeeper.fastleader.maxNotificationInterval=500',

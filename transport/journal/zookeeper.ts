@@ -89,6 +89,7 @@ const tail_bytes_min = 16 * 2 ** 20;
 const tail_bytes_alarmed = 4 * 2 ** 20;
 const commit_ms_max_default = 60_000;
 const retry_ms_default = 50;
+const attempts_min = 3;
 const records_per_chunk = 2_000;
 const deletions_per_transaction = 200;
 /** What ZooKeeper keeps of a node besides its data. */
@@ -137,14 +138,15 @@ export function zookeeperJournal(options: ZooKeeperJournalOptions): ZooKeeperJou
   /** Again and again while the connection breaks: for what may be repeated. Throws JournalError `code` at the deadline. */
   const persist = async <T>(call: () => Promise<T>, code: 'unknown' | 'io' = 'unknown'): Promise<T> => {
     const deadline = clock.monotonic() + commit_ms_max;
-    for (;;) {
+    for (let attempt = 1; ; attempt++) {
       try {
         return await call();
       } catch (error) {
         if (!isCode(error, 'connection-loss')) throw error;
         if (closed)
           throw new JournalError('unknown', `the journal in ${path} was closed before the answer came`, error);
-        if (clock.monotonic() > deadline)
+        // Time alone proves nothing: this process may have stood still.
+        if (clock.monotonic() > deadline && attempt >= attempts_min)
           throw new JournalError(code, `no answer from ZooKeeper at ${path} for ${commit_ms_max} ms`, error);
         await new Promise<void>(resolve => clock.wakeAt(clock.now() + retry_ms, resolve));
       }

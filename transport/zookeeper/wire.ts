@@ -5,7 +5,8 @@
 //
 // - A peer that goes silent (a cut cable, a stopped process) is never noticed: there is no limit on reading, nor on the
 //   answer to the first message after TCP has connected. We ask something small every tenth of the session timeout (every
-//   two seconds, when that is less) and break a connection on which nothing has come for three of them; a connection gets two of them to come about.
+//   two seconds, when that is less) and break a connection on which nothing has come for three of them; a connection
+//   gets two of them to come about.
 // - Half an answer stays in a buffer when the connection breaks, and is taken for the beginning of the next one's.
 // - Requests that were not written when it broke are sent on the next one, in front of the authentication, long after
 //   their caller has given up; those that wait when the session ends are never answered at all. So requests are handed

@@ -32,6 +32,8 @@ export type ExecutorSettings = {
   readonly authentication: boolean;
   /** From its launch, fetching included, to its first SUBSCRIBE. */
   readonly registration_timeout_ms: number;
+  /** How long a returning agent takes nothing but subscriptions. */
+  readonly recovery_ms: number;
   /** From the agent's return to the executor's. */
   readonly reregistration_timeout_ms: number;
   /** From SHUTDOWN to SIGKILL, where the executor asks for nothing else. */

@@ -9,7 +9,8 @@ export type ExecutorSetting = {
   readonly sandbox: string;
   readonly path: string;
   readonly shutdown_grace_ms: number;
-  readonly reregistration_timeout_ms: number;
+  /** The longest pause between two tries to subscribe again. */
+  readonly backoff_ms_max: number;
   readonly recovery_timeout_ms: number;
   /** Absent where executors are not asked who they are. */
   readonly token: string | undefined;
@@ -43,7 +44,7 @@ export function environmentOfExecutor(
   // Only who will be recovered need know for how long to try.
   if (framework.checkpoint === true) {
     environment.MESOS_RECOVERY_TIMEOUT = durationText(setting.recovery_timeout_ms);
-    environment.MESOS_SUBSCRIPTION_BACKOFF_MAX = durationText(setting.reregistration_timeout_ms);
+    environment.MESOS_SUBSCRIPTION_BACKOFF_MAX = durationText(setting.backoff_ms_max);
   }
   if (token !== undefined) environment.MESOS_EXECUTOR_AUTHENTICATION_TOKEN = token;
   for (const { name, value } of info.command?.environment?.variables ?? []) environment[name] = value;

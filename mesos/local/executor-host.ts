@@ -200,8 +200,11 @@ export function hostExecutors(options: ExecutorHostOptions): ExecutorHost {
         refuse(error.message);
         return;
       }
-      // Meanwhile it may have been killed for good.
-      if (house.executors.get(keyOf(framework_id, executor.id)) !== executor) return;
+      // Meanwhile its time may have run out, or it was told to go: then it need not come at all.
+      if (executor.phase === 'terminating') {
+        submit({ type: 'exited', container_id, status: 9 });
+        return;
+      }
       const token = options.tokenFor?.({ fid: framework_id, eid: executor.id, cid: container_id });
       processes.start({
         container_id,
@@ -213,7 +216,7 @@ export function hostExecutors(options: ExecutorHostOptions): ExecutorHost {
             sandbox,
             path: path_default,
             shutdown_grace_ms: options.shutdown_grace_ms,
-            reregistration_timeout_ms: options.reregistration_timeout_ms,
+            backoff_ms_max: options.recovery_ms,
             recovery_timeout_ms: options.recovery_timeout_ms,
             token,
           }),

@@ -85,12 +85,15 @@ export function transition(house: House, input: HouseInput, now: Instant): reado
   return turn.outputs;
 }
 
-/** After a restart: executors that live have a while to come back. Nothing to wait for, nothing to do. */
+/** After a restart: executors that live have a while to come back. Nobody to wait for, nothing to do. */
 export function beginRecovery(house: House, now: Instant): readonly HouseOutput[] {
   if (house.executors.size === 0) return [];
   house.recovering = true;
-  const at = now + house.options.reregistration_timeout_ms;
-  return [{ type: 'wake', at, alarm: { type: 'recovery' } }];
+  const { recovery_ms, reregistration_timeout_ms } = house.options;
+  return [
+    { type: 'wake', at: now + recovery_ms, alarm: { type: 'recovered' } },
+    { type: 'wake', at: now + reregistration_timeout_ms, alarm: { type: 'reregistration' } },
+  ];
 }
 
 function byContainer(house: House, container_id: string): Executor | undefined {
@@ -432,8 +435,11 @@ function exited(turn: HouseTurn, executor: Executor, exit: Extract<HouseInput, {
 
 function woken(turn: HouseTurn, alarm: Extract<HouseInput, { type: 'woken' }>['alarm']): void {
   const { house } = turn;
-  if (alarm.type === 'recovery') {
+  if (alarm.type === 'recovered') {
     house.recovering = false;
+    return;
+  }
+  if (alarm.type === 'reregistration') {
     // One that was to go already has had its time and more.
     for (const executor of house.executors.values())
       if (executor.recovered && executor.phase !== 'running')

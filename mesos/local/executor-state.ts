@@ -17,7 +17,9 @@ export type HouseOptions = {
   readonly boot: string;
   /** How long an executor may take from its launch to its first SUBSCRIBE: what it fetches counts. */
   readonly registration_timeout_ms: number;
-  /** How long it may take to come back after the agent was away. */
+  /** How long a returning agent takes nothing but subscriptions. */
+  readonly recovery_ms: number;
+  /** How long an executor may take to come back to it. */
   readonly reregistration_timeout_ms: number;
   /** From SHUTDOWN to SIGKILL, where the executor asks for nothing else. */
   readonly shutdown_grace_ms: number;
@@ -27,7 +29,9 @@ export type HouseOptions = {
 };
 export const house_defaults = {
   registration_timeout_ms: 60_000,
-  reregistration_timeout_ms: 2_000,
+  recovery_ms: 2_000,
+  // Five times what executors are told to wait at most: a machine under load must not cost anybody his life.
+  reregistration_timeout_ms: 10_000,
   shutdown_grace_ms: 5_000,
 } as const;
 
@@ -141,7 +145,8 @@ export type HouseInput =
 
 export type HouseAlarm =
   | { readonly type: 'registration' | 'grace'; readonly container_id: string }
-  | { readonly type: 'recovery' };
+  | { readonly type: 'recovered' }
+  | { readonly type: 'reregistration' };
 
 /** In the order in which it is to be done. */
 export type HouseOutput =

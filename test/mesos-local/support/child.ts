@@ -12,6 +12,7 @@ const mesos = await startLocalMesos({
     error: (fields, message) => process.stderr.write(`${message} ${JSON.stringify(fields)}\n`),
   },
   resources: resourcesFor({ cpus: 100, mem: 100_000, disk: 100_000 }),
+  ...JSON.parse(process.argv[3] ?? '{}'),
 });
 process.stdout.write(`${JSON.stringify({ url: mesos.url, credentials: mesos.credentials, agent: mesos.agent?.id })}\n`);
 // Nothing of the master keeps a process alive by itself but its port; the parent ends us.

@@ -20,7 +20,7 @@ const headers = {
   ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
 };
 const say = line => appendFileSync('events', `${line}\n`);
-const later = ms => new Promise(done => setTimeout(done, ms));
+const later = ms => new Promise(done => setTimeout(() => done(), ms));
 
 const tasks = new Map(); // without any acknowledged update
 const updates = new Map(); // not acknowledged, by uuid
@@ -124,7 +124,10 @@ function subscribe() {
         if (stream !== mine || stopped) return;
         stream = undefined;
         say('stream closed');
-        if (conf.stay_away === true) return;
+        if (conf.stay_away === true) {
+          setInterval(() => {}, 60_000);
+          return;
+        }
         if (env.MESOS_CHECKPOINT !== '1' && conf.stay !== true) process.exit(5);
         setTimeout(subscribe, 50);
       };

@@ -5,7 +5,7 @@
 
 import type { Instant } from '../../schedules/clock.ts';
 import type { Filters, Offer } from '../protocol.ts';
-import { type Amount, contains, lendable, nothing, resourcesOf, subtract, thousandthsOf } from './amounts.ts';
+import { type Amount, contains, holdsScalar, lendable, nothing, resourcesOf, subtract } from './amounts.ts';
 import {
   type Agent,
   type Framework,
@@ -62,8 +62,8 @@ function lend({ master, now }: Turn, agent: Agent, { framework, role, amount }: 
 
 const allocatable = (amount: Amount) =>
   amount.size > 0 &&
-  (thousandthsOf(amount, 'cpus') >= allocatable_cpus_thousandths_min ||
-    thousandthsOf(amount, 'mem') >= allocatable_mem_thousandths_min);
+  (holdsScalar(amount, 'cpus', allocatable_cpus_thousandths_min) ||
+    holdsScalar(amount, 'mem', allocatable_mem_thousandths_min));
 
 function takerOf(master: Master, agent: Agent, now: Instant): Taker | undefined {
   let taker: Taker | undefined;

@@ -124,6 +124,12 @@ export function contains(one: Amount, other: Amount): boolean {
   return true;
 }
 
+/** Whether there is so much of a scalar, of whatever kinds. Most of the time there is enough of the plain one. */
+export function holdsScalar(amount: Amount, name: string, thousandths: number): boolean {
+  const plain = amount.get(name);
+  return (typeof plain === 'number' && plain >= thousandths) || thousandthsOf(amount, name) >= thousandths;
+}
+
 /** The thousandths of a scalar, of whatever kind; 0 when there are none. */
 export function thousandthsOf(amount: Amount, name: string): number {
   let sum = 0;
@@ -146,20 +152,21 @@ export function lendable(amount: Amount, role: string): Amount {
 export function resourcesOf(amount: Amount, role: string | undefined, refined = false): Resource[] {
   const resources: Resource[] = [];
   const allocated = role === undefined ? {} : { allocation_info: { role } };
+  const lent = refined ? allocated : { role: '*', ...allocated };
   for (const [kind, quantity] of amount) {
-    const { name, ...lent } = isPlain(kind) ? { name: kind, ...(refined ? {} : unreserved) } : toldOf(kind, refined);
+    const more = isPlain(kind) ? lent : { ...toldOf(kind, refined), ...allocated };
+    const name = nameOf(kind);
     resources.push(
       typeof quantity === 'number'
-        ? { name, type: 'SCALAR', scalar: { value: quantity / 1000 }, ...lent, ...allocated }
-        : { name, type: 'RANGES', ranges: { range: quantity }, ...lent, ...allocated },
+        ? { name, type: 'SCALAR', scalar: { value: quantity / 1000 }, ...more }
+        : { name, type: 'RANGES', ranges: { range: quantity }, ...more },
     );
   }
   return resources;
 }
-const unreserved = { role: '*' } as const;
 
 function toldOf(kind: string, refined: boolean) {
-  const { reservations, ...told } = readKind(kind);
+  const { name: _, reservations, ...told } = readKind(kind);
   if (refined) return reservations === undefined ? told : { ...told, reservations };
   return { ...told, role: reservations?.at(-1)?.role ?? '*' };
 }

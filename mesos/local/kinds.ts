@@ -18,13 +18,13 @@ export const isPlain = (kind: string): boolean => !kind.includes('\n');
 export const nameOf = (kind: string): string => (isPlain(kind) ? kind : kind.slice(0, kind.indexOf('\n')));
 
 export function kindOf(resource: Resource): string {
-  const { name, reservations = [], disk, revocable, role } = resource;
+  const { name, reservations, disk, revocable, role } = resource;
+  const reserved = reservations !== undefined && reservations.length > 0;
   // Before refinement a role beside the resource said all there was to say.
-  const held =
-    reservations.length === 0 && role !== undefined && role !== '*' ? [{ type: 'STATIC', role }] : reservations;
-  if (held.length === 0 && disk === undefined && revocable === undefined) return name;
-  const more = { ...(held.length === 0 ? {} : { reservations: held }), disk, revocable };
-  return `${name}\n${JSON.stringify(more, sorted)}`;
+  const owned = !reserved && role !== undefined && role !== '*';
+  if (!reserved && !owned && disk === undefined && revocable === undefined) return name;
+  const held = reserved ? { reservations } : owned ? { reservations: [{ type: 'STATIC', role }] } : {};
+  return `${name}\n${JSON.stringify({ ...held, disk, revocable }, sorted)}`;
 }
 
 /** Objects with their fields in one order, whoever wrote them. */

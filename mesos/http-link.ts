@@ -329,10 +329,16 @@ export function httpLink(given: HttpLinkOptions): HttpLink {
         finish(subscription, { why: 'closed', message: `${origin}: ${urls.join(', ')} leads now` });
       if (present === undefined) latest?.found?.();
     },
-    call(call): Promise<CallAnswer> {
-      if (present?.pipe === undefined || present.framework_id === undefined)
-        return Promise.resolve({ type: 'unsent', message: 'there is no subscription' });
-      return present.pipe.send(JSON.stringify({ framework_id: { value: present.framework_id }, ...call }));
+    async call(call): Promise<CallAnswer> {
+      const subscription = present;
+      if (subscription?.pipe === undefined || subscription.framework_id === undefined)
+        return { type: 'unsent', message: 'there is no subscription' };
+      const { pipe, framework_id } = subscription;
+      const answer = await pipe.send(JSON.stringify({ framework_id: { value: framework_id }, ...call }));
+      // The far end knows already what a connection that was cut has not told us: why wait for heartbeats to be missed?
+      if (answer.type === 'refused' && isForsaken(answer))
+        finish(subscription, { why: 'closed', message: `${subscription.url?.origin}: ${answer.message}` });
+      return answer;
     },
     async close() {
       latest = undefined;
@@ -345,6 +351,10 @@ export function httpLink(given: HttpLinkOptions): HttpLink {
     origin: () => present?.url?.origin,
   };
 }
+
+/** A master that has no subscription of ours, or leads no more. Another one's stream is another matter: his is the later word. */
+const isForsaken = ({ status, message }: { readonly status: number; readonly message: string }): boolean =>
+  status === 307 || status === 308 || (status === 403 && /not subscribed/i.test(message));
 
 /** `http://host:5050` -> the scheduler API there; undefined for what is no http address. */
 export function apiUrl(text: string): URL | undefined {

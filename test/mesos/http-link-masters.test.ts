@@ -140,3 +140,25 @@ test('followers that point at a leader who has died are tried in turn, until the
   t.deepEqual(await link.call({ type: 'REVIVE' }), { type: 'accepted' });
   t.is(young.calls.length, 1);
 });
+
+test('a master that says it has no subscription of ours, or leads no more, is left without waiting for heartbeats', async t => {
+  // The first is as it was recorded from a real master.
+  for (const [status, words, over] of [
+    ['403 Forbidden', 'Framework is not subscribed', true],
+    ['307 Temporary Redirect', '', true],
+    ['403 Forbidden', 'Not authorized to do this', false],
+    ['400 Bad Request', "The stream ID didn't match the stream ID currently associated with framework F", false],
+  ] as const) {
+    const master = await scriptedMaster(t, {
+      subscribe: ({ socket }) => void socket.write(opening),
+      call: ({ socket }) => void socket.write(answer(status, words)),
+    });
+    const { link, next, lead } = following(t);
+    const heard = next();
+    lead(master.url);
+    await heard.count(1);
+    t.like(await link.call({ type: 'REVIVE' }), { type: 'refused', status: Number(status.slice(0, 3)) });
+    t.is(heard.ends.length, over ? 1 : 0, `${status} ${words}`);
+    if (over) t.is(heard.ends[0]!.why, 'closed');
+  }
+});

@@ -147,6 +147,7 @@ test('a command waits while nobody leads, and is refused as surely not done when
   const core = createCore(clock.now);
   let desk: Desk | undefined;
   const { line } = await pair(t, { core, desk: () => desk });
+  await until('the line', () => line.connected());
   const refused = await errandsOf(line, { wait_ms: 200 }).submit(create('r1'));
   t.like(refused, { type: 'refused', code: 'no-leader' });
   t.is(core.asked.length, 0);
@@ -157,9 +158,21 @@ test('a command waits while nobody leads, and is refused as surely not done when
   t.like(await errandsOf(nowhere, { wait_ms: 100 }).submit(create('r3')), { type: 'refused', code: 'no-leader' });
 });
 
+test('a command that waits for a leader is done here when this node is elected', async t => {
+  const core = createCore(clock.now);
+  const { line } = openLine(t);
+  let own: Desk | undefined;
+  const answer = errandsOf(line, { desk: () => own, wait_ms: 20_000 }).submit(create('r1'));
+  const began = clock.monotonic();
+  own = deskOf(core);
+  t.deepEqual(await answer, { type: 'created', key: 'www/prod/hello', version: 1 });
+  t.true(clock.monotonic() - began < 15_000);
+});
+
 test('a command whose leader falls silent for good is of unknown fate, and that is what is said', async t => {
   const { line, core } = await pair(t);
   core.hold = new Promise(() => undefined);
+  await until('the line', () => line.connected());
   const answer = await errandsOf(line, { wait_ms: 300 }).submit(create('r1'));
   t.like(answer, { type: 'refused', code: 'interrupted' });
   t.regex((answer as { message: string }).message, /look whether it took effect, and repeat it if not/);
@@ -192,6 +205,7 @@ test('catching up asks the leader how far it is, and waits until this node is as
   });
   await errands.catchUp();
   t.is(mine, core.views.position());
+  await until('the line', () => line.connected());
   const behind = errandsOf(line, { reached: async () => false, wait_ms: 150 });
   const error = await t.throwsAsync(behind.catchUp(), { instanceOf: Refused });
   t.is((error as Refused).kind, 'behind');
@@ -206,6 +220,7 @@ test('a leader that cannot confirm that it leads tells no position', async t => 
     },
   });
   const { line } = await pair(t, { core, desk: () => desk });
+  await until('the line', () => line.connected());
   const error = await t.throwsAsync(errandsOf(line, { wait_ms: 150 }).catchUp(), { instanceOf: Refused });
   t.regex((error as Refused).message, /ZooKeeper does not say who leads/);
 });

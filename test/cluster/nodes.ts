@@ -97,7 +97,7 @@ export async function startNodes(t: Owner, options: NodesOptions = {}): Promise<
     nodes,
     leader: (among = nodes, deadline_ms = ready_ms_max) =>
       until(
-        'one node to lead',
+        () => `one node to lead. They said:\n${said(among)}`,
         async () => {
           const told = await Promise.all(among.map(node => toldBy(node)));
           const leading = among.filter((_, n) => told[n]?.node.mode === 'leading');
@@ -108,6 +108,10 @@ export async function startNodes(t: Owner, options: NodesOptions = {}): Promise<
       ),
   };
 }
+
+/** The last words of each, for whoever wonders why. */
+export const said = (nodes: readonly Node[]): string =>
+  nodes.map(({ id, child }) => `--- ${id}\n${child.output().split('\n').slice(-25).join('\n')}`).join('\n');
 
 export async function toldBy(node: Node): Promise<LeaderAnswer | undefined> {
   const answer = await node.api.request('GET', '/api/v1/leader').catch(() => undefined);

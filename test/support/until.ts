@@ -8,7 +8,7 @@ const pause_ms_max = 50;
 
 /** Resolves with the first value of `probe` that is neither undefined nor false. `what` says in the error what never came. */
 export async function until<T>(
-  what: string,
+  what: string | (() => string),
   probe: () => T | Promise<T>,
   deadline_ms = deadline_ms_default,
 ): Promise<Exclude<T, undefined | false>> {
@@ -16,7 +16,8 @@ export async function until<T>(
   for (let pause_ms = 1; ; pause_ms = Math.min(pause_ms * 2, pause_ms_max)) {
     const value = await probe();
     if (value !== undefined && value !== false) return value as Exclude<T, undefined | false>;
-    if (performance.now() > given_up_at) throw new Error(`waited ${deadline_ms} ms in vain for ${what}`);
+    if (performance.now() > given_up_at)
+      throw new Error(`waited ${deadline_ms} ms in vain for ${typeof what === 'string' ? what : what()}`);
     await new Promise(resolve => setTimeout(resolve, pause_ms));
   }
 }

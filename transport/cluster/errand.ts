@@ -33,8 +33,10 @@ const isNotLeading = (answer: unknown): answer is typeof not_leading =>
   typeof answer === 'object' && answer !== null && 'not_leading' in answer;
 /** Between two attempts, when whom we asked does not lead: the election takes longer than this. */
 const retry_ms = 50;
-/** With less time than this left, another attempt could be sent and not answered, which would turn a sure no into a doubt. */
-const last_try_ms = 2 * retry_ms;
+/** While there is no link to a leader we look up this often: it may be this node that leads now. */
+const look_ms = 250;
+/** The last attempt, too, is given time to be answered: to leave without an answer would turn a sure no into a doubt. */
+const answer_ms = 2_000;
 
 export function createErrands({ desk, line, reached, wait_ms, clock, stopping = () => false }: ErrandOptions): Errands {
   const pause = () => new Promise<void>(resolve => void clock.wakeAt(clock.now() + retry_ms, resolve));
@@ -51,14 +53,14 @@ export function createErrands({ desk, line, reached, wait_ms, clock, stopping = 
   const ask = async (brought: Brought, left_ms: number): Promise<Done | undefined> => {
     const own = desk();
     if (own !== undefined) return within(own.command(brought), left_ms);
-    const answer = await line.request('command', brought, left_ms);
+    const answer = await line.request('command', brought, left_ms, look_ms);
     return isNotLeading(answer) ? undefined : (answer as Done);
   };
 
   const position = async (left_ms: number): Promise<number | undefined> => {
     const own = desk();
     if (own !== undefined) return within(own.position(), left_ms);
-    const answer = await line.request('position', undefined, left_ms);
+    const answer = await line.request('position', undefined, left_ms, look_ms);
     return isNotLeading(answer) ? undefined : (answer as number);
   };
 
@@ -75,7 +77,7 @@ export function createErrands({ desk, line, reached, wait_ms, clock, stopping = 
     async submit(envelope) {
       const since = clock.now();
       const give_up_at = clock.monotonic() + wait_ms;
-      const left = () => Math.max(1, give_up_at - clock.monotonic());
+      const left = () => Math.max(0, give_up_at - clock.monotonic()) + answer_ms;
       let again = false;
       for (;;) {
         try {
@@ -91,13 +93,14 @@ export function createErrands({ desk, line, reached, wait_ms, clock, stopping = 
           if (error.code === 'refused') throw new Error(`the leader could not take the command: ${error.message}`);
           if (error.code === 'unknown') again = true;
         }
-        if (left() < last_try_ms || stopping()) return again ? unknownFate(envelope, wait_ms) : nobodyLeads(wait_ms);
+        if (clock.monotonic() >= give_up_at || stopping())
+          return again ? unknownFate(envelope, wait_ms) : nobodyLeads(wait_ms);
         await pause();
       }
     },
     async catchUp() {
       const give_up_at = clock.monotonic() + wait_ms;
-      const left = () => Math.max(1, give_up_at - clock.monotonic());
+      const left = () => Math.max(0, give_up_at - clock.monotonic()) + answer_ms;
       let why = 'no node leads at present';
       for (;;) {
         try {
@@ -107,7 +110,7 @@ export function createErrands({ desk, line, reached, wait_ms, clock, stopping = 
         } catch (error) {
           why = error instanceof Error ? error.message : String(error);
         }
-        if (left() < last_try_ms || stopping()) {
+        if (clock.monotonic() >= give_up_at || stopping()) {
           const what = `this node has not caught up within ${wait_ms} ms (${why})`;
           throw new Refused('behind', `${what}: expected to be asked again, or without ?consistent`, [], {
             'retry-after': '1',

@@ -30,8 +30,8 @@ export type Callee = { readonly id: string; readonly url: string };
 export interface Line {
   /** Whom to call from now on; undefined: nobody. */
   to(callee: Callee | undefined): void;
-  /** As NodeLink's, but waits for a link while there is none. */
-  request(method: string, body: unknown, deadline_ms: number): Promise<unknown>;
+  /** As NodeLink's, but waits for a link while there is none: until the deadline, or for `linking_ms` at most. */
+  request(method: string, body: unknown, deadline_ms: number, linking_ms?: number): Promise<unknown>;
   connected(): boolean;
   close(): void;
 }
@@ -158,9 +158,9 @@ export function createLine(options: LineOptions): Line {
       callee = next;
       if (next !== undefined) dial(next);
     },
-    async request(method, body, deadline_ms) {
+    async request(method, body, deadline_ms, linking_ms = deadline_ms) {
       const from = clock.monotonic();
-      const found = await linked(deadline_ms);
+      const found = await linked(Math.min(deadline_ms, linking_ms));
       return found.request(method, body, Math.max(1, deadline_ms - (clock.monotonic() - from)));
     },
     connected: () => link !== undefined,

@@ -235,6 +235,9 @@ test('the doctor looks at a Mesos, tells what is wrong by its status too, and le
   const wrong = launch(t, [...asked, '--mesos-secret-file', join(directory, 'wrong')]);
   t.is((await endOf(wrong)).status, 1, wrong.output());
   t.regex(wrong.output(), /^wrong +subscription +as principal horae: .*401 Unauthorized/m);
+  const nobody = launch(t, ['doctor', '--mesos', 'zk://127.0.0.1:1/mesos', '--subscribe-timeout-ms', '300']);
+  t.is((await endOf(nobody)).status, 1, nobody.output());
+  t.regex(nobody.output(), /^wrong +zookeeper +127\.0\.0\.1:1: .*no answer from ZooKeeper within 300 ms/m);
   const lost = launch(t, ['doctor']);
   t.is((await endOf(lost)).status, 1);
   t.regex(lost.output(), /^horae: --mesos is not given/);

@@ -183,7 +183,7 @@ testZooKeeper('how much there is is counted; nearing the limit is said, and beyo
 testZooKeeper('a session that ends under a commit leaves its fate unknown, and says so', async t => {
   const tree = newTree();
   const proxy = await startProxy(t, ensemble!.members[0]!.port);
-  const zk = session(t, { servers: proxy.address, session_timeout_ms: 1_000 });
+  const zk = session(t, { servers: proxy.address, session_timeout_ms: 4_000 });
   const { journal } = await begun(journalAt(zk, tree));
   let gone = false;
   await zk.create('/sign-of-life', Buffer.alloc(0), { ephemeral: true });

@@ -179,7 +179,7 @@ testZooKeeper('a cable that is pulled out is noticed well within the session tim
 
 testZooKeeper('a session that was silent for too long has expired: told, final, and its calls end', async t => {
   const proxy = await startProxy(t, ensemble!.members[0]!.port);
-  const zk = session(t, { servers: proxy.address, session_timeout_ms: 1_000, call_timeout_ms: 60_000 });
+  const zk = session(t, { servers: proxy.address, session_timeout_ms: 3_000, call_timeout_ms: 60_000 });
   const path = `/expire-${roots++}`;
   await zk.create(path, bytes('me'), { ephemeral: true });
   const other = session(t);

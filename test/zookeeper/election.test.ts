@@ -92,7 +92,7 @@ testZooKeeper(
   async t => {
     const path = newPath();
     const proxy = await startProxy(t, ensemble!.members[0]!.port);
-    const a = contend(t, path, 'a', proxy.address, 1_000);
+    const a = contend(t, path, 'a', proxy.address, 3_000);
     await is(a, 'leading');
     const b = contend(t, path, 'b');
     await is(b, 'waiting');
@@ -172,7 +172,7 @@ testZooKeeper(
     const path = newPath();
     const program = fileURLToPath(new URL('contender.ts', import.meta.url));
     const start = async (id: string, expected: Standing): Promise<Child> => {
-      const argv = [program, ensemble!.servers, path, id, '1500'];
+      const argv = [program, ensemble!.servers, path, id, '3000'];
       const child = startChild(t, { command: process.execPath, argv });
       await child.line(new RegExp(`^${id} ${expected}`));
       return child;

@@ -64,7 +64,10 @@ export async function simulate(seed: number, steps = 80): Promise<Report> {
     launching(task.task_id.value);
     return lifeOfCommand(task);
   };
-  const w = await world({ seed, start, agents, life, batch_changes_max: pick([1, 7, 1_000]) });
+  // Sometimes a world that is too small for all that is wanted.
+  const instances_max = pick([100_000, 100_000, 12]);
+  const batch_changes_max = pick([1, 7, 1_000]);
+  const w = await world({ seed, start, agents, life, batch_changes_max, settings: { instances_max } });
   begun = w;
   const violations: string[] = [];
   const wrong = (what: string) =>
@@ -188,6 +191,8 @@ export async function simulate(seed: number, steps = 80): Promise<Report> {
     for (const { run, launched } of killed)
       for (const id of w.launched)
         if (id.startsWith(`${run}:`) && !launched.has(id)) wrong(`${id} after its run was killed`);
+    const there = [...w.outbox.entries('run')].reduce((sum, [, body]) => sum + (body as RunRecord).instances, 0);
+    if (there > instances_max) wrong(`there are ${there} instances: expected at most ${instances_max}`);
     w.fatal.length = 0;
     stuck();
   };

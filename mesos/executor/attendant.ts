@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Clock, Wake } from '../../schedules/clock.ts';
 import type { TaskInfo } from '../protocol.ts';
 import { askToGo, performCheck, readSnooze } from './checks.ts';
-import { processEnvironment } from './environment.ts';
+import { processEnvironment, taskMark } from './environment.ts';
 import type { Launch } from './launch.ts';
 import { stateOf } from './plan.ts';
 import { isLive, runOf } from './progress.ts';
@@ -123,7 +123,8 @@ export function attend(options: AttendantOptions): Attendant {
 
   const say = (said: SaidState, verdict?: Verdict) => {
     shown_at = clock.monotonic();
-    const healthy = verdict?.healthy ?? healthyOf(state);
+    // The last word is about the end: an exit code is not ill health.
+    const healthy = verdict === undefined ? healthyOf(state) : verdict.healthy;
     options.say({
       state: said,
       ...(verdict === undefined ? {} : { verdict }),
@@ -167,7 +168,13 @@ export function attend(options: AttendantOptions): Attendant {
       return;
     }
     const { checker, timeout_ms } = document.health!;
-    const about = { ports: bindings.ports, timeout_ms, home, environment: environment(`${task_id}/:check`), clock };
+    const about = {
+      ports: bindings.ports,
+      timeout_ms,
+      home,
+      environment: environment(`${taskMark(sandbox, task_id)}/:check`),
+      clock,
+    };
     tell({ type: 'checked', checked: await performCheck(checker, about) });
   };
   const ask = async (stage: 'asking' | 'insisting') => {

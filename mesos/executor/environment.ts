@@ -96,6 +96,8 @@ export function durationMs(text: string): number | undefined {
 
 /** Every process carries this, with the task and the run; so do its children, wherever they have gone. */
 export const mark_name = 'HORAE_RUN';
+/** The mark of a whole task. Another framework may call a task of its own the same, but never in the same sandbox. */
+export const taskMark = (sandbox: string, task_id: string): string => `${sandbox}//${task_id}`;
 const private_names = /^(MESOS_EXECUTOR_AUTHENTICATION_TOKEN|LIBPROCESS_\w+|HORAE_EXECUTOR_\w+|_|OLDPWD|SHLVL)$/;
 const path_default = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 

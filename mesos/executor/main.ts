@@ -28,14 +28,19 @@ writeFileSync(porter, wrapper_text);
 
 // Timers of a clock keep nobody alive, and between two calls to an agent that is away there is nothing else.
 setInterval(() => undefined, 2 ** 30);
-startExecutor({
-  introduction: introduction.value,
-  own_environment,
-  porter,
-  clock,
-  noted,
-  over(why) {
-    noted('over', { why });
-    process.exit(0);
-  },
-});
+try {
+  startExecutor({
+    introduction: introduction.value,
+    own_environment,
+    porter,
+    clock,
+    noted,
+    over(why) {
+      noted('over', { why });
+      process.exit(0);
+    },
+  });
+} catch (error) {
+  noted('cannot start', { why: error instanceof Error ? error.message : String(error) });
+  process.exit(2);
+}

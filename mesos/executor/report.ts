@@ -74,8 +74,7 @@ function inWords(ending: Ending): string {
   return 'code' in ending.exit ? `exit ${ending.exit.code}` : `signal ${ending.exit.signal}`;
 }
 
-/** Whether the task does well, as far as its checks tell; undefined when it has none. */
+/** Whether the task does well, as far as its checks tell; undefined when it has none, and until it was well for once. */
 export function healthyOf({ check, up }: TaskState): boolean | undefined {
-  if (check === undefined) return undefined;
-  return up && check.health.failures_in_a_row === 0;
+  return check === undefined || !up ? undefined : check.health.failures_in_a_row === 0;
 }

@@ -10,6 +10,7 @@ import type { Clock, Wake } from '../../schedules/clock.ts';
 import { hasCode, isAlive, readIfThere, signalGroup } from '../local/processes.ts';
 import { type Identity, parseEnding, parseIdentity } from '../local/wrapper.ts';
 import type { ProcessDocument } from './document.ts';
+import { taskMark } from './environment.ts';
 import { type LogStream, type LogTarget, openLog } from './logs.ts';
 import { type Papers, papersOf, porterArguments } from './porter.ts';
 import type { Ending } from './progress.ts';
@@ -65,7 +66,8 @@ export function runnerOf(options: RunnerOptions): Runner {
   const { sandbox, home, task_id, porter, boot, clock, environment, listener } = options;
   const watched = new Map<string, Watched>();
   const keyOf = (process: string, run: number) => `${run} ${process}`;
-  const markOf = (process: string, run: number) => `${task_id}/${encodeURIComponent(process)}/${run}`;
+  const markOf = (process: string, run: number) =>
+    `${taskMark(sandbox, task_id)}/${encodeURIComponent(process)}/${run}`;
   let closed = false;
 
   const watch = (process: ProcessDocument, run: number): Watched => {
@@ -205,7 +207,7 @@ export function runnerOf(options: RunnerOptions): Runner {
       else if (see(one) === undefined) writeFileSync(one.papers.kill, '');
     },
     sweep() {
-      const strays = endMarked(task_id);
+      const strays = endMarked(taskMark(sandbox, task_id));
       if (strays > 0) listener.noted('processes that the task left behind were killed', { strays });
     },
     close() {

@@ -369,7 +369,7 @@ function settleFinalizing(turn: Turn): void {
   const { state, now } = turn;
   const standing = standingOf(planOf(state.document, 'final'), state.processes, now);
   // Only ephemeral ones are left: nobody waits for them.
-  if (standing.complete) shorten(turn, 0);
+  if (standing.complete && standing.live.length > 0) shorten(turn, 0);
   const late = now >= turn.state.until;
   if (!late) startAll(turn, standing.ready);
   if (liveOf(turn.state).length > 0) killWhenDue(turn);

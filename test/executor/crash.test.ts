@@ -7,16 +7,9 @@ import { isAlive } from '../support/processes.ts';
 import { tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { reportIn, task_id, taskInfo, testAgent } from './support/agent.ts';
+import { dice } from './support/dice.ts';
 import { executorProgram, read } from './support/executor.ts';
 
-/** Small and known: the seed is printed, so that a bad day can be had again. */
-function dice(seed: number) {
-  let state = seed >>> 0;
-  return (most: number) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((state / 2 ** 32) * (most + 1));
-  };
-}
 const shell = (name: string, command: string, more: object = {}) => ({ name, command, min_duration_ms: 0, ...more });
 
 test.serial(
@@ -24,7 +17,7 @@ test.serial(
   async t => {
     const agent = await testAgent(t);
     const sandbox = await tempDir(t);
-    const first = executorProgram(t, agent.port, sandbox);
+    const first = await executorProgram(t, agent.port, sandbox);
     await agent.subscribed(1);
     agent.launch(
       taskInfo({
@@ -44,7 +37,7 @@ test.serial(
     t.true(isAlive(pid), 'the process does not notice');
     const before = (await read(sandbox, '.logs/web/0/stdout')).length;
 
-    const second = executorProgram(t, agent.port, sandbox);
+    const second = await executorProgram(t, agent.port, sandbox);
     await agent.subscribed(2);
     await until(
       'output that comes after the restart',
@@ -56,7 +49,7 @@ test.serial(
     await writeFile(join(sandbox, 'go'), '');
     await until('its end', () => !isAlive(pid));
 
-    const third = executorProgram(t, agent.port, sandbox);
+    const third = await executorProgram(t, agent.port, sandbox);
     const failed = await agent.status('TASK_FAILED');
     t.is(failed.message, 'Command exited with status 5: process "web" failed 2 of 2 times');
     t.is((await third.ended).status, 0);
@@ -70,7 +63,7 @@ test.serial(
 test.serial('output that was in the pipe when the executor died is not lost', async t => {
   const agent = await testAgent(t);
   const sandbox = await tempDir(t);
-  const first = executorProgram(t, agent.port, sandbox);
+  const first = await executorProgram(t, agent.port, sandbox);
   await agent.subscribed(1);
   agent.launch(
     taskInfo({
@@ -88,7 +81,7 @@ test.serial('output that was in the pipe when the executor died is not lost', as
   await writeFile(join(sandbox, 'go'), '');
   await until('it has written', async () => (await readdir(sandbox)).includes('said'));
   await writeFile(join(sandbox, 'end'), '');
-  executorProgram(t, agent.port, sandbox);
+  await executorProgram(t, agent.port, sandbox);
   await agent.status('TASK_FINISHED');
   t.is((await read(sandbox, '.logs/web/0/stdout')).split('\n').length, 2_001);
 });
@@ -98,7 +91,7 @@ test.serial(
   async t => {
     const agent = await testAgent(t);
     const sandbox = await tempDir(t);
-    executorProgram(t, agent.port, sandbox);
+    await executorProgram(t, agent.port, sandbox);
     await agent.subscribed(1);
     agent.launch(taskInfo({ processes: [shell('web', 'echo $$ >> pids; exec sleep 1000')] }));
     const pid = await until('the process', async () => Number(await read(sandbox, 'pids')) || undefined);
@@ -119,7 +112,7 @@ test.serial(
     const roll = dice(seed);
     const agent = await testAgent(t);
     const sandbox = await tempDir(t);
-    let executor = executorProgram(t, agent.port, sandbox);
+    let executor = await executorProgram(t, agent.port, sandbox);
     await agent.subscribed(1);
     // Each step notes that it runs, that nobody else does, and that it is through.
     const step = (name: string) =>
@@ -145,7 +138,7 @@ test.serial(
       process.kill(executor.pid, 'SIGKILL');
       await executor.ended;
       kills++;
-      executor = executorProgram(t, agent.port, sandbox);
+      executor = await executorProgram(t, agent.port, sandbox);
     }
     await agent.status('TASK_FINISHED');
     t.log(`${kills} kills`);

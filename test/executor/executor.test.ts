@@ -1,8 +1,9 @@
 // executor.test.ts: an executor and its agent, word for word; with real processes.
 
-import { access, writeFile } from 'node:fs/promises';
+import { access, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
+import { conclude } from '../../mesos/statuses.ts';
 import { tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { reportIn, task_id, taskInfo, testAgent } from './support/agent.ts';
@@ -32,7 +33,7 @@ test.serial(
     );
     const finished = await agent.status('TASK_FINISHED');
     t.deepEqual(agent.states(), ['TASK_STARTING', 'TASK_RUNNING', 'TASK_FINISHED']);
-    t.is(await executor.over, 'all tasks are over');
+    t.is(await executor.over(), 'all tasks are over');
     const { sandbox } = executor;
     t.is(await read(sandbox, '.logs/one/0/stdout'), 'first\n');
     t.is(await read(sandbox, '.logs/one/0/stderr'), 'trouble\n');
@@ -50,9 +51,11 @@ test.serial('a task that fails says with which code, in words that a scheduler c
   const agent = await testAgent(t);
   await testExecutor(t, agent.port);
   await agent.subscribed(1);
-  agent.launch(taskInfo({ processes: [shell('web', 'exit 3')] }));
+  const health = { checker: { type: 'shell', command: 'false' } };
+  agent.launch(taskInfo({ processes: [shell('web', 'exit 3')], health }));
   const failed = await agent.status('TASK_FAILED');
   t.is(failed.message, 'Command exited with status 3: process "web" failed 1 of 1 times');
+  t.like(conclude(failed), { kind: 'failed', cause: 'exited', exit_code: 3 });
 });
 
 test.serial('a command that does not exist has failed, and is said not to be there', async t => {
@@ -102,7 +105,7 @@ test.serial('a kill is answered with KILLING and KILLED, and ends who obeys SIGT
   agent.kill(task_id);
   await agent.status('TASK_KILLED');
   t.deepEqual(agent.states(), ['TASK_STARTING', 'TASK_RUNNING', 'TASK_KILLING', 'TASK_KILLED']);
-  await executor.over;
+  await executor.over();
   t.is(await read(executor.sandbox, '.logs/web/0/stdout'), 'up\nbye\n');
 });
 
@@ -143,7 +146,7 @@ test.serial('who ignores SIGTERM, closes its outputs or forks away is gone when 
     ['signal 9', 'signal 15', 'signal 15'],
   );
   for (const pid of pids) await t.throwsAsync(access(`/proc/${pid}/cwd`), undefined, `${pid}`);
-  t.true(executor.notes().some(note => note.startsWith('processes that a run left behind were killed')));
+  t.true(executor.notes().includes('processes that a run left behind were killed'));
 });
 
 test.serial('a process whose command forks away and exits has succeeded, and what it left is ended', async t => {
@@ -180,7 +183,7 @@ test.serial('SHUTDOWN ends everything within the grace period, and the executor 
   await agent.status('TASK_RUNNING');
   agent.send({ type: 'SHUTDOWN' });
   t.is((await agent.status('TASK_KILLED')).message, 'the agent says so');
-  t.is(await executor.over, 'the agent says so');
+  t.is(await executor.over(), 'the agent says so');
 });
 
 test.serial('SHUTDOWN as the very first event is obeyed', async t => {
@@ -188,7 +191,7 @@ test.serial('SHUTDOWN as the very first event is obeyed', async t => {
   const executor = await testExecutor(t, agent.port);
   await agent.subscribed(1);
   agent.send({ type: 'SHUTDOWN' });
-  t.is(await executor.over, 'the agent says so');
+  t.is(await executor.over(), 'the agent says so');
 });
 
 test.serial('a report is given on request, and other messages are not minded', async t => {
@@ -274,7 +277,7 @@ test.serial(
     await agent.status('TASK_RUNNING');
     const pid = await until('its pid', async () => Number(await read(executor.sandbox, 'pid')) || undefined);
     await agent.goAway();
-    t.regex(await executor.over, /the framework does not checkpoint/);
+    t.regex(await executor.over(), /the framework does not checkpoint/);
     await t.throwsAsync(access(`/proc/${pid}/cwd`));
   },
 );
@@ -284,7 +287,7 @@ test.serial('an agent that is away for longer than the recovery time-out is give
   const executor = await testExecutor(t, agent.port, { more: { MESOS_RECOVERY_TIMEOUT: '300ms' } });
   await agent.subscribed(1);
   await agent.goAway();
-  t.regex(await executor.over, /the agent was away for \d+ ms/);
+  t.regex(await executor.over(), /the agent was away for \d+ ms/);
 });
 
 test.serial('an agent that does not know the executor (400) is none of ours any more', async t => {
@@ -293,7 +296,7 @@ test.serial('an agent that does not know the executor (400) is none of ours any 
   await agent.subscribed(1);
   agent.answer(400);
   agent.launch(taskInfo({ processes: [shell('web', 'sleep 1000')] }));
-  await until('a refusal', () => executor.notes().some(note => note.startsWith('a call was not taken')));
+  await until('a refusal', () => executor.notes().includes('a call was not taken'));
   agent.answer(undefined);
   agent.kill(task_id);
   await agent.status('TASK_KILLED');
@@ -312,11 +315,13 @@ test.serial('every call carries the token, and no process can see it', async t =
   t.regex(environment, /^MESOS_TASK_ID=T-1$/m);
 });
 
-test.serial('a sandbox whose diary somebody has scribbled in is not worked in', async t => {
+test.serial('in a sandbox whose diary somebody has scribbled in nothing is done, and it is said why', async t => {
   const agent = await testAgent(t);
-  const first = await testExecutor(t, agent.port);
-  first.close();
-  await writeFile(join(first.sandbox, '.horae/checkpoint'), 'nonsense\n');
-  await t.throwsAsync(testExecutor(t, agent.port, { sandbox: first.sandbox }), { message: /checkpoint at byte 0/ });
-  t.truthy(await tempDir(t));
+  const sandbox = await tempDir(t);
+  await mkdir(join(sandbox, '.horae'));
+  await writeFile(join(sandbox, '.horae/checkpoint'), 'nonsense\n');
+  const { child } = await testExecutor(t, agent.port, { sandbox });
+  // 2: the start script does not try again.
+  t.is((await child.ended).status, 2);
+  t.regex(child.output(), /checkpoint at byte 0: \S*nonsense\S*: expected the length of a record/);
 });

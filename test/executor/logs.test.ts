@@ -52,7 +52,7 @@ test('what a full disk will not take is counted, said once, and nobody waits for
 test.serial('1 GB of log as fast as it comes takes no more disk than it may, and no more memory', async t => {
   const agent = await testAgent(t);
   const sandbox = await tempDir(t);
-  const executor = executorProgram(t, agent.port, sandbox);
+  const executor = await executorProgram(t, agent.port, sandbox);
   await agent.subscribed(1);
   const logger = { mode: 'rotate', size_bytes: 1024 * 1024, backups: 3 };
   agent.launch(
@@ -110,7 +110,7 @@ test.serial('output goes to files, to the executor’s own, to both, or nowhere,
 test.serial('both: into the file and to the console', async t => {
   const agent = await testAgent(t);
   const sandbox = await tempDir(t);
-  const executor = executorProgram(t, agent.port, sandbox);
+  const executor = await executorProgram(t, agent.port, sandbox);
   await agent.subscribed(1);
   agent.launch(taskInfo({ processes: [shell('web', 'echo hello', { destination: 'both' })] }));
   await agent.status('TASK_FINISHED');

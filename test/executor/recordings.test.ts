@@ -84,7 +84,7 @@ for (const name of [
       for (const task of launched) await agent.status('TASK_KILLED', task);
       for (const { uuid, task_id } of agent.statuses())
         agent.send({ type: 'ACKNOWLEDGED', acknowledged: { task_id, uuid: uuid! } });
-      t.is(await executor.over, 'the agent says so', who);
+      t.is(await executor.over(), 'the agent says so', who);
       const ends = await until('all ends', () => agent.statuses().filter(({ state }) => state === 'TASK_KILLED'));
       t.is(ends.length, launched.length, `${who}: each end is told once`);
     }

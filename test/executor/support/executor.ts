@@ -1,26 +1,26 @@
-// executor.ts: Horae's executor for a test, in a sandbox of its own: in this process, or as a program that can be killed.
+// executor.ts: Horae's executor for a test: a program in a sandbox of its own, which can be killed.
+//
+// Never in this process: it hands descriptors over to sockets, of which Node keeps no book. AVA's workers are threads of one
+// process, and when one of them ends Node closes what stands in its book, which by then may be somebody else's.
 
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readIntroduction } from '../../../mesos/executor/environment.ts';
-import { startExecutor } from '../../../mesos/executor/executor.ts';
-import { endMarked } from '../../../mesos/executor/strays.ts';
-import { wrapper_text } from '../../../mesos/local/wrapper.ts';
-import { systemClock } from '../../../schedules/clock.ts';
+import { promisify } from 'node:util';
+import { packExecutor } from '../../../mesos/executor/archive.ts';
 import { type Child, startChild } from '../../support/child.ts';
 import { type Owner, tempDir } from '../../support/temp.ts';
 import { framework_id, task_id } from './agent.ts';
 
-// AVA runs tests in worker threads, where Node keeps a book of descriptors; those that a Socket takes over and closes stay
-// in it, and it complains for each.
-process.removeAllListeners('warning');
-
 export type TestExecutor = {
   readonly sandbox: string;
-  readonly notes: () => readonly string[];
+  /** Everything that it noted. */
+  readonly notes: () => string;
   /** Why it left, when it has. */
-  readonly over: Promise<string>;
-  readonly close: () => void;
+  readonly over: () => Promise<string>;
+  readonly child: Child;
 };
 
 export type Variables = Readonly<Record<string, string>>;
@@ -45,45 +45,32 @@ export async function testExecutor(
   { sandbox, more }: { readonly sandbox?: string; readonly more?: Variables } = {},
 ): Promise<TestExecutor> {
   const place = sandbox ?? (await tempDir(t));
-  const own_environment = variablesOf(port, place, more);
-  const introduction = readIntroduction(own_environment);
-  if (!introduction.ok) throw new Error(introduction.problems.map(({ message }) => message).join('; '));
-  await mkdir(join(place, '.horae'), { recursive: true });
-  const porter = join(place, '.horae', 'porter');
-  await writeFile(porter, wrapper_text);
-  const notes: string[] = [];
-  let tell: (why: string) => void = () => undefined;
-  const over = new Promise<string>(resolve => {
-    tell = resolve;
-  });
-  const executor = startExecutor({
-    introduction: introduction.value,
-    own_environment,
-    porter,
-    clock: systemClock(),
-    noted: (message, about) => notes.push(`${message} ${JSON.stringify(about)}`),
-    over: tell,
-  });
-  // A clock's timers keep nobody awake, as they would not in the program.
-  const alive = setInterval(() => undefined, 2 ** 30);
-  t.teardown(() => {
-    clearInterval(alive);
-    executor.close();
-    endMarked(task_id_mark(own_environment));
-  });
-  return { sandbox: place, notes: () => notes, over, close: executor.close };
+  const child = await executorProgram(t, port, place, more);
+  const over = async () => {
+    const [, why] = await child.line(/"msg":"over","why":"(.*)"\}$/);
+    await child.ended;
+    return why!;
+  };
+  return { sandbox: place, notes: child.output, over, child };
 }
 
-const task_id_mark = ({ MESOS_EXECUTOR_ID }: Variables) => MESOS_EXECUTOR_ID ?? task_id;
+/** As an agent would start it, less the fetching and the start script. */
+export async function executorProgram(t: Owner, port: number, sandbox: string, more: Variables = {}): Promise<Child> {
+  unpacked ??= unpack();
+  const argv = [join(await unpacked, 'horae-executor/mesos/executor/main.js')];
+  return startChild(t, { command: process.execPath, argv, cwd: sandbox, env: variablesOf(port, sandbox, more) });
+}
 
-/** As an agent would start it, less the archive. */
-export function executorProgram(t: Owner, port: number, sandbox: string, more: Variables = {}): Child {
-  return startChild(t, {
-    command: process.execPath,
-    argv: [new URL('../../../mesos/executor/main.ts', import.meta.url).pathname],
-    cwd: sandbox,
-    env: variablesOf(port, sandbox, more),
-  });
+/** Packed once for all tests of a file: JavaScript starts in a third of the time that its sources take. */
+let unpacked: Promise<string> | undefined;
+async function unpack(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'horae-executor-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const node = join(folder, 'no-node');
+  await writeFile(node, '');
+  const { path } = await packExecutor(folder, '0.0.0', node);
+  await promisify(execFile)('tar', ['xzf', path], { cwd: folder });
+  return folder;
 }
 
 /** A file of the sandbox; '' as long as it is not there. */

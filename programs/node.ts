@@ -87,7 +87,7 @@ export async function runNode(ground: Ground, openMesos: () => Promise<Mesos>): 
   let keeper: Keeper | undefined;
   let advertised = '';
   let node_id = settings.node_id ?? '';
-  const desk = () => (keeper?.state().mode === 'leading' ? reign?.desk : undefined);
+  const desk = () => (cluster.leads() ? reign?.desk : undefined);
   const limits = linkLimits(settings);
   const introduce = (): Introduction => ({
     protocol,

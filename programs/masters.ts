@@ -95,7 +95,7 @@ export function identityOf(settings: Settings): Identity {
   const console_url = reachable ? `${tls_cert === undefined ? 'http' : 'https'}://${host}:${http.port}` : undefined;
   return {
     name: settings.framework_name,
-    user: settings.framework_user ?? userInfo().username,
+    user: settings.framework_user ?? ourselves(),
     hostname: hostname(),
     webui_url: settings.framework_webui_url ?? console_url,
     principal: settings.mesos_principal,
@@ -103,6 +103,15 @@ export function identityOf(settings: Settings): Identity {
     checkpoint: settings.checkpoint,
     capabilities: settings.mesos_capabilities,
   };
+}
+
+function ourselves(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // In a container a user may be a number that no file names.
+    throw new Refused('--framework-user is not given, and who runs this has no name: expected a user of the agents');
+  }
 }
 
 /** Whom we trust, and how we prove who we are, when masters and agents speak TLS. */

@@ -14,7 +14,7 @@ import { createOutbox, type Outbox } from '../actors/outbox.ts';
 import { type Scheduler, startScheduler } from '../actors/root.ts';
 import { nactRuntime } from '../actors/runtime/nact.ts';
 import { type Life, resourcesFor, simulatedMesos } from '../mesos/local/index.ts';
-import type { TaskInfo } from '../mesos/protocol.ts';
+import type { MesosLink, TaskInfo } from '../mesos/protocol.ts';
 import { systemClock } from '../schedules/clock.ts';
 import { defaultSettings, type Settings } from '../settings.ts';
 import type { Change, Journal } from '../transport/journal/journal.ts';
@@ -37,6 +37,10 @@ export async function startEngine(options: {
   readonly mem: number;
   readonly life: (task: TaskInfo) => Life;
   readonly settings?: Partial<Settings>;
+  /** Another home than an lmdb of its own; the engine opens and closes it. */
+  readonly journal?: Journal;
+  /** Stands between scheduler and master. */
+  readonly onTheWay?: (link: MesosLink) => MesosLink;
 }): Promise<Engine> {
   const settings: Settings = {
     ...defaultSettings(),
@@ -47,8 +51,8 @@ export async function startEngine(options: {
   };
   const path = mkdtempSync(join(tmpdir(), 'horae-bench-'));
   const clock = systemClock();
-  const journal = lmdbJournal({ path, schemas: {}, retention: {}, now: clock.now });
-  await journal.open(1);
+  const journal = options.journal ?? lmdbJournal({ path, schemas: {}, retention: {}, now: clock.now });
+  await journal.open();
   const outbox = createOutbox({
     journal,
     restored: await journal.restore(),
@@ -73,10 +77,11 @@ export async function startEngine(options: {
     bundled: true,
     life: options.life,
   });
+  const link = options.onTheWay?.(mesos.link()) ?? mesos.link();
   const scheduler = startScheduler({
     runtime: nactRuntime,
     outbox,
-    link: mesos.link(),
+    link,
     clock,
     random: Math.random,
     log: (level, fields, message) => {

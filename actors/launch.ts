@@ -1,5 +1,6 @@
 // launch.ts: from a job to what Mesos must be told: what one instance needs, and what one attempt runs.
 
+import { lasting } from '../mesos/maintenance.ts';
 import type { LaunchPlan } from '../mesos/match.ts';
 import type { CommandInfo } from '../mesos/protocol.ts';
 import type { InstanceState } from './instance.ts';
@@ -26,6 +27,7 @@ export function requirements(key: JobKey, version: number, job: Job, executor: O
       ports: job.ports,
       executor,
       constraints: job.constraints,
+      lasts_ms: job.service ? lasting.service_ms : lasting.other_ms,
       command: {},
       kill_grace_ms: job.kill_grace_ms,
       labels: {},

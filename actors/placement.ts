@@ -68,11 +68,11 @@ export const newPlacement = (): PlacementState => ({
 
 export const placement =
   (limits: PlacementLimits) =>
-  (state: PlacementState, message: PlacementMessage, _now: number): Step<PlacementState, Effect> => {
+  (state: PlacementState, message: PlacementMessage, now: number): Step<PlacementState, Effect> => {
     switch (message.type) {
       case 'wanted':
         for (const one of message.wanted) state.waiting.set(one.key, one);
-        return asking(choose(state, limits), message.wanted);
+        return asking(choose(state, limits, now), message.wanted);
       case 'withdrawn':
         for (const key of message.withdrawn) state.waiting.delete(key);
         return needs(state, []);
@@ -82,7 +82,7 @@ export const placement =
           const [first, ...others] = state.hosts.get(hostKeyOf(offer))?.offers ?? [];
           state.hosts.set(hostKeyOf(offer), hostOf(first === undefined ? [offer] : [first, ...others, offer]));
         }
-        return choose(state, limits);
+        return choose(state, limits, now);
       case 'rescinded':
         for (const id of message.rescinded) forget(state, id);
         return step(state);
@@ -101,12 +101,12 @@ function forget(state: PlacementState, id: string): void {
   else state.hosts.set(key, hostOf([first, ...others]));
 }
 
-function choose(state: PlacementState, limits: PlacementLimits): Step<PlacementState, Effect> {
+function choose(state: PlacementState, limits: PlacementLimits, now: number): Step<PlacementState, Effect> {
   if (state.waiting.size === 0 || state.hosts.size === 0) return needs(state, []);
   const order = inOrder(state.waiting);
   // Thousands may wait of which a few find a place: the plan that all instances of a job share stands for each of them.
   const plans = order.map(one => one.requirements.plan);
-  const { placements, why, reached } = match([...state.hosts.values()], plans, limits);
+  const { placements, why, reached } = match([...state.hosts.values()], plans, { ...limits, now });
   const effects: Effect[] = [count('horae_placement_attempts_total', undefined, reached)];
   let { groups } = state;
   for (const together of byHost(placements)) {
@@ -183,6 +183,8 @@ export function inWords(why: WhyNot): string {
         parts.push(
           `constraint ${one.constraint.join(' ')}: ${one.hosts_excluded} of ${why.hosts} hosts do not satisfy it`,
         );
+      if (why.leaving !== undefined)
+        parts.push(`${why.leaving.hosts_excluded} of ${why.hosts} hosts go into maintenance before it would be over`);
       return parts.length === 0 ? `no single one of ${why.hosts} hosts has everything` : parts.join('; ');
     }
   }

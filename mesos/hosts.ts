@@ -5,8 +5,10 @@
 // sum of one agent's offers to one of our roles.
 
 import { type Attributes, attributesOf } from './constraints.ts';
+import { type Absence, absenceIn } from './maintenance.ts';
 import type { Offer } from './protocol.ts';
 import { type Quantities, quantitiesIn, type Stock, stockOf } from './resources.ts';
+import { type Lent, lentIn } from './revocable.ts';
 
 export type Host = {
   readonly agent_id: string;
@@ -17,6 +19,10 @@ export type Host = {
   readonly offers: readonly Offer[];
   readonly stock: Stock;
   readonly free: Quantities;
+  /** What the agent lends and may take back. */
+  readonly lent: Lent | undefined;
+  /** When the agent will be away for maintenance. */
+  readonly absence: Absence | undefined;
 };
 
 /** The host that these offers make together. Throws unless all are of one agent and one role. */
@@ -29,7 +35,8 @@ export function hostOf(offers: readonly [Offer, ...Offer[]]): Host {
       );
   // An agent's attributes may change between two offers: the newest has the last word.
   const newest = offers.at(-1)!;
-  const stock = stockOf(offers.flatMap(offer => offer.resources ?? []));
+  const resources = offers.flatMap(offer => offer.resources ?? []);
+  const stock = stockOf(resources);
   return {
     agent_id: first.agent_id.value,
     hostname: newest.hostname,
@@ -38,6 +45,8 @@ export function hostOf(offers: readonly [Offer, ...Offer[]]): Host {
     offers,
     stock,
     free: quantitiesIn(stock),
+    lent: lentIn(resources),
+    absence: absenceIn(offers),
   };
 }
 

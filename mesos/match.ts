@@ -8,11 +8,25 @@
 // many launches. Spreading goes round the hosts instead, emptiest first, one task each, for those who fear a host's death
 // more than fragments.
 
+import type { Instant } from '../schedules/clock.ts';
 import { type Constraint, type ConstraintTest, compileConstraint } from './constraints.ts';
 import { fitIndex } from './fit-index.ts';
 import type { Host } from './hosts.ts';
+import { staysFor } from './maintenance.ts';
 import type { CommandInfo, Resource } from './protocol.ts';
-import { add, contains, nothing, type Quantities, quantitiesOf, subtract, take, type Wanted } from './resources.ts';
+import {
+  add,
+  contains,
+  nothing,
+  type Quantities,
+  quantitiesOf,
+  type Stock,
+  subtract,
+  type Taken,
+  take,
+  type Wanted,
+} from './resources.ts';
+import { borrow, canLend } from './revocable.ts';
 import { explain, type WhyNot } from './why-not.ts';
 
 /** One task that waits for a host: what Mesos must be told of it, and nothing about jobs. */
@@ -27,6 +41,10 @@ export type LaunchPlan = {
   /** What the default executor needs beside the task; undefined: launch without it, as a command task. */
   readonly executor: Wanted | undefined;
   readonly constraints: readonly Constraint[];
+  /** About how long it will be there: it does not go where the agent leaves before. Left out: it goes anywhere. */
+  readonly lasts_ms?: number;
+  /** It does not mind being ended when the agent wants its resources back, and takes such first. */
+  readonly revocable?: boolean;
   readonly command: CommandInfo;
   readonly kill_grace_ms: number;
   readonly labels: Readonly<Record<string, string>>;
@@ -47,6 +65,8 @@ export type Placement = {
 };
 
 export type MatchOptions = {
+  /** For agents that will be away. Left out: nobody looks at that. */
+  readonly now?: Instant;
   readonly strategy?: 'pack' | 'spread';
   /** Placements after which a call ends. */
   readonly placements_max?: number;
@@ -64,6 +84,8 @@ export type Matched = {
 };
 
 const no_ports: Placement['ports'] = {};
+/** More than any other score. */
+const gpu_score = 10;
 export const match_defaults = { placements_max: 100_000, visits_max: 5_000_000 } as const;
 
 /** Groups with the same needs and constraints: they share what has been found out. */
@@ -73,12 +95,17 @@ export type Kind = {
   readonly executor: Quantities | undefined;
   readonly constraints: readonly ConstraintTest[];
   readonly wanted: readonly Constraint[];
+  readonly lasts_ms: number | undefined;
+  readonly now: Instant | undefined;
+  readonly revocable: boolean;
   /** Per position: 0 not asked yet, 1 satisfies the constraints, 2 does not. */
   readonly satisfied: Int8Array | undefined;
   /** Where an EQUALS narrows the choice: the positions that have this value, in order. */
   readonly candidates: readonly number[] | undefined;
   /** Packing: no host before this position has room, and free space only shrinks. */
   from: number;
+  /** No host before this position lends what is needed, and what is lent only shrinks. */
+  lend_from: number;
   /** No host at all will do. */
   exhausted: boolean;
 };
@@ -88,6 +115,7 @@ export function match(
   hosts: readonly Host[],
   waiting: readonly LaunchPlan[],
   {
+    now,
     strategy = 'pack',
     placements_max = match_defaults.placements_max,
     visits_max = match_defaults.visits_max,
@@ -97,10 +125,14 @@ export function match(
     host,
     free: host.free,
     stock: host.stock,
+    lent: host.lent,
     offer_ids: host.offers.map(offer => offer.id.value),
   }));
   const index = fitIndex(rows);
-  const kinds = kindsOf(rows.map(row => row.host));
+  const kinds = kindsOf(
+    rows.map(row => row.host),
+    now,
+  );
   const placements: Placement[] = [];
   const unplaced = new Map<string, Kind | 'not-reached'>();
   let round = 0; // Spreading: where the next plan begins to look.
@@ -121,7 +153,19 @@ export function match(
       if (satisfies(kind, at, rows[at]!.host)) return at;
     return -1;
   };
+  /** The first host that lends some of what this kind needs and has the rest. */
+  const seekLender = (kind: Kind): number => {
+    for (; kind.lend_from < rows.length; kind.lend_from++) {
+      looks++;
+      const { lent, free, host } = rows[kind.lend_from]!;
+      const can = lent !== undefined && canLend(kind.need, lent.free, free);
+      if (can && satisfies(kind, kind.lend_from, host)) return kind.lend_from;
+    }
+    return -1;
+  };
   const find = (kind: Kind): number => {
+    const lender = kind.revocable ? seekLender(kind) : -1;
+    if (lender >= 0) return lender;
     if (strategy === 'pack') {
       const at = seek(kind, kind.from, rows.length);
       if (at >= 0) kind.from = at;
@@ -144,10 +188,16 @@ export function match(
       continue;
     }
     const row = rows[at]!;
-    const executor = kind.executor === undefined ? undefined : take(row.stock, kind.executor);
-    const task = take(executor?.stock ?? row.stock, kind.task);
-    row.stock = task.stock;
-    row.free = subtract(row.free, kind.need);
+    const borrowing = kind.revocable && row.lent !== undefined ? borrow(row, row.lent, kind) : undefined;
+    const { executor, task } = borrowing ?? own(row.stock, kind);
+    if (borrowing === undefined) {
+      row.stock = task.stock;
+      row.free = subtract(row.free, kind.need);
+    } else {
+      row.stock = borrowing.stock;
+      row.free = borrowing.free;
+      row.lent = borrowing.lent;
+    }
     index.set(at, row.free);
     placements.push({
       plan,
@@ -165,10 +215,16 @@ export function match(
     const { group } = waiting[n]!;
     if (!unplaced.has(group)) unplaced.set(group, 'not-reached');
   }
-  return { placements, why: explain(rows, unplaced), reached };
+  return { placements, why: explain(rows, unplaced, now), reached };
 }
 
-/** Packing: fullest first. Spreading: emptiest first. Equals keep their order. */
+/** What a kind takes, all of it the host's own. */
+function own(stock: Stock, { executor, task }: Kind): { executor: Taken | undefined; task: Taken } {
+  const first = executor === undefined ? undefined : take(stock, executor);
+  return { executor: first, task: take(first?.stock ?? stock, task) };
+}
+
+/** Packing: fullest first. Spreading: emptiest first. Equals keep their order; hosts with GPUs come last, for who needs them. */
 function inOrder(hosts: readonly Host[], strategy: 'pack' | 'spread'): readonly Host[] {
   let cpus_max = 1;
   let mem_max = 1;
@@ -177,13 +233,17 @@ function inOrder(hosts: readonly Host[], strategy: 'pack' | 'spread'): readonly 
     mem_max = Math.max(mem_max, free.mem);
   }
   const sign = strategy === 'pack' ? 1 : -1;
-  const scored = hosts.map(host => ({ host, score: sign * (host.free.cpus / cpus_max + host.free.mem / mem_max) }));
+  const scored = hosts.map(host => ({
+    host,
+    score: sign * (host.free.cpus / cpus_max + host.free.mem / mem_max) + (host.free.gpus > 0 ? gpu_score : 0),
+  }));
   return scored.sort((a, b) => a.score - b.score).map(({ host }) => host);
 }
 
 /** The kind of a plan, made once per group and shared by groups that want the same. */
-function kindsOf(hosts: readonly Host[]): { of(plan: LaunchPlan): Kind } {
+function kindsOf(hosts: readonly Host[], now: Instant | undefined): { of(plan: LaunchPlan): Kind } {
   const equals = equalsIndex(hosts);
+  const leaving = now !== undefined && hosts.some(({ absence }) => absence !== undefined);
   const by_group = new Map<string, Kind>();
   const by_signature = new Map<string, Kind>();
   return {
@@ -192,7 +252,7 @@ function kindsOf(hosts: readonly Host[]): { of(plan: LaunchPlan): Kind } {
       if (known !== undefined) return known;
       const task = quantitiesOf(plan.resources, plan.ports.length);
       const executor = plan.executor === undefined ? undefined : quantitiesOf(plan.executor);
-      const signature = JSON.stringify([task, executor, plan.constraints]);
+      const signature = JSON.stringify([task, executor, plan.constraints, plan.lasts_ms, plan.revocable]);
       let kind = by_signature.get(signature);
       if (kind === undefined) {
         kind = {
@@ -201,12 +261,19 @@ function kindsOf(hosts: readonly Host[]): { of(plan: LaunchPlan): Kind } {
           executor,
           constraints: plan.constraints.map(testOf),
           wanted: plan.constraints,
-          satisfied: plan.constraints.length > 0 ? new Int8Array(hosts.length) : undefined,
+          lasts_ms: leaving ? plan.lasts_ms : undefined,
+          revocable: plan.revocable === true,
+          now,
+          satisfied:
+            plan.constraints.length > 0 || (leaving && plan.lasts_ms !== undefined)
+              ? new Int8Array(hosts.length)
+              : undefined,
           candidates: plan.constraints
             .filter(([, operator]) => operator === 'EQUALS')
             .map(([attribute, , value]) => equals(attribute, value))
             .sort((a, b) => a.length - b.length)[0],
           from: 0,
+          lend_from: 0,
           exhausted: false,
         };
         by_signature.set(signature, kind);
@@ -258,6 +325,6 @@ function testOf(constraint: Constraint): ConstraintTest {
 function satisfies(kind: Kind, position: number, host: Host): boolean {
   if (kind.satisfied === undefined) return true;
   if (kind.satisfied[position] === 0)
-    kind.satisfied[position] = kind.constraints.every(test => test(host.attributes)) ? 1 : 2;
+    kind.satisfied[position] = kind.constraints.every(test => test(host.attributes)) && staysFor(kind, host) ? 1 : 2;
   return kind.satisfied[position] === 1;
 }

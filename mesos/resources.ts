@@ -65,16 +65,16 @@ export type PortBox = { readonly box: Box; readonly left: readonly Range[] };
 export type Stock = { readonly [name in ScalarName]: readonly ScalarBox[] } & { readonly ports: readonly PortBox[] };
 
 /**
- * Sorts the resources of offers into a stock. Left aside is what a plain task must not be given: revocable resources
- * (the agent may take them back), disks with a source or a volume on them, sets, names that we do not know, and amounts
- * that make no sense (negative, not a number, a port beyond 65535), whoever sent them.
+ * Sorts the resources of offers into a stock: those that are ours while we need them, or those that the agent may take back
+ * (`revocable`), never both. Left aside is what a plain task must not be given: disks with a source or a volume on them, sets,
+ * names that we do not know, and amounts that make no sense (negative, not a number, a port beyond 65535), whoever sent them.
  */
-export function stockOf(resources: readonly Resource[]): Stock {
+export function stockOf(resources: readonly Resource[], which: 'lasting' | 'revocable' = 'lasting'): Stock {
   const scalars: { [name in ScalarName]: ScalarBox[] } = { cpus: [], mem: [], disk: [], gpus: [] };
   const ports: PortBox[] = [];
   let ports_seen: readonly Range[] = [];
   for (const resource of resources) {
-    if (resource.revocable !== undefined || resource.disk !== undefined) continue;
+    if ((resource.revocable !== undefined) !== (which === 'revocable') || resource.disk !== undefined) continue;
     const { scalar, ranges, set, ...box } = resource;
     if (resource.name === 'ports' && ranges !== undefined) {
       // A port that two boxes claim is counted once: it can be given away only once.

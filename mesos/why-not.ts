@@ -3,8 +3,10 @@
 // "Pending" helps nobody. A group that found no host is told, per resource and per constraint, how many hosts that one thing
 // excluded and which host came nearest, as matters stood when the matching was over.
 
+import type { Instant } from '../schedules/clock.ts';
 import { type Constraint, type ConstraintTest, valuesOf } from './constraints.ts';
 import type { Host } from './hosts.ts';
+import { staysFor } from './maintenance.ts';
 import { type Quantities, scalar_names } from './resources.ts';
 
 export const resource_names = [...scalar_names, 'ports'] as const;
@@ -23,6 +25,8 @@ export type WhyNot =
       readonly hosts: number;
       readonly short: { readonly [name in ResourceName]?: Shortage };
       readonly constraints: readonly Mismatch[];
+      /** Hosts that go into maintenance before the work would be over; left out when there are none. */
+      readonly leaving?: Leaving;
     };
 
 /** A resource of which hosts have too little, in the units that people write (cpus, MB, a number of ports). */
@@ -31,6 +35,12 @@ export type Shortage = {
   readonly needs: number;
   /** Of the hosts that have too little, the one that has most. */
   readonly nearest: { readonly agent_id: string; readonly hostname: string; readonly has: number };
+};
+
+export type Leaving = {
+  readonly hosts_excluded: number;
+  /** When the first of them goes. */
+  readonly from: Instant;
 };
 
 /** A constraint that hosts do not satisfy. */
@@ -48,6 +58,7 @@ const values_max = 5;
 
 type Row = { readonly host: Host; readonly free: Quantities };
 type Unplaced = {
+  readonly lasts_ms: number | undefined;
   readonly need: Quantities;
   readonly wanted: readonly Constraint[];
   readonly constraints: readonly ConstraintTest[];
@@ -57,6 +68,7 @@ type Unplaced = {
 export function explain(
   rows: readonly Row[],
   unplaced: ReadonlyMap<string, Unplaced | 'not-reached'>,
+  now: Instant | undefined,
 ): ReadonlyMap<string, WhyNot> {
   const why = new Map<string, WhyNot>();
   const scales = new Map<ResourceName, readonly Row[]>();
@@ -84,7 +96,14 @@ export function explain(
         const constraints = kind.wanted
           .map((constraint, n) => mismatchOf(constraint, kind.constraints[n]!, rows, mismatches))
           .filter(({ hosts_excluded }) => hosts_excluded > 0);
-        reason = { code: 'no-fit', hosts: rows.length, short, constraints };
+        const leaving = leavingOf(rows, kind.lasts_ms, now);
+        reason = {
+          code: 'no-fit',
+          hosts: rows.length,
+          short,
+          constraints,
+          ...(leaving === undefined ? {} : { leaving }),
+        };
         reasons.set(kind, reason);
       }
       why.set(group, reason);
@@ -114,6 +133,15 @@ function shortageOf(name: ResourceName, need: number, scale: readonly Row[]): Sh
       has: nearest.free[name] / unit,
     },
   };
+}
+
+/** The hosts that would be gone before the work is over. */
+function leavingOf(rows: readonly Row[], lasts_ms: number | undefined, now: Instant | undefined): Leaving | undefined {
+  if (lasts_ms === undefined) return undefined;
+  const excluded = rows.flatMap(({ host }) =>
+    host.absence === undefined || staysFor({ now, lasts_ms }, host) ? [] : [host.absence.from],
+  );
+  return excluded.length === 0 ? undefined : { hosts_excluded: excluded.length, from: Math.min(...excluded) };
 }
 
 function mismatchOf(

@@ -1,9 +1,12 @@
 // maintenance.test.ts: who may still move into a machine that is about to go.
 
 import test from 'ava';
+import { hostsOf } from '../../mesos/hosts.ts';
 import { absenceIn, absenceOf, wouldMeet } from '../../mesos/maintenance.ts';
+import { match } from '../../mesos/match.ts';
 import { millisecondsOf } from '../../mesos/nanoseconds.ts';
-import type { Event } from '../../mesos/protocol.ts';
+import type { Event, Offer } from '../../mesos/protocol.ts';
+import { offer, plan } from './support/offers.ts';
 import { recording, recordsIn, unchunked } from './support/recordings.ts';
 
 test('nanoseconds beyond 2^53 are exact as milliseconds', t => {
@@ -38,4 +41,42 @@ test('what a real master announces is read from its offers, and from its inverse
   for (const offer of announced) t.deepEqual(absenceIn([offer]), expected);
   for (const { unavailability } of inverse) t.deepEqual(absenceOf(unavailability), expected);
   t.is(absenceIn(offers.filter(offer => offer.unavailability === undefined)), undefined);
+});
+
+const leaving = (agent: string, from: number, length_ms?: number): Offer => ({
+  ...offer({ agent }),
+  unavailability: {
+    start: { nanoseconds: from * 1e6 },
+    ...(length_ms === undefined ? {} : { duration: { nanoseconds: length_ms * 1e6 } }),
+  },
+});
+
+test('work goes where it will be over before the agent leaves, and what has no end elsewhere', t => {
+  const hosts = hostsOf([leaving('S0', 5 * hour), offer({ agent: 'S1', cpus: 3 })]);
+  const { placements, why } = match(
+    hosts,
+    [
+      plan('service', { lasts_ms: 24 * hour }),
+      plan('batch', { lasts_ms: hour }),
+      plan('whatever'),
+      plan('too large', { lasts_ms: 24 * hour, resources: { cpus: 3.5, mem: 1, disk: 0 } }),
+    ],
+    { now: 0, strategy: 'spread' },
+  );
+  t.deepEqual(
+    placements.map(({ plan, agent_id }) => [plan.task_id, agent_id]),
+    [
+      ['service', 'S1'],
+      ['batch', 'S0'],
+      ['whatever', 'S1'],
+    ],
+  );
+  t.like(why.get('too large'), { code: 'no-fit', leaving: { hosts_excluded: 1, from: 5 * hour } });
+});
+
+test('an agent that is back from maintenance, or of which nobody asks, takes everything', t => {
+  const hosts = hostsOf([leaving('S0', hour, hour)]);
+  for (const options of [{ now: 2 * hour }, {}])
+    t.is(match(hosts, [plan('a', { lasts_ms: 24 * hour })], options).placements.length, 1);
+  t.is(match(hosts, [plan('a', { lasts_ms: 24 * hour })], { now: 0 }).placements.length, 0);
 });

@@ -24,6 +24,8 @@ export type AgentOptions = {
   /** Where custom executors call, opened before. */
   readonly door: AgentDoor;
   readonly executors?: Partial<ExecutorSettings>;
+  /** Whether a header names somebody who may read sandboxes. Default: everybody on this machine may. */
+  readonly admits?: (authorization: string | undefined) => boolean;
 };
 
 /** How custom executors are dealt with. */

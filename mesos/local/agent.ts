@@ -11,6 +11,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { Wake } from '../../schedules/clock.ts';
 import type { TaskInfo, TaskState, TaskStatus } from '../protocol.ts';
+import { agentFiles } from './agent-files.ts';
 import { type AgentOptions, executor_settings, type Log, type RealAgent } from './agent-options.ts';
 import { type Checkpoint, type Killing, type Note, openCheckpoint, type Remembered } from './checkpoint.ts';
 import { isAttended, neverBegan, signalCommand, signedAt, wrapperOf } from './claims.ts';
@@ -487,6 +488,12 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
     executors,
     log,
     claimsOf: token_key === undefined ? undefined : token => claimsOf(token_key, token),
+    serveOther: agentFiles({
+      work_dir,
+      agent_id: id,
+      admits: options.admits ?? (() => true),
+      sandboxOf: executors.sandboxOf,
+    }),
   });
   for (const task of [...tasks.values()]) recover(task);
   poll = clock.wakeAt(clock.now() + poll_ms, lookAtAdopted);

@@ -46,6 +46,8 @@ export interface ExecutorHost {
   streamClosed(id: string): void;
   /** Whether a sandbox of this name is lived in: an executor's, or a task's link to it. */
   isLive(name: string): boolean;
+  /** The sandbox of an executor that lives. */
+  sandboxOf(framework_id: string, executor_id: string): string | undefined;
   look(container_id: string): boolean;
   lookAtAll(): void;
   running(): number;
@@ -315,6 +317,7 @@ export function hostExecutors(options: ExecutorHostOptions): ExecutorHost {
       for (const task of house.tasks.values()) if (task.id === name) return true;
       return false;
     },
+    sandboxOf: (framework_id, id) => house.executors.get(keyOf(framework_id, id))?.container_id,
     look: processes.look,
     lookAtAll: processes.lookAtAll,
     running: () => house.executors.size,

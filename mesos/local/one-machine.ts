@@ -13,7 +13,7 @@ import { listenForExecutors } from './executor-server.ts';
 import { hostMaster, type MasterHost } from './host.ts';
 import type { MasterOptions } from './master-state.ts';
 import type { Retention } from './sandbox.ts';
-import { type BasicCredentials, type Door, listen, serveMaster } from './server.ts';
+import { admitted, type BasicCredentials, type Door, listen, serveMaster } from './server.ts';
 import { resourcesFor } from './simulated.ts';
 import { type FleetOptions, simulatedFleet } from './simulated-agent.ts';
 
@@ -99,7 +99,10 @@ export async function startLocalMesos(options: LocalMesosOptions): Promise<Local
       const executors = options.executors === undefined ? {} : { executors: options.executors };
       const agent_door = await listenForExecutors(each.work_dir);
       try {
-        const agent = startAgent(host, { ...each, ...executors, door: agent_door, retention, clock, log });
+        const admits = (header: string | undefined) =>
+          credentials.length === 0 || admitted(credentials, header) !== undefined;
+        const common = { retention, clock, log, admits };
+        const agent = startAgent(host, { ...each, ...executors, ...common, door: agent_door });
         agents.push({ ...agent, work_dir: each.work_dir });
       } catch (error) {
         agent_door.server.close();

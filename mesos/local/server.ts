@@ -156,7 +156,8 @@ export function serveMaster({ server, port, name }: OpenDoor, given: MasterServe
 }
 
 /** The principal whose secret was shown. */
-function admitted(credentials: readonly BasicCredentials[], header: string | undefined): string | undefined {
+/** Who a header proves its sender to be. */
+export function admitted(credentials: readonly BasicCredentials[], header: string | undefined): string | undefined {
   const given = Buffer.from(header ?? '');
   for (const { principal, secret } of credentials) {
     const expected = Buffer.from(`Basic ${Buffer.from(`${principal}:${secret}`).toString('base64')}`);

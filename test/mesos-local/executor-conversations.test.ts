@@ -93,8 +93,9 @@ const others = (heard: readonly Heard[], wanted: string) =>
     .map(({ failure, message }) => failure ?? message)
     .sort((one, other) => JSON.stringify(one).localeCompare(JSON.stringify(other)));
 
+// One after the other: they share one thread, and none would be done before the last.
 for (const [name, options] of conversations)
-  test(`${name}: the same is answered, told to the executors, and told to the scheduler`, async t => {
+  test.serial(`${name}: the same is answered, told to the executors, and told to the scheduler`, async t => {
     const { answers, replies, recorded, heard } = await play(t, name, options);
     t.deepEqual(replies, answers);
     for (const their of recorded) {

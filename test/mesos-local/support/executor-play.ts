@@ -18,6 +18,7 @@ import { hostMaster } from '../../../mesos/local/host.ts';
 import { listen, serveMaster } from '../../../mesos/local/server.ts';
 import { keepPort, portBefore } from '../../../mesos/local/work-dir.ts';
 import { simulatedClock } from '../../../schedules/clock.ts';
+import { until } from '../../support/until.ts';
 import { type Json, post } from './client.ts';
 import { silent } from './machine.ts';
 
@@ -144,6 +145,7 @@ export async function play(t: ExecutionContext, name: string, options: PlayOptio
     });
     return {
       id,
+      executors,
       url: `http://127.0.0.1:${door.port}`,
       ended: (container_id: string, end: RunEnd) => ended(container_id, end),
       begin: (container_id: string) => {
@@ -191,6 +193,14 @@ export async function play(t: ExecutionContext, name: string, options: PlayOptio
 
   /** Lets what is under way arrive: an answer to a question comes after what was said before. */
   const settle = async () => {
+    // What is to be started is written to a real disk first.
+    await until('executors to be started', () =>
+      [...agents.values()].every(
+        ({ id, executors }) =>
+          executors.running() <=
+          [...running.values()].filter(run => run.agent === id && run.ended === undefined).length,
+      ),
+    );
     for (const url of [master.url, ...[...agents.values()].map(agent => agent.url)])
       await post({ url, credentials: undefined }, '', {}, { method: 'GET', path: '/health' });
   };

@@ -1,0 +1,167 @@
+// agent-files.ts: the sandboxes of an agent, read over HTTP as one reads those of a real agent.
+//
+//   /frameworks/FRAMEWORK/executors/EXECUTOR/runs/latest/NAME             of an executor; a plain task is its own
+//   /frameworks/FRAMEWORK/executors/EXECUTOR/runs/latest/tasks/TASK/NAME  of a task in a group
+//   WORK_DIR/sandboxes/AGENT/TASK/NAME                                    where it really is
+//
+// Nothing outside of a sandbox is shown, whatever a path says or a link points at: what is opened is asked where it is.
+
+import type { Stats } from 'node:fs';
+import { lstat, readdir, realpath } from 'node:fs/promises';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { userInfo } from 'node:os';
+import { basename, join, sep } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { hasCode, isGone } from './processes.ts';
+import { sandboxFile } from './sandbox.ts';
+
+export type AgentFilesOptions = {
+  readonly work_dir: string;
+  readonly agent_id: string;
+  /** Whether a header names somebody who may look. */
+  readonly admits: (authorization: string | undefined) => boolean;
+  /** The sandbox of an executor that lives. */
+  readonly sandboxOf: (framework_id: string, executor_id: string) => string | undefined;
+};
+
+/** What one answer holds at most: sixteen pages. */
+const piece_bytes_max = 65_536;
+
+/** Serves a request if it is about files; false when it is not. */
+export function agentFiles(options: AgentFilesOptions) {
+  const { work_dir, agent_id } = options;
+  const home = join(work_dir, 'sandboxes', agent_id);
+
+  /** Which sandbox a path means, and what in it. */
+  const sandboxIn = (path: string): { name: string; rest: string } | undefined => {
+    const parts = path.split('/').filter(part => part !== '');
+    if (path.startsWith(`${home}/`)) {
+      const [name = '', ...rest] = path.slice(home.length + 1).split('/');
+      return { name, rest: rest.join('/') };
+    }
+    const [frameworks, framework, executors, executor, runs, latest, ...rest] = parts;
+    if (frameworks !== 'frameworks' || executors !== 'executors' || runs !== 'runs' || latest !== 'latest')
+      return undefined;
+    if (framework === undefined || executor === undefined) return undefined;
+    const [tasks, task, ...below] = rest;
+    if (tasks === 'tasks' && task !== undefined) return { name: task, rest: below.join('/') };
+    return { name: options.sandboxOf(framework, executor) ?? executor, rest: rest.join('/') };
+  };
+
+  /** Where it is; `missing`, or `outside` of its sandbox. */
+  const find = async (path: string): Promise<{ name: string; rest: string; real: string } | 'missing' | 'outside'> => {
+    const meant = sandboxIn(path);
+    if (meant === undefined || !isPlain(meant.name)) return 'missing';
+    try {
+      const root = await realpath(join(home, meant.name));
+      const real = await realpath(join(root, meant.rest));
+      return real === root || real.startsWith(root + sep) ? { ...meant, real } : 'outside';
+    } catch (error) {
+      if (isGone(error) || hasCode(error, 'ENOTDIR') || hasCode(error, 'ELOOP')) return 'missing';
+      throw error;
+    }
+  };
+
+  return async (request: IncomingMessage, response: ServerResponse, place: string): Promise<boolean> => {
+    const what = /^(?:\/slave\(1\))?\/files\/(read|browse|download)$/.exec(place)?.[1];
+    if (what === undefined) return false;
+    const say = (status: number, text = '', headers: Record<string, string> = {}) => {
+      const type = text === '' ? {} : { 'Content-Type': 'text/plain; charset=utf-8' };
+      response.writeHead(status, { ...type, ...headers, 'Content-Length': Buffer.byteLength(text) }).end(text);
+      return true;
+    };
+    if (!options.admits(request.headers.authorization))
+      return say(401, '401 Unauthorized.', { 'WWW-Authenticate': 'Basic realm="mesos-agent-readonly"' });
+    if (request.method !== 'GET')
+      return say(405, `405 Method Not Allowed. Expecting one of { 'GET' }, but received '${request.method}'.`);
+    const query = new URLSearchParams(request.url?.split('?')[1] ?? '');
+    const path = query.get('path');
+    if (path === null || path === '') return say(400, "Expecting 'path=value' in query.\n");
+    const found = await find(path);
+    if (found === 'outside') return say(400, `'${path}' is inaccessible.\n`);
+    if (found === 'missing') return say(404, what === 'download' ? '404 Not Found.' : '');
+    const stats = await lstat(found.real);
+    if (what === 'browse') return sayJson(response, stats.isDirectory() ? await listing(path, found.real) : []);
+    if (stats.isDirectory()) return say(400, `Cannot ${what} a directory.\n`);
+    const file = await sandboxFile(work_dir, agent_id, found.name, found.rest);
+    if (file === undefined) return say(404);
+    try {
+      if (what === 'download') {
+        const { size } = await file.stat();
+        response.writeHead(200, {
+          'Content-Type': 'application/octet-stream',
+          'Content-Disposition': `attachment; filename=${encodeURIComponent(basename(path))}`,
+          'Content-Length': size,
+        });
+        if (size === 0) response.end();
+        else await pipeline(file.createReadStream({ end: size - 1, autoClose: false }), response);
+        return true;
+      }
+      const offset = numberIn(query.get('offset'), -1);
+      const length = numberIn(query.get('length'), -1);
+      for (const [name, given] of [
+        ['offset', offset],
+        ['length', length],
+      ] as const)
+        if (typeof given === 'string')
+          return say(400, `Failed to parse ${name}: Failed to convert '${given}' to number.\n`);
+      if (typeof offset === 'string' || typeof length === 'string') return say(400);
+      if (offset < -1) return say(400, `Negative offset provided: ${offset}.\n`);
+      if (length < -1) return say(400, `Negative length provided: ${length}.\n`);
+      if (offset === -1) return sayPiece(response, '', (await file.stat()).size);
+      const wanted = length === -1 ? piece_bytes_max : Math.min(length, piece_bytes_max);
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(wanted), 0, wanted, offset);
+      return sayPiece(response, buffer.toString('latin1', 0, bytesRead), offset);
+    } finally {
+      await file.close();
+    }
+  };
+}
+
+const isPlain = (name: string) => name !== '' && name !== '.' && name !== '..' && !/[/\0]/.test(name);
+
+function numberIn(text: string | null, absent: number): number | string {
+  if (text === null || text === '') return absent;
+  return /^-?\d+$/.test(text) ? Number(text) : text;
+}
+
+function sayJson(response: ServerResponse, value: unknown): true {
+  response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(value));
+  return true;
+}
+
+/** The file's own bytes inside a JSON string, whatever they are: so do real agents. */
+function sayPiece(response: ServerResponse, data: string, offset: number): true {
+  const body = Buffer.from(JSON.stringify({ data, offset }), 'latin1');
+  response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': body.length }).end(body);
+  return true;
+}
+
+/** A folder, each entry under the path by which it was asked for. */
+async function listing(path: string, real: string): Promise<object[]> {
+  const entries: object[] = [];
+  for (const name of (await readdir(real)).sort()) {
+    try {
+      const stats = await lstat(join(real, name));
+      entries.push({
+        gid: nameOf(stats.gid),
+        mode: modeOf(stats),
+        mtime: Math.floor(stats.mtimeMs / 1000),
+        nlink: stats.nlink,
+        path: join(path, name),
+        size: stats.size,
+        uid: nameOf(stats.uid),
+      });
+    } catch (error) {
+      if (!isGone(error)) throw error;
+    }
+  }
+  return entries;
+}
+
+const nameOf = (id: number) => (id === 0 ? 'root' : id === userInfo().uid ? userInfo().username : String(id));
+
+function modeOf(stats: Stats): string {
+  const kind = stats.isDirectory() ? 'd' : stats.isSymbolicLink() ? 'l' : stats.isFIFO() ? 'p' : '-';
+  return kind + [...'rwxrwxrwx'].map((letter, index) => ((stats.mode >> (8 - index)) & 1 ? letter : '-')).join('');
+}

@@ -144,9 +144,8 @@ export function readCall(body: string): WireCall {
   let json: unknown;
   try {
     json = JSON.parse(body);
-  } catch {
-    // The parser's own words are the runtime's business; Mesos's come with a place it never gets right either.
-    return no(`Failed to parse body into JSON: syntax error at line 1 near: ${body.slice(0, 40)}`);
+  } catch (error) {
+    return no(`Failed to parse body into JSON: ${placeOf(body, error)}`);
   }
   if (!isObject(json)) return no('Failed to convert JSON into Call protobuf: Expecting a JSON object');
   const faults: Faults = { missing: [], wrong: undefined };
@@ -159,6 +158,14 @@ export function readCall(body: string): WireCall {
 
 const no = (text: string): WireCall => ({ ok: false, status: 400, text });
 const invalid = (text: string): WireCall => no(`Failed to validate scheduler::Call: ${text}`);
+
+/** Where JSON went wrong, in Mesos's words: the line, and what stands there, which is nothing where it broke off. */
+function placeOf(body: string, error: unknown): string {
+  const told = / at position (\d+)/.exec(error instanceof Error ? error.message : '')?.[1];
+  const at = told === undefined ? body.length : Number(told);
+  const line = body.slice(0, at).split('\n').length;
+  return `syntax error at line ${line} near: ${body.slice(at).split('\n')[0]!.slice(0, 80)}`;
+}
 
 function valid(read: Record<string, unknown>): WireCall {
   const { type } = read;

@@ -95,7 +95,7 @@ const cases: readonly Case[] = [
     400,
     "Failed to validate scheduler::Call: Expecting 'type' to be present",
   ],
-  ['no JSON', { body: '{"type":' }, 400, 'Failed to parse body into JSON: syntax error at line 1 near: {"type":'],
+  ['no JSON', { body: '{"type":' }, 400, 'Failed to parse body into JSON: syntax error at line 1 near: '],
   ['an array', { body: '[]' }, 400, 'Failed to convert JSON into Call protobuf: Expecting a JSON object'],
   ['an empty body', { body: '' }, 400, 'Failed to parse body into JSON: syntax error at line 1 near: '],
   ['an unknown field', { body: { ...revive, colour: 'green' } }, 202, ''],

@@ -320,7 +320,7 @@ const unavailability = { start: { nanoseconds: 2e18 }, duration: { nanoseconds: 
 const inverseIn = (events: readonly Event[]) =>
   events.flatMap(event => (event.type === 'INVERSE_OFFERS' ? event.inverse_offers.inverse_offers : []));
 
-test('before maintenance offers come anew with its time, and whoever has something there is asked for it, again and again', async t => {
+test('before maintenance whoever has something on an agent is asked to give it back, again and again', async t => {
   const { framework, pass, mesos } = glass({ agents: 2 });
   const scheduler = framework();
   await scheduler.subscribe();

@@ -37,6 +37,7 @@ const may_import: Readonly<Record<string, readonly string[]>> = {
     'schedules/backoff.ts',
     'schedules/problem.ts',
     'schedules/hash.ts',
+    'schedules/book.ts',
     'transport/zookeeper/',
   ],
   // What a task of processes may say is checked at submission by the function that the executor reads it with.

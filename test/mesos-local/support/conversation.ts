@@ -166,7 +166,7 @@ export function livesOf(rows: readonly Row[]): ReadonlyMap<string, Partial<Life>
   const lives = new Map<string, Partial<Life>>();
   for (const row of rows) {
     if (row.is !== 'call' || row.method !== 'POST' || row.body === '') continue;
-    for (const { task_id } of tasksIn(JSON.parse(row.body))) {
+    for (const { task_id } of row.label.startsWith('ACCEPT') ? tasksIn(JSON.parse(row.body)) : []) {
       const told = eventsOf(rows)
         .map(({ at_ms, event }) => ({ at_ms, status: event.update?.status }))
         .filter(({ status }) => status?.task_id.value === task_id.value && status.source !== 'SOURCE_MASTER');

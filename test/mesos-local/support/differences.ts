@@ -65,7 +65,7 @@ export const differences = {
   },
   operator: {
     what: 'operator endpoints are 404',
-    recordings: ['11', '14', '26', '29', '32'],
+    recordings: ['08', '11', '14', '26', '29', '32'],
     why: 'this is no cluster manager; what an operator does to agents is done by `MasterHost.operate`, and what frameworks hear of it is compared',
   },
   protobuf: {

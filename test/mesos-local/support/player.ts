@@ -6,6 +6,7 @@
 // threads interleave is the business of the machines that were recorded.
 
 import * as http from 'node:http';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { hostMaster, type MasterHost } from '../../../mesos/local/host.ts';
 import type { MasterOptions } from '../../../mesos/local/master-state.ts';
 import { listen, type MasterServer, type MasterServerOptions, serveMaster } from '../../../mesos/local/server.ts';
@@ -53,21 +54,24 @@ export async function play(recorded: readonly Row[], how: Play): Promise<readonl
   let server: MasterServer | undefined;
   /** Messages that left us and have not arrived; the end of a body is one too. */
   let under_way = 0;
+  /** A SUBSCRIBE that is refused is a call like others: its body is read to its end. */
+  let calling = false;
   const house: MasterHost = {
     get master(): MasterHost['master'] {
       if (host === undefined) throw new Error('the master is dead');
       return host.master;
     },
     subscribe(stream, request, answer) {
+      const counted = calling ? 0 : 1;
       host?.subscribe(
         {
           id: stream.id,
           events(events) {
-            under_way += events.length;
+            under_way += counted * events.length;
             stream.events(events);
           },
           closed() {
-            under_way++;
+            under_way += counted;
             stream.closed();
           },
         },
@@ -187,7 +191,11 @@ export async function play(recorded: readonly Row[], how: Play): Promise<readonl
     streams.set(row.stream, { id, close: () => request.destroy() });
   };
 
-  const translated = (body: string) =>
+  const translated = (body: string): string | Buffer =>
+    body.startsWith('base64:') ? packed(body.slice('base64:'.length)) : inOurs(body);
+  /** A body that came gzipped goes so. */
+  const packed = (body: string) => gzipSync(inOurs(gunzipSync(Buffer.from(body, 'base64')).toString()));
+  const inOurs = (body: string) =>
     body.replace(/"([^"\\]{8,})"/g, (whole, text) => {
       const ours = ids.ours(text);
       return ours === undefined ? whole : JSON.stringify(ours);
@@ -205,11 +213,14 @@ export async function play(recorded: readonly Row[], how: Play): Promise<readonl
       if (ids.ours(wanted.id) === undefined) found.push(`${row.label}: ${wanted.what} ${wanted.id} never came to us`);
     }
     let answer: { status: number; headers: http.IncomingHttpHeaders; text: string } | undefined;
+    calling = true;
     try {
       const { response } = await ask(server!.url, row.path, headers, translated(row.body), row.method);
       answer = { status: response.statusCode ?? 0, headers: response.headers, text: await textOf(response) };
     } catch {
       answer = undefined;
+    } finally {
+      calling = false;
     }
     if ('broken' in row.answer) {
       if (answer !== undefined) found.push(`${row.label}: ${answer.status} instead of ${row.answer.broken}`);
@@ -223,8 +234,7 @@ export async function play(recorded: readonly Row[], how: Play): Promise<readonl
     found.push(...differences(row.answer.status, answer.status, ids, `${place} status`));
     found.push(...differences(row.answer.text, answer.text, ids, `${place} body`));
     for (const name of ['content-type', 'www-authenticate', 'location'])
-      if (row.answer.headers[name] !== answer.headers[name])
-        found.push(`${place} ${name}: ${answer.headers[name]} instead of ${row.answer.headers[name]}`);
+      found.push(...differences(row.answer.headers[name] ?? '', answer.headers[name] ?? '', ids, `${place} ${name}`));
   };
 
   // --- time ---------------------------------------------------------------------------------------------------------
@@ -399,7 +409,7 @@ function ask(
   url: string,
   path: string,
   headers: Readonly<Record<string, string>>,
-  body: string,
+  body: string | Buffer,
   method = 'POST',
 ): Promise<{ request: http.ClientRequest; response: http.IncomingMessage }> {
   const { hostname, port } = new URL(url);
@@ -423,7 +433,7 @@ async function pipelined(
   url: string,
   row: Extract<Row, { is: 'pipelined' }>,
   ids: Ids,
-  translated: (body: string) => string,
+  translated: (body: string) => string | Buffer,
 ): Promise<string[]> {
   const { createConnection } = await import('node:net');
   const { hostname, port } = new URL(url);

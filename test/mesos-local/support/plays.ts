@@ -10,6 +10,10 @@ const unfetched = { refused: 'Failed to fetch all URIs' };
 
 export const plays: Readonly<Record<string, Play & { readonly because?: readonly Reason[] }>> = {
   '06-kill-policy-grace': { more: /task g-override/, offers_until_ms: 6_000, because: ['override'] },
+  '08-http-errors': {
+    skip: /^GET-(flags|state-summary|frameworks|metrics|maintenance|version)|^unknown-path/,
+    because: ['operator'],
+  },
   '09-launch-invalid': { lives: { 'i-bin': { exit: { code: 1 } }, 'i-user': { refused: 'No such user' } } },
   '11-resubscribe-failover': { skip: /^GET-/, because: ['operator'] },
   '14-failover-timeout-expires': { skip: /^GET-/, because: ['operator'] },

@@ -31,6 +31,24 @@ test('a page that asks for the list gets the whole window, then what changes in 
   t.deepEqual(page.list.keys, ['www/prod/aa', 'www/prod/b']);
 });
 
+test('a page of a cluster is told who leads, and told again when that changes; others are told nothing of it', async t => {
+  let leader: { id: string; url: string } | undefined = { id: 'a', url: 'http://a:1' };
+  const stood = await stage(t, { nodes: { node_id: 'b', leader: () => leader } });
+  const page = await stood.open();
+  await page.until('the leader', () => page.leaders.length === 1);
+  t.like(page.leaders[0], { node: 'b', leader: { id: 'a', url: 'http://a:1' } });
+  leader = undefined;
+  await page.until('the news that nobody leads', () => page.leaders.length === 2);
+  t.is(page.leaders[1]!.leader, null);
+  leader = { id: 'b', url: 'http://b:1' };
+  await page.until('the next leader', () => page.leaders.length === 3);
+  const alone = await stage(t, { jobs: [job('www/prod/a')] });
+  const other = await alone.open();
+  other.watch(list_watch);
+  await other.until('the list', () => other.list.total === 1);
+  t.is(other.leaders.length, 0);
+});
+
 test('many changes within a moment are one frame', async t => {
   const stood = await stage(t, { jobs: [job('www/prod/a')] });
   const page = await stood.open();

@@ -10,9 +10,9 @@ import type { FinishedRun, InstanceRecord, JobRecord, RunRecord } from '../../ac
 import { sortable } from '../../actors/model/records.ts';
 import type { FeedChange, PendingReason } from '../../actors/model/views.ts';
 import { type SimulatedClock, simulatedClock } from '../../schedules/clock.ts';
-import { createFeed, type Feed } from '../../transport/console/feed.ts';
+import { createFeed, type Feed, type FeedInputs } from '../../transport/console/feed.ts';
 import { consoleFile } from '../../transport/console/files.ts';
-import type { JobFrame, ListFrame, Watch } from '../../transport/console/messages.ts';
+import type { ClusterFrame, JobFrame, ListFrame, Watch } from '../../transport/console/messages.ts';
 import type { History, HistoryPage } from '../../transport/journal/journal.ts';
 import { createMetrics, type Metrics } from '../../transport/metrics.ts';
 import { createProjection, type Projection } from '../../transport/projection.ts';
@@ -37,6 +37,8 @@ export type Stage = {
 export type Page = {
   readonly ws: WebSocket;
   readonly frames: (ListFrame | JobFrame)[];
+  /** What it was told of a cluster. */
+  readonly leaders: ClusterFrame[];
   /** The list as a page would show it, put together from all frames so far. */
   readonly list: {
     total: number;
@@ -69,6 +71,7 @@ export async function stage(
     sockets_max?: number;
     socket_frames_max?: number;
     sees?: (role: string) => boolean;
+    nodes?: FeedInputs['nodes'];
   } = {},
 ): Promise<Stage> {
   const clock = simulatedClock(start);
@@ -86,7 +89,9 @@ export async function stage(
   const { sockets_max = 10, socket_frames_max = 1_000 } = options;
   const complain = (_: object, message: string) => void complaints.push(message);
   const log = { debug: () => undefined, warn: complain, error: complain };
-  const feed = createFeed({ views, clock, limits: { sockets_max, socket_frames_max }, metrics, log });
+  const limits = { sockets_max, socket_frames_max };
+  const nodes = options.nodes === undefined ? {} : { nodes: options.nodes };
+  const feed = createFeed({ views, clock, limits, metrics, log, ...nodes });
   const server = createServer((request, response) => {
     const file = consoleFile(request.url ?? '');
     if (file === undefined) return void response.writeHead(404).end();
@@ -127,10 +132,12 @@ async function openPage(port: number, clock: SimulatedClock): Promise<Page> {
   const unpackr = new Unpackr({ useRecords: false });
   const ws = new WebSocket(`ws://127.0.0.1:${port}/api/v1/feed`);
   const frames: (ListFrame | JobFrame)[] = [];
+  const leaders: ClusterFrame[] = [];
   const list: Page['list'] = { total: -1, keys: [], rows: new Map(), counters: {} };
   ws.on('message', data => {
-    const frame = unpackr.unpack(data as Buffer) as ListFrame | JobFrame | { type: 'beat' };
+    const frame = unpackr.unpack(data as Buffer) as ListFrame | JobFrame | ClusterFrame | { type: 'beat' };
     if (frame.type === 'beat') return;
+    if (frame.type === 'cluster') return void leaders.push(frame);
     frames.push(frame);
     if (frame.type !== 'list') return;
     if (frame.fresh === true) list.rows.clear();
@@ -146,6 +153,7 @@ async function openPage(port: number, clock: SimulatedClock): Promise<Page> {
   return {
     ws,
     frames,
+    leaders,
     list,
     watch: watch => ws.send(packr.pack(watch)),
     send: data => ws.send(data),

@@ -39,6 +39,11 @@ export type FeedInputs = {
   readonly log: FeedLog;
   /** Zone of cron schedules that name none, for their words; UTC when left out. */
   readonly default_zone?: string;
+  /** Where several nodes make one scheduler: which this is, and who leads. */
+  readonly nodes?: {
+    readonly node_id: string;
+    leader(): { readonly id: string; readonly url: string } | undefined;
+  };
 };
 export interface Feed {
   /** Takes over a connection that asks to become a WebSocket. `sees`: the job roles that may be read; all when left out. */
@@ -77,6 +82,8 @@ type Reader = {
   /** Too slow: nothing is sent until all frames are gone. */
   stalled: boolean;
   answered_ping: boolean;
+  /** Who leads, as it was last told. */
+  leader: string | undefined;
 };
 type Known =
   | {
@@ -88,7 +95,8 @@ type Known =
     }
   | { readonly watch: 'job'; readonly parts: ReadonlyMap<string, Buffer> };
 
-export function createFeed({ views, clock, limits, metrics, log, default_zone = 'UTC' }: FeedInputs): Feed {
+export function createFeed(inputs: FeedInputs): Feed {
+  const { views, clock, limits, metrics, log, default_zone = 'UTC', nodes } = inputs;
   const server = new WebSocketServer({ noServer: true, maxPayload: message_bytes_max, perMessageDeflate: false });
   const packr = new Packr({ useRecords: false, encodeUndefinedAsNil: true });
   const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true });
@@ -156,6 +164,7 @@ export function createFeed({ views, clock, limits, metrics, log, default_zone = 
     let soonest = Math.min(glance_at, beat_at);
     for (const reader of readers) {
       const { watch } = reader;
+      if (!reader.stalled) showLeader(reader);
       if (watch === undefined || reader.stalled) continue;
       if (watch.watch === 'job') reader.due ||= glancing || changed.has(watch.key);
       else reader.due ||= !isCurrent(reader, board);
@@ -248,6 +257,16 @@ export function createFeed({ views, clock, limits, metrics, log, default_zone = 
     return true;
   }
 
+  function showLeader(reader: Reader) {
+    if (nodes === undefined) return;
+    const { id, url } = nodes.leader() ?? {};
+    const leader = id === undefined || url === undefined ? null : { id, url };
+    const told = JSON.stringify(leader);
+    if (told === reader.leader) return;
+    reader.leader = told;
+    send(reader, { type: 'cluster', at: clock.now(), node: nodes.node_id, leader });
+  }
+
   /** Pings are for us: they find readers that are gone. Beats are for the page, which cannot see pings: they find us gone. */
   function beat(reader: Reader) {
     if (!reader.answered_ping) {
@@ -291,6 +310,7 @@ export function createFeed({ views, clock, limits, metrics, log, default_zone = 
       frames: 0,
       stalled: false,
       answered_ping: true,
+      leader: undefined,
     };
     ws.on('message', (data, is_binary) => hear(reader, data, is_binary));
     ws.on('pong', () => {

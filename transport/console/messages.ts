@@ -79,7 +79,15 @@ export type JobParts = {
 };
 export type JobFrame = Answer & { readonly type: 'job'; readonly key: string; readonly parts: JobParts };
 export type Beat = { readonly type: 'beat'; readonly at: number };
-export type Frame = ListFrame | JobFrame | Beat;
+/** Who leads a cluster, when the page comes and whenever it changes. Where there is one node, nothing is said. */
+export type ClusterFrame = {
+  readonly type: 'cluster';
+  readonly at: number;
+  /** The node that the page is talking to. */
+  readonly node: string;
+  readonly leader: { readonly id: string; readonly url: string } | null;
+};
+export type Frame = ListFrame | JobFrame | Beat | ClusterFrame;
 
 export type JobHead = {
   readonly row: Row;

@@ -130,7 +130,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     rules: guard,
     page: consoleFile,
   });
-  const feed = createFeed(services);
+  const feed = createFeed({ ...services, ...(options.cluster === undefined ? {} : { nodes: options.cluster }) });
 
   const settings = {
     requestTimeout: limits.request_timeout_ms,

@@ -14,8 +14,8 @@ const delay_ms_max = 15_000;
 /** The scheduler says something every 15 s. */
 const silence_ms_max = 40_000;
 
-/** `onFrame(frame)` for frames that answer the present watch, `onState({ state, retry_at })`. */
-export function connect({ onFrame, onState }) {
+/** `onFrame(frame)` for frames that answer the present watch, `onState({ state, retry_at })`, `onCluster({ node, leader })`. */
+export function connect({ onFrame, onState, onCluster }) {
   let socket;
   let watch;
   let id = 0;
@@ -47,7 +47,8 @@ export function connect({ onFrame, onState }) {
       listen();
       const frame = unpackr.unpack(new Uint8Array(data));
       synchronize(frame.at);
-      if (frame.type !== 'beat' && frame.id === id) onFrame(frame);
+      if (frame.type === 'cluster') onCluster(frame);
+      else if (frame.type !== 'beat' && frame.id === id) onFrame(frame);
     };
     mine.onclose = () => {
       clearTimeout(silence);

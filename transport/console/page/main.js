@@ -13,6 +13,8 @@ import { live, startTicking } from './time.js';
 
 const page = document.getElementById('page');
 const link = h('button.link', { type: 'button', onclick: () => feed.hurry() });
+/** Who leads, where several nodes make one scheduler. */
+const leading = h('a.leading', { hidden: true });
 fill(
   document.getElementById('bar'),
   h(
@@ -20,6 +22,7 @@ fill(
     {},
     h('a.brand', { href: '#/' }, h('img', { src: '/console/icon.svg', alt: '', width: '28', height: '28' }), 'Horae'),
     link,
+    leading,
     h('a.nav', { href: '#/calendars', 'aria-label': 'Calendars' }, icon('cron'), h('span', {}, 'Calendars')),
     h('a.button.primary', { href: '#/new' }, icon('plus'), h('span', {}, 'New job')),
   ),
@@ -30,6 +33,20 @@ let view;
 let list_hash = '#/';
 const feed = connect({
   onFrame: frame => view?.frame(frame),
+  onCluster({ node, leader }) {
+    leading.hidden = false;
+    leading.classList.toggle('nobody', leader === null);
+    fill(
+      leading,
+      leader === null ? 'Nobody leads' : leader.id === node ? `${node} leads` : `${node} follows ${leader.id}`,
+    );
+    leading.title =
+      leader === null
+        ? 'Nothing is started, and nothing can be changed, until a node leads again'
+        : 'This page is shown by a node of a cluster; changes are carried to the leader';
+    if (leader === null) leading.removeAttribute('href');
+    else leading.href = leader.url;
+  },
   onState({ state, retry_at }) {
     link.className = `link ${state}`;
     document.body.classList.toggle('offline', state !== 'live');

@@ -33,8 +33,11 @@ export type AttendantOptions = {
   readonly boot: string;
   readonly own_environment: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
+  readonly wall: () => number;
   readonly append: (records: readonly TaskRecord[]) => void;
   readonly say: (said: Said) => void;
+  /** Tells the scheduler that the task is about to end; it answers with a message. */
+  readonly withdraw: () => void;
   readonly noted: (message: string, about: object) => void;
 };
 export type Said = {
@@ -153,6 +156,8 @@ export function attend(options: AttendantOptions): Attendant {
         return runner.sweep();
       case 'check':
         return void check();
+      case 'withdraw':
+        return options.withdraw();
       case 'ask':
         return void ask(effect.stage);
       case 'say':
@@ -162,7 +167,7 @@ export function attend(options: AttendantOptions): Attendant {
     }
   };
   const check = async () => {
-    const snooze = readSnooze(home, clock.now());
+    const snooze = readSnooze(home, options.wall());
     if (snooze !== undefined) {
       tell({ type: 'snoozed', snooze });
       return;

@@ -72,6 +72,8 @@ export type TaskDocument = {
   readonly max_concurrency: number;
   /** From SIGTERM to SIGKILL, final processes included. */
   readonly finalization_wait_ms: number;
+  /** For a task that others find by its name: how long the scheduler has to take it off their list; 0: nobody does. */
+  readonly withdraw_wait_ms: number;
   /** Ports by name, beside those that templates name. */
   readonly ports: readonly string[];
   readonly env: Readonly<Record<string, string>>;
@@ -97,6 +99,7 @@ export function readTask(input: unknown, place = ''): Result<TaskDocument> {
     max_failures: fields.whole('max_failures', { otherwise: 1, least: 0, most: processes_max }),
     max_concurrency: fields.whole('max_concurrency', { otherwise: 0, least: 0, most: processes_max }),
     finalization_wait_ms: fields.whole('finalization_wait_ms', { otherwise: 30_000, least: 0, most: day_ms }),
+    withdraw_wait_ms: fields.whole('withdraw_wait_ms', { otherwise: 0, least: 0, most: day_ms }),
     ports: fields.list('ports', 100, (item, at) => readName(item, at, port_name, port_rule, problems)),
     env: fields.map('env', (item, at) => {
       if (typeof item === 'string' && !item.includes('\0')) return item;

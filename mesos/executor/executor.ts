@@ -22,7 +22,10 @@ export type ExecutorOptions = {
   readonly own_environment: Readonly<Record<string, string | undefined>>;
   /** The porter's script. */
   readonly porter: string;
+  /** For lengths of time: steady. */
   readonly clock: Clock;
+  /** For dates. */
+  readonly wall: () => number;
   readonly noted: (message: string, about?: object) => void;
   /** The executor is no longer needed. */
   readonly over: (why: string) => void;
@@ -56,6 +59,7 @@ export function startExecutor(options: ExecutorOptions): Executor {
   let leaving: string | undefined;
   let agent_is_gone = false;
   let closed = false;
+  let link: AgentLink | undefined;
   let alarm: Wake | undefined;
   let farewell: Wake | undefined;
 
@@ -76,7 +80,7 @@ export function startExecutor(options: ExecutorOptions): Executor {
       source: 'SOURCE_EXECUTOR',
       // Mesos takes nothing but a real UUID, as 16 bytes.
       uuid: Buffer.from(randomUUID().replaceAll('-', ''), 'hex').toString('base64'),
-      timestamp: clock.now() / 1_000,
+      timestamp: options.wall() / 1_000,
       ...more,
     };
     note({ kind: 'said', status });
@@ -95,7 +99,7 @@ export function startExecutor(options: ExecutorOptions): Executor {
     if (sending || closed) return;
     sending = true;
     try {
-      for (let next = nextToSend(); next !== undefined && subscribed && !closed; next = nextToSend()) {
+      for (let next = nextToSend(); next !== undefined && subscribed && !closed && link; next = nextToSend()) {
         sent.set(next.uuid!, clock.monotonic());
         const answer = await link.call({ type: 'UPDATE', update: { status: next } });
         if (answer === 'taken') continue;
@@ -151,7 +155,7 @@ export function startExecutor(options: ExecutorOptions): Executor {
     alarm?.cancel();
     farewell?.cancel();
     for (const attendant of attendants.values()) attendant.close();
-    link.close();
+    link?.close();
     checkpoint.close();
   };
   /** Ends all tasks, and then itself. */
@@ -181,8 +185,10 @@ export function startExecutor(options: ExecutorOptions): Executor {
       boot,
       own_environment: options.own_environment,
       clock,
+      wall: options.wall,
       append: news => checkpoint.append(news.map(record => ({ ...record, task_id }))),
       say: said => sayOf(task_id, said),
+      withdraw: () => send({ type: 'withdraw', task_id }),
       noted: (message, about) => noted(message, { task: task_id, ...about }),
     });
     attendants.set(task_id, attendant);
@@ -205,6 +211,7 @@ export function startExecutor(options: ExecutorOptions): Executor {
         noted('subscribed', { agent: agent_info.id?.value, container: container_id?.value });
         // The list that went with SUBSCRIBE was taken; what was said since then goes now.
         void sendAll();
+        for (const attendant of attendants.values()) attendant.tell({ type: 'connected' });
         return;
       }
       case 'LAUNCH':
@@ -246,18 +253,21 @@ export function startExecutor(options: ExecutorOptions): Executor {
     // Newer agents may say more.
     noted('an event that nobody here knows', { event: (event as { type: unknown }).type });
   };
-  /** {"type": "report"} is answered with how everything stands; unreliable, like all messages. */
+  /**
+   * `{"type": "report"}` is answered with how everything stands. `{"type": "withdrawn", "task_id": ...}` answers our own
+   * `withdraw`. Like all messages of Mesos they may get lost, so nobody waits for one for ever.
+   */
   const hearMessage = (data: string) => {
-    let type: unknown;
-    try {
-      type = (JSON.parse(Buffer.from(data, 'base64').toString('utf8')) as { type?: unknown } | null)?.type;
-    } catch {
-      type = undefined;
-    }
-    if (type !== 'report') return noted('a message that nobody here understands', { bytes: data.length });
-    const tasks = Object.fromEntries([...attendants].map(([id, attendant]) => [id, attendant.report()]));
-    const answer = Buffer.from(JSON.stringify({ type: 'report', tasks })).toString('base64');
-    void link.call({ type: 'MESSAGE', message: { data: answer } });
+    const { type, task_id } = readMessage(data);
+    if (type === 'report')
+      send({ type, tasks: Object.fromEntries([...attendants].map(([id, attendant]) => [id, attendant.report()])) });
+    else if (type === 'withdrawn') attendants.get(String(task_id))?.tell({ type: 'withdrawn' });
+    else noted('a message that nobody here understands', { bytes: data.length });
+  };
+  const send = (message: object) => {
+    const data = Buffer.from(JSON.stringify(message)).toString('base64');
+    // Before there is a line: whatever must be known is said again when there is one.
+    void link?.call({ type: 'MESSAGE', message: { data } });
   };
 
   // --- waking up ---------------------------------------------------------------------------------------------------
@@ -267,7 +277,7 @@ export function startExecutor(options: ExecutorOptions): Executor {
   if (records.length > 0) noted('started again', { tasks: unfinished.length, records: records.length });
   // Before anybody is called: the call tells what became of them while nobody was there.
   for (const one of unfinished) take(one);
-  const link: AgentLink = connectToAgent(introduction, clock, {
+  link = connectToAgent(introduction, clock, {
     subscribe: () => {
       subscribed = false;
       sent.clear();
@@ -284,6 +294,15 @@ export function startExecutor(options: ExecutorOptions): Executor {
     noted,
   });
   return { close };
+}
+
+function readMessage(data: string): { readonly type?: unknown; readonly task_id?: unknown } {
+  try {
+    const message: unknown = JSON.parse(Buffer.from(data, 'base64').toString('utf8'));
+    return typeof message === 'object' && message !== null ? message : {};
+  } catch {
+    return {}; // Anybody may send anything.
+  }
 }
 
 const isUpdate = (record: ExecutorRecord): record is UpdateRecord =>

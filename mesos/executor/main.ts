@@ -7,12 +7,14 @@ import { systemClock } from '../../schedules/clock.ts';
 import { wrapper_text } from '../local/wrapper.ts';
 import { readIntroduction } from './environment.ts';
 import { startExecutor } from './executor.ts';
+import { steadyClock } from './steady.ts';
 
-const clock = systemClock();
+const machine = systemClock();
+const clock = steadyClock(machine);
 
 /** One line of JSON an event, into the file `stderr` of the sandbox. */
 function noted(message: string, about: object = {}): void {
-  process.stderr.write(`${JSON.stringify({ time: new Date(clock.now()).toISOString(), msg: message, ...about })}\n`);
+  process.stderr.write(`${JSON.stringify({ time: new Date(machine.now()).toISOString(), msg: message, ...about })}\n`);
 }
 
 const introduction = readIntroduction(process.env);
@@ -34,6 +36,7 @@ try {
     own_environment,
     porter,
     clock,
+    wall: machine.now,
     noted,
     over(why) {
       noted('over', { why });

@@ -1,11 +1,12 @@
 // task.ts: the life of one task on its agent, from the first process to the last word about it.
 //
-//   active --> (asking --> insisting -->) cleaning --> finalizing --> over
+//   active --> (withdrawing -->) (asking --> insisting -->) cleaning --> finalizing --> over
 //
 // Active is the work. When it is done, has failed, or is no longer wanted, the verdict stands and the rest is tidying up:
-// a task with a lifecycle is first asked to go, then asked again; then SIGTERM, then the final processes, and SIGKILL when
-// the time for both is over. Every change that must survive the executor is a record; the state is what the records add up
-// to, so an executor that was killed reads them and goes on. Health is counted anew.
+// a task that others find by its name is taken off their list before it is touched; one with a lifecycle is first asked to
+// go, then asked again; then SIGTERM, then the final processes, and SIGKILL when the time for both is over. Every change
+// that must survive the executor is a record; the state is what the records add up to, so an executor that was killed reads
+// them and goes on. Health is counted anew.
 
 import type { Instant } from '../../schedules/clock.ts';
 import type { ProcessDocument, TaskDocument } from './document.ts';
@@ -13,7 +14,7 @@ import { type Checked, diagnose, type Health, type Snooze, untested, upAlready }
 import { planOf, type States, standingOf, stateOf } from './plan.ts';
 import { type Ending, ended, forked, isLive, runOf, started, whyFailed } from './progress.ts';
 
-export type Stage = 'active' | 'asking' | 'insisting' | 'cleaning' | 'finalizing' | 'over';
+export type Stage = 'active' | 'withdrawing' | 'asking' | 'insisting' | 'cleaning' | 'finalizing' | 'over';
 
 /** What is said of the task at the end. It stands from the moment when the task stops being active. */
 export type Verdict = {
@@ -58,6 +59,10 @@ export type TaskMessage =
   | { readonly type: 'snoozed'; readonly snooze: Snooze }
   /** Whether the request to go was answered at all. */
   | { readonly type: 'answered'; readonly stage: 'asking' | 'insisting'; readonly answered: boolean }
+  /** Nobody is sent to the task any more. */
+  | { readonly type: 'withdrawn' }
+  /** The scheduler can be spoken to, again or for the first time. */
+  | { readonly type: 'connected' }
   | { readonly type: 'kill'; readonly grace_ms?: number }
   /** The executor itself has only so long to live. */
   | { readonly type: 'hurry'; readonly within_ms: number; readonly why: string }
@@ -84,6 +89,8 @@ export type TaskEffect =
   /** It was to start and nobody has seen it: make sure that it never does, and say that it ended. */
   | { readonly type: 'abandon'; readonly process: string; readonly run: number }
   | { readonly type: 'check' }
+  /** Ask the scheduler to see to it that nobody is sent to the task any more. */
+  | { readonly type: 'withdraw' }
   | { readonly type: 'ask'; readonly stage: 'asking' | 'insisting' }
   /** Kill whatever else the task has left behind. */
   | { readonly type: 'sweep' }
@@ -265,6 +272,12 @@ function take(turn: Turn, message: TaskMessage): void {
       // No answer, no use in waiting.
       if (state.stage === message.stage && !message.answered) turn.state = { ...state, until: now };
       return;
+    case 'connected':
+      if (state.stage === 'withdrawing') turn.do({ type: 'withdraw' });
+      return;
+    case 'withdrawn':
+      if (state.stage === 'withdrawing') turn.state = { ...state, until: now };
+      return;
     case 'kill':
       takeKill(turn, message.grace_ms);
       return;
@@ -315,6 +328,7 @@ function takeKill(turn: Turn, grace_ms: number | undefined): void {
       turn.do({ type: 'say', state: 'TASK_KILLING' });
       leave(turn, { outcome: 'killed' });
       return;
+    case 'withdrawing':
     case 'asking':
     case 'insisting':
       if (grace_ms !== undefined) turn.state = { ...state, grace_ms: Math.min(grace_ms, state.grace_ms) };
@@ -346,6 +360,11 @@ function settleStage(turn: Turn): void {
   switch (state.stage) {
     case 'active':
       settleActive(turn);
+      return;
+    case 'withdrawing':
+      if (live && now < state.until) return;
+      if (isToBeAsked(state)) ask(turn, 'asking', state.verdict!);
+      else clean(turn, state.verdict!, state.grace_ms);
       return;
     case 'asking':
     case 'insisting':
@@ -392,9 +411,7 @@ function settleActive(turn: Turn): void {
   const standing = standingOf(planOf(document, 'regular'), state.processes, now);
   const verdict = verdictOf(state, now);
   if (verdict !== undefined) {
-    // What is over by itself need not be asked to go.
-    if (verdict.reason === undefined) clean(turn, verdict, state.grace_ms);
-    else leave(turn, verdict);
+    leave(turn, verdict);
     return;
   }
   startAll(turn, standing.ready);
@@ -440,11 +457,21 @@ function abandonUnseen(turn: Turn): void {
   }
 }
 
-/** Ends an active task by the long way, which asks first. */
+/** Ends an active task, by the long way if that is its way. */
 function leave(turn: Turn, verdict: Verdict): void {
-  if (turn.state.document.lifecycle === undefined || liveOf(turn.state).length === 0)
-    clean(turn, verdict, turn.state.grace_ms);
-  else ask(turn, 'asking', verdict);
+  const { document } = turn.state;
+  if (liveOf(turn.state).length > 0 && document.withdraw_wait_ms > 0) {
+    enter(turn, 'withdrawing', turn.now + document.withdraw_wait_ms, verdict);
+    turn.do({ type: 'withdraw' });
+  } else if (isToBeAsked({ ...turn.state, verdict })) ask(turn, 'asking', verdict);
+  else clean(turn, verdict, turn.state.grace_ms);
+}
+
+/** What is over by itself need not be asked to go. */
+function isToBeAsked(state: TaskState): boolean {
+  const { document, verdict } = state;
+  const is_driven = verdict?.outcome === 'killed' || verdict?.healthy === false || verdict?.reason !== undefined;
+  return document.lifecycle !== undefined && liveOf(state).length > 0 && is_driven;
 }
 
 function ask(turn: Turn, stage: 'asking' | 'insisting', verdict: Verdict): void {

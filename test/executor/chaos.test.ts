@@ -42,7 +42,8 @@ const server = `
 const fs = require('node:fs');
 const [port, shared] = process.argv.slice(2);
 let holder; try { holder = Number(fs.readFileSync(shared + '/holder', 'utf8')); } catch {}
-let alive = false; try { alive = holder > 0 && fs.readFileSync('/proc/' + holder + '/stat', 'utf8').split(') ')[1][0] !== 'Z'; } catch {}
+let state = 'gone'; try { state = fs.readFileSync('/proc/' + holder + '/stat', 'utf8').split(') ')[1][0]; } catch {}
+const alive = state !== 'gone' && state !== 'Z';
 if (alive) fs.appendFileSync(shared + '/trouble', process.pid + ' found ' + holder + '\\n');
 fs.writeFileSync(shared + '/holder', String(process.pid));
 setInterval(() => console.log('x'.repeat(200)), 5);

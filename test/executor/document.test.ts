@@ -31,6 +31,7 @@ test('a task of one line gets every default that Aurora has, and a log that rota
       max_failures: 1,
       max_concurrency: 0,
       finalization_wait_ms: 30_000,
+      withdraw_wait_ms: 0,
       ports: [],
       env: {},
     },

@@ -282,3 +282,54 @@ test('when the executor itself has to go, everybody gets SIGTERM at once and SIG
   play.end('web', killed);
   t.deepEqual(play.verdict(), { outcome: 'killed', message: 'the agent says so' });
 });
+
+const announced = (more: object = {}) =>
+  stage(task({ processes: [shell('web'), shell('side')], ports: ['http'], withdraw_wait_ms: 5_000, ...more }));
+
+test('case 134: a task that others find by its name is off their list before SIGTERM, whoever ends it', t => {
+  const killed_one = announced({ lifecycle: { port: 'http' } });
+  killed_one.done();
+  killed_one.tell({ type: 'kill' });
+  t.deepEqual(killed_one.done(), ['TASK_KILLING', 'withdraw']);
+  killed_one.tell({ type: 'withdrawn' });
+  t.deepEqual(killed_one.done(), ['asking'], 'asked to go only now');
+  const failed_one = announced();
+  failed_one.done();
+  failed_one.end('web', exit(1));
+  t.deepEqual(failed_one.done(), ['withdraw']);
+  failed_one.tell({ type: 'withdrawn' });
+  t.deepEqual(failed_one.done(), ['SIGTERM side 0']);
+  failed_one.end('side', exit(0));
+  t.is(failed_one.verdict()?.outcome, 'failed');
+});
+
+test('a scheduler that does not answer is waited for, but not for ever; who is gone by then is gone', t => {
+  const patient = announced();
+  patient.done();
+  patient.tell({ type: 'kill' });
+  patient.pass(4_999);
+  t.deepEqual(patient.done(), ['TASK_KILLING', 'withdraw']);
+  patient.pass(1);
+  t.deepEqual(patient.done(), ['SIGTERM web 0', 'SIGTERM side 0']);
+  const gone = announced();
+  gone.tell({ type: 'kill' });
+  gone.end('web', exit(0));
+  gone.end('side', exit(0));
+  t.is(gone.verdict()?.outcome, 'killed');
+});
+
+test('when the executor has to go in a hurry nobody is waited for', t => {
+  const play = announced();
+  play.done();
+  play.tell({ type: 'hurry', within_ms: 1_000, why: 'the agent says so' });
+  t.deepEqual(play.done(), ['SIGTERM web 0', 'SIGTERM side 0']);
+});
+
+test('a request to withdraw that may have got lost is repeated when the scheduler can be spoken to again', t => {
+  const play = announced();
+  play.tell({ type: 'kill' });
+  const again = stage(play.state().document, play.records());
+  t.deepEqual(again.done(), [], 'nobody can hear yet');
+  again.tell({ type: 'connected' });
+  t.deepEqual(again.done(), ['withdraw']);
+});

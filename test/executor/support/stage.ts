@@ -95,6 +95,7 @@ function inWords(effect: TaskEffect): string | undefined {
       return effect.stage;
     case 'check':
     case 'sweep':
+    case 'withdraw':
       return effect.type;
     case 'show':
       return undefined;

@@ -20,6 +20,8 @@ export type AgentFile = {
 
 export type AgentFilesOptions = {
   readonly clock: Clock;
+  /** As the records have it, for whoever has not subscribed; left out, what a subscription told. */
+  readonly framework_id?: () => string | undefined;
   /** The master to ask for an agent's address; undefined while none is known. */
   readonly master: () => string | undefined;
   readonly master_headers: () => Readonly<Record<string, string>>;
@@ -46,7 +48,7 @@ const agents_bytes_max = 64 * 1024 * 1024;
 export function agentFiles(options: AgentFilesOptions): AgentFiles {
   const { clock, tls, timeout_ms = 10_000, agents_max = 100_000 } = options;
   const addresses = new Map<string, string>();
-  let framework_id: string | undefined;
+  let told: string | undefined;
 
   const note = (agent_id: string, origin: string | undefined) => {
     if (origin === undefined || addresses.get(agent_id) === origin) return;
@@ -111,11 +113,12 @@ export function agentFiles(options: AgentFilesOptions): AgentFiles {
       for (const event of events) {
         if (event.type === 'OFFERS')
           for (const { agent_id, url } of event.offers.offers) note(agent_id.value, originOfUrl(url));
-        if (event.type === 'SUBSCRIBED') framework_id = event.subscribed.framework_id.value;
+        if (event.type === 'SUBSCRIBED') told = event.subscribed.framework_id.value;
       }
     },
     async open(agent_id, task_id, name) {
-      if (framework_id === undefined) throw new AgentAway('there is no subscription with a master yet');
+      const framework_id = options.framework_id?.() ?? told;
+      if (framework_id === undefined) throw new AgentAway('no master has given us a framework id yet');
       const paths = pathsOf(framework_id, task_id, name);
       const known = addresses.get(agent_id);
       if (known !== undefined)

@@ -2,11 +2,13 @@
 // the Mesos that they are given.
 
 import { join } from 'node:path';
+import type { FrameworkRecord } from '../actors/model/records.ts';
 import type { Sandboxes } from '../actors/model/views.ts';
 import type { Scheduler } from '../actors/root.ts';
 import { record_schemas } from '../actors/schemas.ts';
 import type { MesosLink } from '../mesos/protocol.ts';
 import type { Settings } from '../settings.ts';
+import type { Change } from '../transport/journal/journal.ts';
 import { lmdbJournal } from '../transport/journal/lmdb.ts';
 import type { Metrics } from '../transport/metrics.ts';
 import { createProjection, type Projection } from '../transport/projection.ts';
@@ -23,8 +25,25 @@ export type Mesos = {
   readonly close: () => Promise<void>;
 };
 
+/** Opens it; whoever reads what tasks wrote must know the framework's id, subscribed or not. */
+export type OpenMesos = (framework_id: () => string | undefined) => Promise<Mesos>;
+
+/** The id under which Mesos knows us, as the records have it. */
+export function frameworkId(records: Iterable<Change>): {
+  readonly now: () => string | undefined;
+  readonly note: (changes: Iterable<Change>) => void;
+} {
+  let id: string | undefined;
+  const note = (changes: Iterable<Change>) => {
+    for (const { kind, key, body } of changes)
+      if (kind === 'framework' && key === 'id') id = (body as FrameworkRecord | undefined)?.framework_id;
+  };
+  note(records);
+  return { now: () => id, note };
+}
+
 /** Runs until a signal or a fatal reason ends the process. Resolves with the address of its door once it is open. */
-export async function runAlone(ground: Ground, openMesos: () => Promise<Mesos>): Promise<string> {
+export async function runAlone(ground: Ground, openMesos: OpenMesos): Promise<string> {
   const { settings, log, clock, metrics } = ground;
   const certificate = certificateOf(settings);
   const ending = endingOf(log);
@@ -34,7 +53,8 @@ export async function runAlone(ground: Ground, openMesos: () => Promise<Mesos>):
   for (const poison of restored.poison) log.error(poison, 'a record cannot be read: put aside');
   const records = [...restored.records];
 
-  const mesos = await openMesos();
+  const framework_id = frameworkId(records);
+  const mesos = await openMesos(framework_id.now);
   const projection: Projection = createProjection({
     history: journal,
     restored: records,
@@ -55,7 +75,10 @@ export async function runAlone(ground: Ground, openMesos: () => Promise<Mesos>):
     records,
     link: mesos.link,
     identity: mesos.identity,
-    committed: (changes, position) => projection.commit(changes, position),
+    committed(changes, position) {
+      framework_id.note(changes);
+      projection.commit(changes, position);
+    },
     onFatal: ending.fatal,
   });
   collectScheduler(metrics, scheduler, projection);

@@ -22,11 +22,10 @@ import type { Ground } from './start.ts';
 const credentials_age_ms_max = 2_000;
 
 /** Connects when the scheduler subscribes, not before. Refuses settings that cannot be right. */
-export async function openMasters({
-  settings,
-  log,
-  clock,
-}: Pick<Ground, 'settings' | 'log' | 'clock'>): Promise<Mesos> {
+export async function openMasters(
+  { settings, log, clock }: Pick<Ground, 'settings' | 'log' | 'clock'>,
+  framework_id: () => string | undefined,
+): Promise<Mesos> {
   const masters = mastersOf(settings);
   const trust = trustOf(settings);
   const credentials = credentialsOf(settings, log, clock.monotonic);
@@ -62,6 +61,7 @@ export async function openMasters({
   const shown = () => authorization(credentials?.());
   const files = agentFiles({
     clock,
+    framework_id,
     master: () => link.origin() ?? leaders[0],
     master_headers: shown,
     agent_headers: settings.mesos_agents_authenticate ? shown : () => ({}),

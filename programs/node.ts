@@ -20,7 +20,7 @@ import { Refused as HttpRefused } from '../transport/http/problems.ts';
 import { openReplica } from '../transport/journal/replica.ts';
 import { createProjection, type Projection } from '../transport/projection.ts';
 import { readEnsemble } from '../transport/zookeeper/servers.ts';
-import { compactNowAndThen, type Mesos, openHistory } from './alone.ts';
+import { compactNowAndThen, frameworkId, type OpenMesos, openHistory } from './alone.ts';
 import { certificateOf, openDoor } from './door.ts';
 import { createKeeper, type Keeper } from './keeper.ts';
 import { fail, named, Refused } from './refused.ts';
@@ -38,7 +38,7 @@ const redial_delay_ms_max = 2_000;
 const beats_missed_max = 5;
 
 /** Runs until a signal or a fatal reason ends the process. Resolves with the address of its door once it is open. */
-export async function runNode(ground: Ground, openMesos: () => Promise<Mesos>): Promise<string> {
+export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<string> {
   const { settings, log, clock, metrics, version } = ground;
   const { servers, path } = ensembleOf(settings);
   const key = keyOf(settings);
@@ -50,7 +50,8 @@ export async function runNode(ground: Ground, openMesos: () => Promise<Mesos>): 
   const replica = await openReplica({ local: openHistory(ground), log });
   const restored = await replica.restore();
   for (const poison of restored.poison) log.error(poison, 'a record cannot be read: put aside');
-  const mesos = await openMesos();
+  const framework_id = frameworkId(restored.records);
+  const mesos = await openMesos(framework_id.now);
 
   let reign: Reigning | undefined;
   let stopping = false;
@@ -79,6 +80,7 @@ export async function runNode(ground: Ground, openMesos: () => Promise<Mesos>): 
     },
   });
   replica.onBatch(({ type, records, position }) => {
+    framework_id.note(records);
     if (type === 'records') projection.commit(records, position);
     else projection.replace(records, position);
   });

@@ -8,6 +8,6 @@ export async function serve(argv: readonly string[]): Promise<void> {
   const ground = standOn(argv);
   // What makes several nodes one scheduler is not loaded where there is one.
   const run = ground.settings.zk === undefined ? runAlone : (await import('./node.ts')).runNode;
-  const url = await run(ground, () => openMasters(ground));
+  const url = await run(ground, framework_id => openMasters(ground, framework_id));
   console.log(`Horae ${ground.version} serves ${ground.settings.mesos}. Console: ${url}`);
 }

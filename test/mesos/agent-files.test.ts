@@ -147,6 +147,20 @@ test('an agent that has moved is found again; one that is away is told as away, 
   await t.throwsAsync(book.open('S0', 'task-1', 'stdout'), { instanceOf: AgentAway, message: /ECONNREFUSED/ });
 });
 
+test('whoever has not subscribed goes by the records, whatever a subscription of long ago has told', async t => {
+  const { port } = await agent(t, new Map([[alone, Buffer.from('plain')]]));
+  let recorded: string | undefined;
+  const book = files({ framework_id: () => recorded });
+  book.heard([offers(port)]);
+  await t.throwsAsync(book.open('S0', 'task-1', 'stdout'), {
+    instanceOf: AgentAway,
+    message: /no master has given us/,
+  });
+  recorded = 'F';
+  book.heard([{ type: 'SUBSCRIBED', subscribed: { framework_id: { value: 'of-old' } } }]);
+  t.is(await (await book.open('S0', 'task-1', 'stdout'))?.size(), 5);
+});
+
 test('an agent is shown who we are only when that is wanted, and a refusal says how', async t => {
   const { port } = await serving(t, ({ headers }, response) => {
     if (headers.authorization !== 'Bearer x') return void response.writeHead(401).end();

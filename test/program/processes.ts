@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { runningUnder } from '../support/processes.ts';
 
 /** Task id -> its processes, the wrapper among them. A task is known by its environment, which its children inherit. */
-export function liveTasks(data_dir: string): ReadonlyMap<string, readonly number[]> {
+export function liveTasks(data_dir: string, agent = 'agent'): ReadonlyMap<string, readonly number[]> {
   const tasks = new Map<string, number[]>();
-  for (const pid of runningUnder(join(data_dir, 'agent', 'sandboxes'))) {
+  for (const pid of runningUnder(join(data_dir, agent, 'sandboxes'))) {
     const task = taskOf(pid);
     if (task !== undefined) tasks.set(task, [...(tasks.get(task) ?? []), pid]);
   }
@@ -15,8 +15,8 @@ export function liveTasks(data_dir: string): ReadonlyMap<string, readonly number
 }
 
 /** The wrapper that stands beside a task, as it signed; undefined before it did. */
-export function wrapperPid(data_dir: string, task_id: string): number | undefined {
-  const text = orUndefined(() => readFileSync(join(data_dir, 'agent', 'meta', task_id, 'claim'), 'utf8'));
+export function wrapperPid(data_dir: string, task_id: string, agent = 'agent'): number | undefined {
+  const text = orUndefined(() => readFileSync(join(data_dir, agent, 'meta', task_id, 'claim'), 'utf8'));
   return text === undefined ? undefined : Number(text.split(' ')[0]);
 }
 

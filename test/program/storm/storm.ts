@@ -9,21 +9,11 @@ import type { Child } from '../../support/child.ts';
 import { killUnder, send } from '../../support/processes.ts';
 import type { Owner } from '../../support/temp.ts';
 import { until } from '../../support/until.ts';
-import {
-  type Api,
-  apiAt,
-  type JobAnswer,
-  jobsOf,
-  launchHorae,
-  outcomesOf,
-  type RunAnswer,
-  runsOf,
-  urlOf,
-} from '../horae.ts';
-import { liveTasks, wrapperPid } from '../processes.ts';
+import { type Api, apiAt, type JobAnswer, jobsOf, outcomesOf, type RunAnswer, runsOf, urlOf } from '../horae.ts';
 import { type Entry, keyOf, type Place, victim } from './jobs.ts';
 import { readLedger } from './ledger.ts';
 import { type Blow, blows, type Operation, operations } from './plan.ts';
+import { oneProgram, type Stage, twoPrograms } from './stage.ts';
 import { type Complaint, type Facts, judge, type Verdict } from './verdict.ts';
 
 export type Report = Verdict & { readonly seed: number; readonly kills: number; readonly directory: string };
@@ -32,6 +22,8 @@ export type StormOptions = {
   readonly seed: number;
   /** One line now and then, for whoever waits. */
   readonly say: (line: string) => void;
+  /** Scheduler and Mesos as two programs, both of which are killed. */
+  readonly apart?: boolean;
 };
 
 /** Between two writes. */
@@ -41,16 +33,18 @@ const blow_ms_max = 5_000;
 /** How long it works before it is asked to end. */
 const stopping_ms_max = 2_000;
 const settle_ms_max = 120_000;
+/** How often the Mesos beside the scheduler is struck too. */
+const mesos_strikes = 0.4;
 
 /** Storms, and judges. The directory stays when there is something to look at. */
-export async function storm(t: Owner, { kills, seed, say }: StormOptions): Promise<Report> {
+export async function storm(t: Owner, { kills, seed, say, apart = false }: StormOptions): Promise<Report> {
   const directory = mkdtempSync(join(tmpdir(), `horae-storm-${seed}-`));
-  const data_dir = join(directory, 'data');
   // Whatever happens, no process of ours stays.
   t.teardown(() => killUnder(directory));
   const place: Place = { ledger: join(directory, 'ledger'), locks: join(directory, 'locks') };
   mkdirSync(place.locks);
-  const weather = new Weather(t, { directory, data_dir, place, seed, say });
+  const stage = apart ? await twoPrograms(t, directory) : oneProgram(t, directory);
+  const weather = new Weather({ directory, stage, place, seed, say });
   const verdict = await weather.judged(kills);
   const complaints = [...weather.complaints, ...verdict.complaints];
   writeFileSync(join(directory, 'complaints.txt'), complaints.map(({ kind, text }) => `${kind}: ${text}\n`).join(''));
@@ -70,7 +64,7 @@ export const reportLine = ({ kills, runs, targets, adopted, complaints, seed }: 
 
 type Sky = {
   readonly directory: string;
-  readonly data_dir: string;
+  readonly stage: Stage;
   readonly place: Place;
   readonly seed: number;
   readonly say: (line: string) => void;
@@ -81,7 +75,6 @@ class Struck extends Error {}
 
 class Weather {
   readonly complaints: Complaint[] = [];
-  readonly #t: Owner;
   readonly #sky: Sky;
   readonly #chance: () => number;
   readonly #operations: Generator<Operation, never>;
@@ -97,8 +90,7 @@ class Weather {
   #child: Child | undefined;
   #lives = 0;
 
-  constructor(t: Owner, sky: Sky) {
-    this.#t = t;
+  constructor(sky: Sky) {
     this.#sky = sky;
     this.#chance = mulberry32(sky.seed + 1);
     this.#operations = operations(mulberry32(sky.seed + 2), sky.place);
@@ -138,6 +130,10 @@ class Weather {
       const api = apiAt(await urlOf(child));
       const counted = blow.when === 'running' || blow.when === 'everything';
       const timers = [setTimeout(() => child.send('SIGKILL'), counted ? blow.after_ms : blow_ms_max)];
+      // The Mesos beside it goes at a moment of its own, and may still be coming back when the scheduler does.
+      const { strike } = this.#sky.stage;
+      const stricken = strike !== undefined && this.#chance() < mesos_strikes ? strike() : undefined;
+      stricken?.catch((error: unknown) => this.#complain('stray', `Mesos did not come back: ${String(error)}`));
       if (blow.when === 'stopping') {
         const stop = () => {
           child.send('SIGTERM');
@@ -148,6 +144,7 @@ class Weather {
       await this.#work(api, child, blow);
       await child.ended;
       for (const timer of timers) clearTimeout(timer);
+      await stricken?.catch(() => undefined); // Complained of above.
       if (blow.when === 'everything') await this.#killTasks();
     }
     await this.#struck(child, blow.when === 'stopping');
@@ -155,12 +152,7 @@ class Weather {
 
   #launch(): Child {
     this.#lives++;
-    const child = launchHorae(this.#t, this.#sky.data_dir, [
-      '--agent-resources',
-      'cpus:64;mem:64000;disk:10000',
-      '--sandboxes-max',
-      '100000',
-    ]);
+    const child = this.#sky.stage.launch();
     this.#child = child;
     return child;
   }
@@ -176,13 +168,13 @@ class Weather {
       });
     const written = new Map<TaskId, boolean>();
     for (const line of this.#lines()) written.set(line.task, line.verb === 'end');
-    for (const task of liveTasks(this.#sky.data_dir).keys()) if (written.get(task) === false) this.#across.add(task);
+    for (const task of this.#sky.stage.liveTasks().keys()) if (written.get(task) === false) this.#across.add(task);
   }
 
   /** Every process of every task. A task that was ending just then may have left word of it or not. */
   async #killTasks(): Promise<void> {
     await until('the end of every task', () => {
-      const tasks = liveTasks(this.#sky.data_dir);
+      const tasks = this.#sky.stage.liveTasks();
       for (const [task, pids] of tasks) {
         this.#doubtful.add(task);
         for (const pid of pids) send(pid, 'SIGKILL');
@@ -321,7 +313,7 @@ class Weather {
     const started = await until('the victim to start', () => this.#lines().find(line => line.job === key));
     child.send('SIGKILL');
     await this.#struck(child);
-    const pid = wrapperPid(this.#sky.data_dir, started.task);
+    const pid = this.#sky.stage.wrapperPid(started.task);
     if (pid === undefined || Number.isNaN(pid)) throw new Error(`the wrapper of ${started.task} did not sign`);
     send(pid, 'SIGKILL');
     this.#victims.add(started.task);
@@ -332,7 +324,6 @@ class Weather {
 
   /** Lets it come to rest, and gathers what both sides say. */
   async #settle(): Promise<Facts> {
-    const { data_dir } = this.#sky;
     const api = apiAt(await urlOf(this.#launch()));
     await this.#remembers(api);
     if (this.#next !== undefined) await this.#carryOut(api, api.request, this.#next);
@@ -363,7 +354,7 @@ class Weather {
         if (sort.copies !== undefined && !(await this.#stands(api, key, document.env.GENERATION!))) return false;
       return true;
     });
-    return this.#facts(api, data_dir, limit);
+    return this.#facts(api, limit);
   }
 
   async #stands(api: Api, key: JobKey, generation: string): Promise<boolean> {
@@ -379,7 +370,7 @@ class Weather {
     return running.length === copies && running.every(task => mine.has(task));
   }
 
-  async #facts(api: Api, data_dir: string, limit: number): Promise<Facts> {
+  async #facts(api: Api, limit: number): Promise<Facts> {
     const lines = this.#lines();
     const told = new Map((await jobsOf(api)).map(job => [job.key, job]));
     const keys = new Set<JobKey>([...this.#jobs.keys(), ...told.keys(), ...lines.map(({ job }) => job)]);
@@ -400,7 +391,7 @@ class Weather {
       runs,
       outcomes,
       lines,
-      alive: new Set(liveTasks(data_dir).keys()),
+      alive: new Set(this.#sky.stage.liveTasks().keys()),
       across: this.#across,
       victims: this.#victims,
       doubtful: this.#doubtful,

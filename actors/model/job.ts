@@ -103,6 +103,13 @@ export const job_submission = z
     cpus: z.number().gt(0).max(100_000).optional().describe('CPUs per instance; 0.1 when left out.'),
     mem: z.number().gt(0).max(1_000_000_000).optional().describe('Memory per instance in MB; 128 when left out.'),
     disk: z.number().min(0).max(1_000_000_000).optional().describe('Disk per instance in MB; 0 when left out.'),
+    gpus: z.int().min(1).max(1000).optional().describe('Whole GPUs per instance; none when left out.'),
+    revocable: z
+      .boolean()
+      .optional()
+      .describe(
+        'true: may be given resources that its agent takes back when their owner wants them. false when left out.',
+      ),
     ports: z
       .array(z.string().regex(port_name, 'expected a letter, then letters, digits, "_" or "-"'))
       .max(100)
@@ -234,6 +241,9 @@ export type Job = {
   readonly cpus: number;
   readonly mem: number;
   readonly disk: number;
+  readonly gpus?: number;
+  /** May be given what its agent can take back. */
+  readonly revocable?: true;
   readonly ports: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly schedules: readonly ScheduleDocument[];
@@ -366,6 +376,8 @@ export function readJob(input: unknown): Result<Job> {
       cpus: given.cpus ?? job_defaults.cpus,
       mem: given.mem ?? job_defaults.mem,
       disk: given.disk ?? job_defaults.disk,
+      gpus: given.gpus,
+      revocable: given.revocable === true ? true : undefined,
       ports: given.ports ?? [],
       env: sorted(given.env),
       schedules,

@@ -35,14 +35,26 @@ export type FrameworkState = {
   /** Subscriptions that failed in a row. */
   readonly failures: number;
   readonly doubts: Book<TaskId, Doubt>;
-  /** RECONCILEs sent for the present doubts. */
+  /** Rounds of RECONCILE begun for the present doubts. */
   readonly asked: number;
+  readonly round: Round;
   /** The master has said why it will not have us, and would say it again. */
   readonly refused: boolean;
   /** Mesos has removed the framework: the next list of tasks is of those that went with it. */
   readonly losing: boolean;
   /** Agents that go into maintenance. */
   readonly notices: Notices;
+};
+/**
+ * One round of asking about everything in doubt, a batch at a time: Mesos's answers come at once and by the thousand, and
+ * a leader that takes over has more to do than to hear them. Changed in place, as the doubts are.
+ */
+type Round = {
+  queue: readonly Doubt[];
+  /** How many of the queue have had their turn. */
+  turns: number;
+  /** Of the last batch, those without an answer. */
+  unanswered: number;
 };
 export type FrameworkLimits = {
   readonly resubscribe_ms: number;
@@ -63,6 +75,7 @@ export const newFramework = (framework_id: string | undefined): FrameworkState =
   failures: 0,
   doubts: new Book(),
   asked: 0,
+  round: { queue: [], turns: 0, unanswered: 0 },
   refused: false,
   losing: false,
   notices: new Map(),
@@ -93,6 +106,7 @@ export const framework =
           next = one.state;
           effects.push(...one.effects);
         }
+        if (next.round.unanswered <= 0) effects.push(...askOn(next, now, limits));
         return stepWith(next, effects);
       }
 
@@ -151,6 +165,8 @@ export const framework =
             return state.phase === 'waiting' ? subscribe(state) : step(state);
           case 'doubts':
             return ask(state, now, limits);
+          case 'batch':
+            return stepWith(state, askOn(state, now, limits));
           case 'sweep':
             return sweep(state, now, limits);
           case 'round':
@@ -161,7 +177,7 @@ export const framework =
             );
         }
         throw new Error(
-          `invalid due "${message.what}" of the framework: expected subscribe, doubts, sweep, round or notices`,
+          `invalid due "${message.what}" of the framework: expected subscribe, doubts, batch, sweep, round or notices`,
         );
     }
   };
@@ -169,7 +185,7 @@ export const framework =
 /** An update goes to its instance, and settles whatever doubt there was about its task. */
 function routed(state: FrameworkState, status: TaskStatus): Effect {
   const id = status.task_id.value;
-  if (state.doubts.size > 0) state.doubts.delete(id);
+  if (state.doubts.size > 0 && state.doubts.delete(id)) state.round.unanswered--;
   return { type: 'route', key: parseTaskId(id)?.instance, message: { type: 'updated', status } };
 }
 
@@ -354,20 +370,41 @@ function doubt(
   return ask({ ...state, asked: 0 }, now, limits);
 }
 
-/** Asks about everything that is in doubt, and will ask again. */
+/** Begins to ask about everything that is in doubt, and will ask again. */
 function ask(state: FrameworkState, now: number, limits: FrameworkLimits): Step<FrameworkState, Effect> {
   if (state.doubts.size === 0) return step(state);
   const pause_ms = Math.min(limits.reconcile_ms_max, limits.reconcile_ms * 2 ** Math.min(20, state.asked));
   const again = arm('doubts', now + pause_ms);
   if (state.phase !== 'subscribed') return step(state, again);
-  const tasks = [...state.doubts.values()].map(one => ({
-    task_id: { value: one.task_id },
-    ...(one.agent_id === undefined ? {} : { agent_id: { value: one.agent_id } }),
-  }));
-  const calls: Effect[] = [];
-  for (let from = 0; from < tasks.length; from += limits.reconcile_batch_max)
-    calls.push(call({ type: 'RECONCILE', reconcile: { tasks: tasks.slice(from, from + limits.reconcile_batch_max) } }));
-  return stepWith({ ...state, asked: state.asked + 1 }, [...calls, count('horae_reconciliations_total'), again]);
+  state.round.queue = [...state.doubts.values()];
+  state.round.turns = 0;
+  return stepWith({ ...state, asked: state.asked + 1 }, [
+    ...askOn(state, now, limits),
+    count('horae_reconciliations_total'),
+    again,
+  ]);
+}
+
+/** The next batch of a round: when the last one is answered, or some time has passed in which it was not. */
+function askOn({ phase, doubts, round }: FrameworkState, now: number, limits: FrameworkLimits): readonly Effect[] {
+  const tasks = [];
+  while (round.turns < round.queue.length && tasks.length < limits.reconcile_batch_max) {
+    const { task_id, agent_id } = round.queue[round.turns++]!;
+    if (!doubts.has(task_id)) continue;
+    tasks.push({
+      task_id: { value: task_id },
+      ...(agent_id === undefined ? {} : { agent_id: { value: agent_id } }),
+    });
+  }
+  const more = round.turns < round.queue.length;
+  if (!more) round.queue = [];
+  if (!more) round.turns = 0;
+  if (phase !== 'subscribed' || tasks.length === 0) return [];
+  round.unanswered = tasks.length;
+  return [
+    call({ type: 'RECONCILE', reconcile: { tasks } }),
+    ...(more ? [arm('batch', now + limits.reconcile_ms)] : []),
+  ];
 }
 
 /**

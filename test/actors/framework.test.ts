@@ -116,21 +116,29 @@ test('a late timer does not subscribe twice', t => {
   t.deepEqual(one.tell({ type: 'due', what: 'subscribe' }), []);
 });
 
-test('doubts are asked in batches, again and again with longer pauses, until each is answered', t => {
+test('doubts are asked in batches, the next when one is answered or late, again and again until all are', t => {
   const one = standing('F');
   one.tell({ type: 'begin' });
   one.hear(subscribed('F'));
   const doubt = [0, 1, 2].map(index => ({ task_id: task(index), agent_id: 'S0' }));
   const first = one.tell({ type: 'doubt', doubt });
-  t.deepEqual(asked(first), [[task(0), task(1)], [task(2)]]);
-  t.deepEqual(armed(first), [['doubts', 1_000]]);
+  t.deepEqual(asked(first), [[task(0), task(1)]]);
+  t.deepEqual(armed(first), [
+    ['batch', 1_000],
+    ['doubts', 1_000],
+  ]);
+  t.deepEqual(asked(one.hear(update(task(1), 'TASK_RUNNING'))), [], 'half an answer is not enough');
+  const late = one.tell({ type: 'due', what: 'batch' }, 1_000);
+  t.deepEqual(asked(late), [[task(2)]]);
+  t.deepEqual(armed(late), []);
   const second = one.tell({ type: 'due', what: 'doubts' }, 1_000);
+  t.deepEqual(asked(second), [[task(0), task(2)]]);
   t.deepEqual(armed(second), [['doubts', 3_000]]);
-  one.hear(update(task(1), 'TASK_RUNNING'));
-  const third = one.tell({ type: 'due', what: 'doubts' }, 3_000);
-  t.deepEqual(asked(third), [[task(0), task(2)]]);
-  t.deepEqual(armed(third), [['doubts', 7_000]]);
-  one.hear(update(task(0), 'TASK_UNKNOWN'), update(task(2), 'TASK_GONE'));
+  const more = one.tell({ type: 'doubt', doubt: [{ task_id: task(3), agent_id: 'S0' }] }, 1_500);
+  t.deepEqual(asked(more), [[task(0), task(2)]]);
+  const answered = one.hear(update(task(0), 'TASK_UNKNOWN'), update(task(2), 'TASK_GONE'));
+  t.deepEqual(asked(answered), [[task(3)]], 'the answer to one batch brings the next');
+  one.hear(update(task(3), 'TASK_RUNNING'));
   t.deepEqual(one.tell({ type: 'due', what: 'doubts' }, 7_000), []);
 });
 

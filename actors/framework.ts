@@ -279,11 +279,12 @@ function refusedBy(state: FrameworkState, words: string, limits: FrameworkLimits
   const giveUp = (reason: string) =>
     step<FrameworkState, Effect>({ ...state, phase: 'idle' }, { type: 'give-up', reason });
   // To subscribe again would throw the other one out, who would throw us out: who leads is not for Mesos to settle.
-  if (/failed over/i.test(words))
+  if (/framework failed over/i.test(words))
     return giveUp(
       `Mesos ended our subscription: ${words}: another scheduler has subscribed as framework ${state.framework_id}`,
     );
-  if (/removed/i.test(words)) {
+  // Its exact words: a role that was removed must not cost us our tasks.
+  if (/framework has been removed/i.test(words)) {
     if (limits.removed === 'stop')
       return giveUp(
         `Mesos has removed our framework ${state.framework_id} and killed its tasks: ${words}. ` +

@@ -261,6 +261,15 @@ test('registering anew: the id goes, the tasks are told lost before anybody subs
   t.deepEqual(asked(one.tell({ type: 'doubt', doubt: [{ task_id: task(1), agent_id: 'S0' }] })), [[task(1)]]);
 });
 
+test('a role that was removed is no framework that was removed', t => {
+  const one = standing('F', 'register-anew');
+  one.tell({ type: 'begin' });
+  const effects = one.hear(error("Role 'x' has been removed from the whitelist"));
+  t.is(gaveUp(effects), '');
+  t.false(effects.some(effect => effect.type === 'record'));
+  t.is(one.state().framework_id, 'F');
+});
+
 test('a master that will not have us as we are is asked again, slowly, and its words are told', t => {
   const one = standing('F');
   one.tell({ type: 'begin' });

@@ -28,7 +28,7 @@ export class Book<K, V> {
   }
 
   set(key: K, value: V): this {
-    if (this.#used === this.#capacity && !this.#map.has(key)) this.#turnPage();
+    if (this.#used === this.#capacity && !this.#map.has(key)) this.#makeRoom();
     const before = this.#map.size;
     this.#map.set(key, value);
     if (this.#map.size > before) this.#used++;
@@ -64,6 +64,17 @@ export class Book<K, V> {
     this.#map.forEach(callback);
   }
 
+  /** A book that only grows is V8's to double: what the old table holds is in the new one too. */
+  #makeRoom(): void {
+    const holes = this.#used - this.#map.size;
+    if (holes * 2 >= this.#capacity) {
+      this.#turnPage();
+      return;
+    }
+    this.#used = this.#map.size;
+    this.#capacity *= 2;
+  }
+
   #turnPage(): void {
     const old = this.#map;
     this.#map = new Map();
@@ -71,8 +82,6 @@ export class Book<K, V> {
     this.#used = old.size;
     this.#capacity = table_min;
     while (this.#capacity < old.size) this.#capacity *= 2;
-    // Full again at once: the table that is about to double must not be the one that will have grown old.
-    if (this.#used === this.#capacity) this.#capacity *= 2;
   }
 }
 

@@ -1,4 +1,4 @@
-// Book and Roll are a Map and a Set to whoever uses them.
+// book.test.ts: Book and Roll are a Map and a Set to whoever uses them, and hold nothing that has left them.
 
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';

@@ -205,6 +205,7 @@ export type TaskStatus = {
   readonly healthy?: boolean;
   readonly labels?: Labels;
   readonly container_status?: unknown;
+  readonly check_status?: unknown;
   readonly unreachable_time?: { readonly nanoseconds: number };
 };
 

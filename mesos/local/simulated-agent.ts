@@ -22,6 +22,10 @@ export type Life = {
   readonly exit: Exit;
   /** It never gets as far: the agent cannot launch it, for this reason. */
   readonly refused?: string;
+  /** What its health check finds, and when after its start. So many failures one after the other as it allows, and it is killed. */
+  readonly health?: readonly { readonly after_ms: number; readonly healthy: boolean }[];
+  /** What its check finds: `{ exit_code: 1 }`, `{ succeeded: true }`, `{ status_code: 200 }`. */
+  readonly checks?: readonly { readonly after_ms: number; readonly result: Readonly<Record<string, unknown>> }[];
   /** Its executor is killed under it at its end, and takes the exit code along. */
   readonly lost?: boolean;
   /** How long it takes to end after SIGTERM; absent for one that ignores it and must be killed. */
@@ -66,6 +70,9 @@ type SimulatedTask = {
   /** Counts its turns of fate, so that an alarm for an earlier one rings for nothing. */
   fate: number;
   phase: 'starting' | 'running' | 'killing' | 'ended';
+  /** What its health check found last, and how often it failed since it was well. */
+  healthy: boolean | undefined;
+  failures: number;
 };
 
 type SimulatedAgent = {
@@ -141,6 +148,7 @@ export function simulatedFleet(host: MasterHost, clock: Clock, defer: Defer, opt
       executor_id: { value: task.executor_id },
       timestamp: clock.now() / 1000,
       uuid: uuidOf(updates++),
+      ...(task.info.check === undefined ? {} : { check_status: checkStatusOf(task.info.check, {}) }),
       ...more,
     };
     task.pending.push(status);
@@ -176,6 +184,8 @@ export function simulatedFleet(host: MasterHost, clock: Clock, defer: Defer, opt
       pending: [],
       fate: 0,
       phase: 'starting',
+      healthy: undefined,
+      failures: 0,
     };
     agent.tasks.set(`${framework_id} ${id}`, task);
     alive++;
@@ -188,25 +198,59 @@ export function simulatedFleet(host: MasterHost, clock: Clock, defer: Defer, opt
       if (options.starting !== false) tell(agent, task, 'TASK_STARTING');
       task.phase = 'running';
       tell(agent, task, 'TASK_RUNNING');
-      const { duration_ms, exit, lost } = task.life;
-      const time_ns = info.max_completion_time?.nanoseconds;
-      if (time_ns !== undefined && time_ns / 1e6 <= (duration_ms ?? Number.POSITIVE_INFINITY)) {
-        fate(agent, task, time_ns / 1e6, () => {
-          const reason = 'REASON_MAX_COMPLETION_TIME_REACHED';
-          end(agent, task, 'TASK_FAILED', { message: textOfExit({ signal: 15 }), reason });
-        });
+      live(agent, task);
+      watch(agent, task);
+    });
+  };
+
+  /** How its time ends when nobody interferes. */
+  const live = (agent: SimulatedAgent, task: SimulatedTask) => {
+    const { duration_ms, exit, lost } = task.life;
+    const time_ns = task.info.max_completion_time?.nanoseconds;
+    if (time_ns !== undefined && time_ns / 1e6 <= (duration_ms ?? Number.POSITIVE_INFINITY)) {
+      fate(agent, task, time_ns / 1e6, () => {
+        const reason = 'REASON_MAX_COMPLETION_TIME_REACHED';
+        end(agent, task, 'TASK_FAILED', { message: textOfExit({ signal: 15 }), reason });
+      });
+      return;
+    }
+    if (duration_ms === undefined) return;
+    fate(agent, task, duration_ms, () => {
+      if (lost === true) {
+        endAsAgent(agent, task, 'REASON_EXECUTOR_TERMINATED', 'Executor terminated');
         return;
       }
-      if (duration_ms === undefined) return;
-      fate(agent, task, duration_ms, () => {
-        if (lost === true) {
-          endAsAgent(agent, task, 'REASON_EXECUTOR_TERMINATED', 'Executor terminated');
-          return;
-        }
-        const finished = 'code' in exit && exit.code === 0;
-        end(agent, task, finished ? 'TASK_FINISHED' : 'TASK_FAILED', { message: textOfExit(exit), data: dataOf(exit) });
-      });
+      const finished = 'code' in exit && exit.code === 0;
+      end(agent, task, finished ? 'TASK_FINISHED' : 'TASK_FAILED', { message: textOfExit(exit), data: dataOf(exit) });
     });
+  };
+
+  /** What its checks find meanwhile; nobody looks any more once it is being killed. */
+  const watch = (agent: SimulatedAgent, task: SimulatedTask) => {
+    const { health, checks } = task.life;
+    const found = (after_ms: number, happen: () => void) => {
+      fates.set(clock.now() + after_ms, { agent, task, fate: task.fate, happen });
+      arm();
+    };
+    for (const { after_ms, healthy } of health ?? []) found(after_ms, () => examined(agent, task, healthy));
+    for (const { after_ms, result } of checks ?? [])
+      found(after_ms, () =>
+        tell(agent, task, 'TASK_RUNNING', {
+          reason: 'REASON_TASK_CHECK_STATUS_UPDATED',
+          check_status: checkStatusOf(task.info.check, result),
+          ...(task.healthy === undefined ? {} : { healthy: task.healthy }),
+        }),
+      );
+  };
+
+  /** Every failure is told, and the first success after one. */
+  const examined = (agent: SimulatedAgent, task: SimulatedTask, healthy: boolean) => {
+    const told = !healthy || task.healthy !== true;
+    task.healthy = healthy;
+    task.failures = healthy ? 0 : task.failures + 1;
+    if (told) tell(agent, task, 'TASK_RUNNING', { reason: 'REASON_TASK_HEALTH_CHECK_STATUS_UPDATED', healthy });
+    if (task.failures >= (task.info.health_check?.consecutive_failures ?? 3))
+      kill(agent, task, graceOf(task.info), {}, { healthy: false });
   };
 
   const kill = (
@@ -214,6 +258,7 @@ export function simulatedFleet(host: MasterHost, clock: Clock, defer: Defer, opt
     task: SimulatedTask,
     grace_ms: number,
     why: { readonly reason?: string } = {},
+    at_the_end: Partial<TaskStatus> = {},
   ) => {
     if (task.phase === 'ended') return;
     if (task.phase === 'starting') {
@@ -229,7 +274,7 @@ export function simulatedFleet(host: MasterHost, clock: Clock, defer: Defer, opt
     const { term_ms } = task.life;
     const obeys = term_ms !== undefined && term_ms <= grace_ms && grace_ms > 0;
     fate(agent, task, obeys ? term_ms : grace_ms, () =>
-      end(agent, task, 'TASK_KILLED', { message: textOfExit({ signal: obeys ? 15 : 9 }), ...why }),
+      end(agent, task, 'TASK_KILLED', { message: textOfExit({ signal: obeys ? 15 : 9 }), ...why, ...at_the_end }),
     );
   };
 
@@ -261,7 +306,7 @@ export function simulatedFleet(host: MasterHost, clock: Clock, defer: Defer, opt
     const task = agent.tasks.get(key);
     if (task === undefined) return;
     if (order.type === 'kill') {
-      const own_ms = order.grace_ms ?? (task.info.kill_policy?.grace_period?.nanoseconds ?? 3e9) / 1e6;
+      const own_ms = order.grace_ms ?? graceOf(task.info);
       const grace_ms = Math.min(own_ms, order.grace_ms_max ?? own_ms);
       kill(agent, task, grace_ms, order.draining === true ? { reason: 'REASON_AGENT_DRAINING' } : {});
       return;
@@ -346,6 +391,14 @@ export function lifeOfCommand(task: TaskInfo): Life {
   const life = { start_delay_ms: 0, exit: { code }, term_ms: 0 };
   if (sleep === 'infinity') return life;
   return { ...life, duration_ms: Number(sleep ?? 0) * 1000 };
+}
+
+const graceOf = ({ kill_policy }: TaskInfo) => (kill_policy?.grace_period?.nanoseconds ?? 3e9) / 1e6;
+
+/** A check's result under the name of its kind, as Mesos has it. */
+function checkStatusOf(check: unknown, result: Readonly<Record<string, unknown>>): unknown {
+  const type = (check as { readonly type?: string } | undefined)?.type ?? 'COMMAND';
+  return { type, [type.toLowerCase()]: result };
 }
 
 const dataOf = (exit: Exit): string =>

@@ -8,28 +8,26 @@ import { join } from 'node:path';
 import test from 'ava';
 import { differences as found, Ids } from './support/compare.ts';
 import { conversations, readConversation } from './support/conversation.ts';
-import { all, differenceOf, left_out, tables } from './support/differences.ts';
+import { all, differenceOf, tables } from './support/differences.ts';
 import { play } from './support/player.ts';
 import { plays } from './support/plays.ts';
 
-for (const name of conversations().filter(each => left_out[each] === undefined))
+for (const name of conversations())
   test(`${name}: the same calls get the same answers, and the same is said`, async t => {
     const unlike = await play(readConversation(name), plays[name] ?? {});
     t.is(unlike.length, 0, `\n${unlike.join('\n')}`);
   });
 
 test('whatever is not compared in a conversation has a reason, which names it', t => {
-  for (const [name, { skip, more, offers_until_ms, without, happened, operator, because = [] }] of Object.entries(
-    plays,
-  )) {
+  for (const [name, { skip, more, offers_until_ms, happened, operator, because = [] }] of Object.entries(plays)) {
     t.true(conversations().includes(name), name);
-    const excused = [skip, more, offers_until_ms, without, happened, operator].some(each => each !== undefined);
+    const excused = [skip, more, offers_until_ms, happened, operator].some(each => each !== undefined);
     t.true(!excused || because.length > 0, `${name} leaves something out and does not say why`);
     for (const reason of because)
       t.true(differenceOf(reason).recordings?.includes(name.split('-')[0]!), `${reason} does not speak of ${name}`);
   }
   const excused = all.flatMap(({ recordings }) => recordings ?? []);
-  const played = [...Object.keys(plays), ...Object.keys(left_out)].map(name => name.split('-')[0]!);
+  const played = Object.keys(plays).map(name => name.split('-')[0]!);
   t.deepEqual(
     excused.filter(number => !played.includes(number)),
     [],

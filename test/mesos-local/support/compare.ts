@@ -22,7 +22,7 @@ export const masked_places = ['ip', 'port', 'pid', 'hostname', 'address'] as con
 export const masked_text = ['what follows "Failed to launch container: "'] as const;
 
 /** What our agents leave out or put in on purpose; the reasons stand in the docs. */
-export const other_fields = ['container_status', 'data', 'check_status', 'capabilities'] as const;
+export const other_fields = ['container_status', 'data', 'capabilities'] as const;
 
 const id_fields = new Set(['framework_id', 'agent_id', 'offer_id', 'inverse_offer_id', 'uuid', 'id']);
 const present_fields = new Set<string>([...masked_instants, ...masked_places]);

@@ -182,11 +182,22 @@ export function livesOf(rows: readonly Row[]): ReadonlyMap<string, Partial<Life>
       const over = find('TASK_FINISHED') ?? find('TASK_FAILED');
       const duration_ms = killing === undefined ? length(begun, over) : undefined;
       const term_ms = /Terminated/.test(killed?.message ?? '') ? length(killing, killed) : undefined;
+      const after = (status: Json) => Math.max(0, Math.round((status.timestamp - begun.timestamp) * 1000));
+      const found = (reason: string) =>
+        told.map(({ status }) => status).filter(status => status.reason === `REASON_TASK_${reason}_STATUS_UPDATED`);
+      const health = found('HEALTH_CHECK').map(status => ({ after_ms: after(status), healthy: status.healthy }));
+      const checks = found('CHECK').map(status => ({
+        after_ms: after(status),
+        result: status.check_status[status.check_status.type.toLowerCase()],
+      }));
       lives.set(task_id.value, {
         // One that never said it began was killed before it could.
         start_delay_ms: begun === undefined && over === undefined ? 60_000 : Math.max(1, first.at_ms - row.at_ms),
-        ...(killing === undefined ? {} : ({ duration_ms: undefined, term_ms } as Partial<Life>)),
+        ...(over === undefined ? ({ duration_ms: undefined } as Partial<Life>) : {}),
+        ...(killing === undefined ? {} : ({ term_ms } as Partial<Life>)),
         ...(duration_ms === undefined ? {} : { duration_ms }),
+        ...(health.length === 0 ? {} : { health }),
+        ...(checks.length === 0 ? {} : { checks }),
       });
     }
   }

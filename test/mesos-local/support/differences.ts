@@ -38,11 +38,6 @@ export const differences = {
     what: "no `capabilities` in the master's info",
     why: 'they name operator calls, which this Mesos has not',
   },
-  checks: {
-    what: 'no updates of checks and health checks, no `check_status`',
-    recordings: ['15', '16'],
-    why: "checks are made by executors, and of ours only Horae's own makes them; 16, which is about nothing else, is left out",
-  },
   override: {
     what: "a KILL's own policy holds",
     recordings: ['06'],
@@ -82,9 +77,6 @@ export const differences = {
 export type Reason = keyof typeof differences;
 export const all: readonly Difference[] = Object.values(differences);
 export const differenceOf = (reason: Reason): Difference => differences[reason];
-
-/** Recordings of which nothing would be left. */
-export const left_out: Readonly<Record<string, Reason>> = { '16-health-check-fails': 'checks' };
 
 /** The two tables, as they stand in ARCHITECTURE.md. */
 export const tables = (): string => {

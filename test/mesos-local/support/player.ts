@@ -26,14 +26,10 @@ export type Play = {
   readonly skip?: RegExp;
   /** What an operator did, by the label of his call. */
   readonly operator?: (label: string, host: MasterHost, agents: readonly string[], row: CallRow, ids: Ids) => boolean;
-  /** Things said of these threads are not compared. */
-  readonly ignore?: RegExp;
   /** Threads in which more may be said than was. */
   readonly more?: RegExp;
   /** Offers are compared up to here. */
   readonly offers_until_ms?: number;
-  /** Updates that are not ours to make, by their reason; nor are their acknowledgements. */
-  readonly without?: RegExp;
   /** What happened, and stands in no recording. */
   readonly happened?: readonly Row[];
 };
@@ -132,7 +128,6 @@ export async function play(recorded: readonly Row[], how: Play): Promise<readonl
   const said = (stream: string, event: Json) => {
     for (const { name, what } of itemsOf(event, offered_by)) {
       const key = `${stream}: ${name}`;
-      if (how.ignore?.test(key)) continue;
       if (tooLate(key, clock.now() - epoch_ms)) continue;
       const { theirs, said } = thread(key);
       threads.get(key)!.said++;
@@ -266,7 +261,7 @@ export async function play(recorded: readonly Row[], how: Play): Promise<readonl
     if (row.is === 'event')
       for (const { name, what } of itemsOf(row.event, their_offers, id => ids.ours(id) ?? id)) {
         const key = `${row.stream}: ${name}`;
-        if (!how.ignore?.test(key) && !tooLate(key, row.at_ms)) thread(key).theirs.push({ what, at_ms: row.at_ms });
+        if (!tooLate(key, row.at_ms)) thread(key).theirs.push({ what, at_ms: row.at_ms });
       }
     else if (row.is === 'end' && !how.skip?.test(row.stream))
       thread(`${row.stream}: subscription`).theirs.push({ what: { type: 'end of body' }, at_ms: row.at_ms });
@@ -329,15 +324,8 @@ export async function play(recorded: readonly Row[], how: Play): Promise<readonl
   await server?.close();
   return found;
 }
-function rowsOf(recorded: readonly Row[], { without, happened = [] }: Play): readonly Row[] {
-  const reasonOf = (row: Row): string => (row.is === 'event' ? (row.event.update?.status.reason ?? '') : '');
-  const left_out = recorded.filter(row => without?.test(reasonOf(row)) === true);
-  const uuids = left_out.map(row => (row.is === 'event' ? JSON.stringify(row.event.update.status.uuid) : ''));
-  return [...recorded, ...happened]
-    .filter(row => !left_out.includes(row))
-    .filter(row => row.is !== 'call' || !uuids.some(uuid => row.body.includes(uuid)))
-    .sort((one, other) => one.at_ms - other.at_ms);
-}
+const rowsOf = (recorded: readonly Row[], { happened = [] }: Play): readonly Row[] =>
+  [...recorded, ...happened].sort((one, other) => one.at_ms - other.at_ms);
 
 const kindOf = (what: Json): string => what.update?.status.state ?? what.type ?? 'an offer';
 

@@ -18,9 +18,8 @@ export const plays: Readonly<Record<string, Play & { readonly because?: readonly
   '11-resubscribe-failover': { skip: /^GET-/, because: ['operator'] },
   '14-failover-timeout-expires': { skip: /^GET-/, because: ['operator'] },
   '15-launch-group-health': {
-    without: /CHECK_STATUS_UPDATED$/,
     offers_until_ms: 31_000,
-    because: ['checks', 'lingering'],
+    because: ['lingering'],
   },
   '18-fetcher': { lives: { 'fe-badhost': unfetched, 'fe-missing': unfetched, 'fe-badscheme': unfetched } },
   '19-executor-killed': { lives: { 'ek-1': { lost: true } } },

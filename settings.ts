@@ -88,6 +88,7 @@ export const settings = {
   mesos_token_file: file({ group: cluster, help: 'File with a token (such as a JWT) that is shown as a bearer, instead of a secret. It is read again when it changes.' }),
   mesos_agents_authenticate: yes({ group: cluster, help: 'Show principal and secret, or the token, to agents too when logs are read from them.' }),
   mesos_roles: list({ group: cluster, value: 'ROLE', expected: 'a role of Mesos such as prod or ops/batch', matches: /^(\*|(?!-|\.)[^\s/\\*]+(\/(?!-|\.)[^\s/\\*]+)*)$/, help: 'Role whose offers we want; may be repeated. Without this, the role * that everybody has.' }),
+  mesos_offer_constraints: list({ group: cluster, value: 'CONSTRAINT', expected: 'a constraint on offers, such as rack=a, rack!=a, rack~a.* or !rack', matches: /^(?:!?(?:@(?:hostname|region|zone)|\w[\w.-]*)|(?:@(?:hostname|region|zone)|\w[\w.-]*)(?:=|!=|~|!~).+)$/, help: 'Only agents that satisfy it are offered to us (rack=a, rack!=a, rack~REGEX, rack!~REGEX, rack, !rack; @hostname, @region, @zone); may be repeated, and then all hold.' }),
   mesos_capabilities: list({ group: cluster, value: 'CAPABILITY', expected: 'a capability as Mesos writes it, such as GPU_RESOURCES', matches: /^[A-Z][A-Z_]*$/, help: 'Further capability of a framework, such as GPU_RESOURCES or REVOCABLE_RESOURCES; may be repeated.' }),
   framework_name: text({ group: cluster, value: 'NAME', expected: 'a name in one line', matches: /^[^\n]+$/, default: 'horae', help: 'Under which name Mesos lists us.' }),
   framework_user: text({ group: cluster, value: 'USER', expected: 'the name of a user on the agents', matches: /^[^\s:/]+$/, help: 'User as whom tasks run on agents. Without this, the user who started Horae. Mesos does not let it change later.' }),
@@ -138,7 +139,8 @@ export const settings = {
   retry_delay_ms: whole({ group: instances, unit: 'ms', default: 1_000, min: 0, max: 86_400_000, help: 'Before a failed instance is tried again; doubles with each failure.' }),
   retry_delay_ms_max: whole({ group: instances, unit: 'ms', default: 60_000, min: 0, max: 86_400_000, help: 'The longest time between retries.' }),
   well_after_ms: whole({ group: instances, unit: 'ms', default: 300_000, min: 0, max: 86_400_000, help: 'A service that ran this long was well: its restart waits no longer than the first. One that ends sooner is flapping, and waits twice as long each time.' }),
-  kill_retry_ms: whole({ group: instances, unit: 'ms', default: 5_000, min: 100, max: 3_600_000, help: 'Before a kill that nobody confirmed is asked again; doubles each time.' }),
+  start_timeout_ms: whole({ group: instances, unit: 'ms', default: 900_000, min: 1_000, max: 86_400_000, help: 'How long a task may take from its place to running, images and fetches included; then it is killed and begun again elsewhere. Noticed when Mesos is next asked about it.' }),
+  kill_retry_ms: whole({ group: instances, unit: 'ms', default: 5_000, min: 100, max: 3_600_000, help: 'Before a kill that nobody confirmed is asked again; doubles each time, up to five minutes.' }),
 
   chronos_generation: choice({ group: timetable, of: ['3', '2'], default: '3', help: 'Whose rules hold for jobs that come by the API of Chronos: 3 never drops a run, 2 drops what is later than epsilon.' }),
   due_batch_max: whole({ group: timetable, unit: 'targets', default: 1_000, min: 1, max: 100_000, help: 'Due targets handed out in one turn; more follow in the next.' }),

@@ -1,5 +1,6 @@
 // limits.ts: the settings that the tree obeys, handed to each of its actors under the names that they know.
 
+import { offerConstraints } from '../mesos/offer-constraints.ts';
 import type { Capability, Subscribe } from '../mesos/protocol.ts';
 import type { Settings } from '../settings.ts';
 import type { TreeSettings } from './tree.ts';
@@ -18,6 +19,8 @@ export type Identity = {
   readonly checkpoint?: boolean;
   /** Beside those that a careful framework has. */
   readonly capabilities?: readonly string[];
+  /** Only agents that satisfy all of these are offered (mesos/offer-constraints.ts). */
+  readonly offer_constraints?: readonly string[];
 };
 /** The role that everybody has, where none is wanted in particular. */
 export const rolesOf = (roles: readonly string[] | undefined): readonly string[] =>
@@ -59,6 +62,7 @@ export function treeSettings(settings: Settings, identity: Identity): TreeSettin
       retry_delay_ms: settings.retry_delay_ms,
       retry_delay_ms_max: settings.retry_delay_ms_max,
       kill_retry_ms: settings.kill_retry_ms,
+      start_timeout_ms: settings.start_timeout_ms,
       well_after_ms: settings.well_after_ms,
       executor: { cpus: settings.executor_cpus, mem: settings.executor_mem_mb, disk: settings.executor_disk_mb },
     },
@@ -74,6 +78,8 @@ export function subscribeRequest(
   identity: Identity,
   failover_timeout_days: number,
 ): Subscribe {
+  const roles = rolesOf(identity.roles);
+  const offer_constraints = offerConstraints(roles, identity.offer_constraints ?? []);
   // Mesos wants the id in both places, and alike.
   return {
     type: 'SUBSCRIBE',
@@ -86,11 +92,12 @@ export function subscribeRequest(
         ...(identity.webui_url === undefined ? {} : { webui_url: identity.webui_url }),
         ...(framework_id === undefined ? {} : { id: { value: framework_id } }),
         ...(identity.principal === undefined ? {} : { principal: identity.principal }),
-        roles: rolesOf(identity.roles),
+        roles,
         checkpoint: identity.checkpoint ?? true,
         failover_timeout: Math.round(failover_timeout_days * 86_400),
         capabilities: capabilitiesOf(identity.capabilities),
       },
+      ...(offer_constraints === undefined ? {} : { offer_constraints }),
     },
   };
 }

@@ -102,6 +102,7 @@ export function identityOf(settings: Settings): Identity {
     roles: settings.mesos_roles,
     checkpoint: settings.checkpoint,
     capabilities: settings.mesos_capabilities,
+    offer_constraints: settings.mesos_offer_constraints,
   };
 }
 

@@ -136,7 +136,7 @@ function placed(offers: readonly Offer[]): void {
   }
 }
 
-test('whatever is bent in an event, it is put aside with a sentence or handled, and we ask for nothing but what was offered', t => {
+test('a bent event is put aside with a sentence or handled, and we ask for nothing but what was offered', t => {
   const random = mulberry32(first_seed);
   let [through, aside] = [0, 0];
   for (const text of recorded)

@@ -15,6 +15,8 @@ export type LinkListener = {
   /** Asked for at every attempt to subscribe. */
   readonly subscribe: () => Extract<AgentCall, { type: 'SUBSCRIBE' }>;
   readonly event: (event: AgentEvent) => void;
+  /** The stream is gone, and looked for again. */
+  readonly away: () => void;
   /** For good. Nothing is heard any more. */
   readonly over: (why: string) => void;
   readonly noted: (message: string, about: object) => void;
@@ -80,6 +82,7 @@ export function connectToAgent(introduction: Introduction, clock: Clock, listene
     const alone_ms = clock.monotonic() - alone_since;
     if (alone_ms > (recovery_ms ?? first_ms_max))
       return end(`${why}; the agent was away for ${Math.round(alone_ms)} ms`);
+    listener.away();
     listener.noted('the agent is away', { why });
     wake = clock.wakeAt(clock.now() + randomInt(Math.max(1, Math.floor(backoff_ms_max)) + 1), subscribe);
   };

@@ -25,9 +25,6 @@ export type ExecutorArchive = {
   readonly path: string;
   readonly bytes: number;
 };
-/** For CommandInfo.value of the executor, when the archive was extracted into the sandbox. */
-export const archive_command = 'exec ./horae-executor/run';
-
 type Item = { readonly name: string; readonly executable: boolean } & (
   | { readonly text: string }
   | { readonly file: string }

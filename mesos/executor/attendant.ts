@@ -32,6 +32,7 @@ export type AttendantOptions = {
   readonly porter: string;
   readonly boot: string;
   readonly own_environment: Readonly<Record<string, string | undefined>>;
+  readonly show_ms: number;
   readonly clock: Clock;
   readonly wall: () => number;
   readonly append: (records: readonly TaskRecord[]) => void;
@@ -52,9 +53,6 @@ export type Attendant = {
   readonly isOver: () => boolean;
   readonly close: () => void;
 };
-
-/** What changes without a change of state is told this often at most. */
-const show_ms = 10_000;
 
 export function attend(options: AttendantOptions): Attendant {
   const { launch, task_info, launched_at, records, sandbox, clock, noted } = options;
@@ -137,7 +135,7 @@ export function attend(options: AttendantOptions): Attendant {
   };
   const showSoon = () => {
     if (show !== undefined || state.stage !== 'active') return;
-    const rest_ms = Math.max(0, shown_at + show_ms - clock.monotonic());
+    const rest_ms = Math.max(0, shown_at + options.show_ms - clock.monotonic());
     show = clock.wakeAt(clock.now() + rest_ms, () => {
       show = undefined;
       if (!closed && state.stage === 'active') say(state.up ? 'TASK_RUNNING' : 'TASK_STARTING');

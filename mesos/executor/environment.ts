@@ -21,7 +21,25 @@ export type Introduction = {
   readonly backoff_ms_max: number;
   /** From the agent's word to go to its SIGKILL. */
   readonly shutdown_grace_ms: number;
+  readonly timings: Timings;
 };
+
+/** The executor's own lengths of time. A scheduler changes one by `HORAE_EXECUTOR_<NAME>` in the command's environment. */
+export const timings_default = {
+  /** After its last task an executor stays a little, in case there is another. */
+  idle_ms: 1_000,
+  /** After the last word it waits so long for an agent that listens to say that it has it: it may be past saying so. */
+  last_word_ms: 10_000,
+  /** An update is sent again when the agent has not acknowledged it for so long. */
+  resend_ms: 5_000,
+  /** What the agent would not take just now is tried again after this. */
+  retry_ms: 250,
+  /** What a person would like to see, but changes no state, is told this often at most. */
+  show_ms: 10_000,
+  /** Between the SIGKILL that we send on SHUTDOWN and the one that the agent sends us. */
+  shutdown_margin_ms: 1_000,
+};
+export type Timings = { readonly [name in keyof typeof timings_default]: number };
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
@@ -58,8 +76,21 @@ export function readIntroduction(variables: Variables): Result<Introduction> {
     ...(variables.MESOS_CHECKPOINT === '1' ? { recovery_ms: duration('MESOS_RECOVERY_TIMEOUT', '15mins') } : {}),
     backoff_ms_max: duration('MESOS_SUBSCRIPTION_BACKOFF_MAX', '2secs'),
     shutdown_grace_ms: duration('MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD', '5secs'),
+    timings: readTimings(variables, problems),
   };
   return problems.length > 0 ? bad(...problems) : good(introduction);
+}
+
+function readTimings(variables: Variables, problems: Problem[]): Timings {
+  const timings = { ...timings_default };
+  for (const name of Object.keys(timings) as (keyof Timings)[]) {
+    const place = `HORAE_EXECUTOR_${name.toUpperCase()}`;
+    const value = variables[place];
+    if (value === undefined) continue;
+    if (/^\d{1,9}$/.test(value)) timings[name] = Number(value);
+    else problems.push({ place, value, message: `${place} is "${value}"`, expected: 'a number of milliseconds' });
+  }
+  return timings;
 }
 
 function endpointOf(text: string, problems: Problem[]): Introduction['endpoint'] {

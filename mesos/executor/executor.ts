@@ -32,20 +32,9 @@ export type ExecutorOptions = {
 };
 export type Executor = { readonly close: () => void };
 
-/** An update is sent again when the agent has not acknowledged it for so long. */
-const resend_ms = 5_000;
-/** What the agent would not take just now is tried again after this. */
-const retry_ms = 250;
-/** After its last task an executor stays a little, in case there is another. */
-const idle_ms = 1_000;
-/** After the last word it waits so long for the agent to say that it has it: an agent may be past saying so. */
-const last_word_ms_max = 10_000;
-/** Between the SIGKILL that we send and the one that the agent sends us. */
-const shutdown_margin_ms = 1_000;
-
 export function startExecutor(options: ExecutorOptions): Executor {
   const { introduction, clock, noted } = options;
-  const { sandbox } = introduction;
+  const { sandbox, timings } = introduction;
   const boot = bootId();
   const { checkpoint, records } = openCheckpoint(join(sandbox, '.horae', 'checkpoint'));
   const attendants = new Map<string, Attendant>();
@@ -115,13 +104,13 @@ export function startExecutor(options: ExecutorOptions): Executor {
   };
   const nextToSend = () => {
     const now = clock.monotonic();
-    return updates.waiting.find(({ uuid }) => (sent.get(uuid!) ?? Number.NEGATIVE_INFINITY) + resend_ms <= now);
+    return updates.waiting.find(({ uuid }) => (sent.get(uuid!) ?? Number.NEGATIVE_INFINITY) + timings.resend_ms <= now);
   };
   /** Looks again later as long as anything is unacknowledged, and leaves when nothing is left to be done. */
   const ring = () => {
     alarm?.cancel();
     if (closed) return;
-    if (updates.waiting.length > 0) alarm = clock.wakeAt(clock.now() + retry_ms, () => void sendAll());
+    if (updates.waiting.length > 0) alarm = clock.wakeAt(clock.now() + timings.retry_ms, () => void sendAll());
     considerLeaving();
   };
 
@@ -136,13 +125,16 @@ export function startExecutor(options: ExecutorOptions): Executor {
     }
     if (leaving !== undefined && (agent_is_gone || isOver(updates))) return goodbye(leaving);
     if (farewell !== undefined) return;
-    const began = clock.monotonic();
+    let heard_at = clock.monotonic();
     const look = () => {
       if (isOver(updates)) return goodbye(leaving ?? 'all tasks are over');
-      if (clock.monotonic() - began > last_word_ms_max) return goodbye('the agent no longer acknowledges anything');
-      farewell = clock.wakeAt(clock.now() + idle_ms, look);
+      // An agent that is away will want to know when it is back.
+      if (!subscribed) heard_at = clock.monotonic();
+      if (clock.monotonic() - heard_at > timings.last_word_ms)
+        return goodbye('the agent no longer acknowledges anything');
+      farewell = clock.wakeAt(clock.now() + timings.idle_ms, look);
     };
-    farewell = clock.wakeAt(clock.now() + (leaving === undefined ? idle_ms : 0), look);
+    farewell = clock.wakeAt(clock.now() + (leaving === undefined ? timings.idle_ms : 0), look);
   };
   const goodbye = (why: string) => {
     if (closed) return;
@@ -184,6 +176,7 @@ export function startExecutor(options: ExecutorOptions): Executor {
       porter: options.porter,
       boot,
       own_environment: options.own_environment,
+      show_ms: timings.show_ms,
       clock,
       wall: options.wall,
       append: news => checkpoint.append(news.map(record => ({ ...record, task_id }))),
@@ -242,7 +235,7 @@ export function startExecutor(options: ExecutorOptions): Executor {
         hearMessage(event.message.data);
         return;
       case 'SHUTDOWN':
-        leave('the agent says so', Math.max(0, introduction.shutdown_grace_ms - shutdown_margin_ms));
+        leave('the agent says so', Math.max(0, introduction.shutdown_grace_ms - timings.shutdown_margin_ms));
         return;
       case 'ERROR':
         leave(`the agent says: ${event.error.message}`, introduction.shutdown_grace_ms);
@@ -285,6 +278,9 @@ export function startExecutor(options: ExecutorOptions): Executor {
       return { type: 'SUBSCRIBE', subscribe: unacknowledged(updates) };
     },
     event: hear,
+    away: () => {
+      subscribed = false;
+    },
     over(why) {
       noted('the agent is gone for good', { why });
       // Nobody will hear of it, but nothing may be left running.

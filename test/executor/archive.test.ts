@@ -1,11 +1,13 @@
 // archive.test.ts: the executor as an agent gets it: one file, unpacked in a sandbox, started with a line of shell.
 
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test from 'ava';
-import { archive_command, packExecutor } from '../../mesos/executor/archive.ts';
+import { packExecutor } from '../../mesos/executor/archive.ts';
+import { archive_command } from '../../mesos/executor/archive-name.ts';
 import { startChild } from '../support/child.ts';
 import { descendants } from '../support/processes.ts';
 import { tempDir } from '../support/temp.ts';
@@ -14,6 +16,13 @@ import { reportIn, task_id, taskInfo, testAgent } from './support/agent.ts';
 import { littleNode, read, variablesOf } from './support/executor.ts';
 
 const run = promisify(execFile);
+
+type Memory = { readonly rss_kb: number; readonly private_kb: number };
+function memoryOf(pid: number): Memory {
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+  const kb = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)![1]);
+  return { rss_kb: kb('Rss'), private_kb: kb('Private_Clean') + kb('Private_Dirty') };
+}
 
 test('the same files make the same archive, and its name says so', async t => {
   const node = await littleNode(t);
@@ -56,6 +65,10 @@ test('unpacked anywhere it runs a task, with nothing in the environment but what
     const found = descendants(executor.pid);
     return found.length > 0 && found;
   });
+  const memory = [executor.pid, ...descendants(executor.pid)].map(memoryOf);
+  const sum = (of: (one: Memory) => number) => memory.reduce((total, one) => total + of(one), 0);
+  t.log(`${memory.length} processes: ${sum(one => one.rss_kb)} kB resident, ${sum(one => one.private_kb)} kB private`);
+  t.true(sum(one => one.rss_kb) <= 90 * 1024, 'a task with its executor takes no more than 90 MB');
   process.kill(node!, 'SIGKILL');
   await agent.subscribed(2);
   agent.kill(task_id);

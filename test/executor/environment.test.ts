@@ -1,7 +1,7 @@
 // environment.test.ts: what an agent tells its executor, and what the executor tells its processes.
 
 import test from 'ava';
-import { durationMs, processEnvironment, readIntroduction } from '../../mesos/executor/environment.ts';
+import { durationMs, processEnvironment, readIntroduction, timings_default } from '../../mesos/executor/environment.ts';
 
 const recorded = {
   MESOS_AGENT_ENDPOINT: '127.0.0.1:5151',
@@ -28,6 +28,7 @@ test('the environment of a real agent is understood', t => {
       recovery_ms: 99 * 3_600_000,
       backoff_ms_max: 2_000,
       shutdown_grace_ms: 7_000,
+      timings: timings_default,
     },
   });
 });
@@ -44,14 +45,24 @@ test('without checkpointing there is nothing to wait for; over a domain socket o
 });
 
 test('everything that is missing or wrong is told at once', t => {
-  const read = readIntroduction({ MESOS_AGENT_ENDPOINT: 'nowhere', MESOS_SUBSCRIPTION_BACKOFF_MAX: '2 s' });
+  const read = readIntroduction({
+    MESOS_AGENT_ENDPOINT: 'nowhere',
+    MESOS_SUBSCRIPTION_BACKOFF_MAX: '2 s',
+    HORAE_EXECUTOR_IDLE_MS: 'x',
+  });
   t.deepEqual(!read.ok && read.problems.map(({ place }) => place), [
     'MESOS_AGENT_ENDPOINT',
     'MESOS_FRAMEWORK_ID',
     'MESOS_EXECUTOR_ID',
     'MESOS_DIRECTORY',
     'MESOS_SUBSCRIPTION_BACKOFF_MAX',
+    'HORAE_EXECUTOR_IDLE_MS',
   ]);
+});
+
+test('each of the executor’s own lengths of time can be set', t => {
+  const read = readIntroduction({ ...recorded, HORAE_EXECUTOR_LAST_WORD_MS: '50' });
+  t.deepEqual(read.ok && read.value.timings, { ...timings_default, last_word_ms: 50 });
 });
 
 test('durations in the words of Mesos', t => {

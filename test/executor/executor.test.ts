@@ -232,6 +232,40 @@ test.serial(
   },
 );
 
+test.serial(
+  'an agent that is away for longer than anybody waits for a last word still gets it when it is back',
+  async t => {
+    const agent = await testAgent(t);
+    const more = { HORAE_EXECUTOR_LAST_WORD_MS: '100', HORAE_EXECUTOR_IDLE_MS: '20' };
+    const executor = await testExecutor(t, agent.port, { more });
+    await agent.subscribed(1);
+    agent.launch(taskInfo({ processes: [shell('web', 'until [ -e go ]; do sleep 0.02; done')] }));
+    await agent.status('TASK_RUNNING');
+    await agent.goAway();
+    await writeFile(join(executor.sandbox, 'go'), '');
+    const away = () => executor.notes().split('the agent is away').length;
+    await until('it finished', async () =>
+      (await read(executor.sandbox, '.horae/checkpoint')).includes('TASK_FINISHED'),
+    );
+    const before = away();
+    // Each attempt comes after 50 ms, on average.
+    await until('twenty more attempts', () => away() >= before + 20);
+    await agent.comeBack();
+    await agent.status('TASK_FINISHED');
+    t.is(await executor.over(), 'all tasks are over');
+  },
+);
+
+test.serial('an agent that listens and never acknowledges is not waited for for ever', async t => {
+  const agent = await testAgent(t);
+  const executor = await testExecutor(t, agent.port, { more: { HORAE_EXECUTOR_LAST_WORD_MS: '100' } });
+  await agent.subscribed(1);
+  agent.acknowledge(false);
+  agent.launch(taskInfo({ processes: [shell('web', 'true')] }));
+  t.is(await executor.over(), 'the agent no longer acknowledges anything');
+  t.deepEqual(agent.states(), ['TASK_STARTING', 'TASK_RUNNING', 'TASK_FINISHED']);
+});
+
 test.serial('a task of which no word was acknowledged is in unacknowledged_tasks', async t => {
   const agent = await testAgent(t);
   await testExecutor(t, agent.port);

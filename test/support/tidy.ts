@@ -150,7 +150,7 @@ const shells: Readonly<Record<string, string>> = {
   'mesos/local/sandbox': 'reads and writes sandboxes',
   'mesos/local/checkpoint': 'writes what must survive',
   'mesos/executor/agent': 'the connection with the agent',
-  'mesos/executor/archive': 'packs files',
+  'mesos/executor/archive.ts': 'packs files',
   'mesos/executor/attendant': 'performs what a task asks for',
   'mesos/executor/checkpoint': 'writes what must survive',
   'mesos/executor/checks': 'asks a task for its health',

@@ -36,6 +36,7 @@ export const variablesOf = (port: number, sandbox: string, more: Variables = {})
   MESOS_SUBSCRIPTION_BACKOFF_MAX: '100ms',
   MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD: '5secs',
   PATH: '/usr/local/bin:/usr/bin:/bin',
+  HORAE_EXECUTOR_IDLE_MS: '100',
   ...more,
 });
 

@@ -28,6 +28,8 @@ export type InstanceSettings = {
   readonly retry_delay_ms: number;
   readonly retry_delay_ms_max: number;
   readonly kill_retry_ms: number;
+  /** How long an attempt may take from its place to its first TASK_RUNNING; then it is killed and begun again elsewhere. */
+  readonly start_timeout_ms: number;
   /** A service that ran at least this long was well: its next restart waits no longer than the first. */
   readonly well_after_ms: number;
   /** What the default executor takes beside each task. */
@@ -78,6 +80,7 @@ export const instance =
         if (at.status === 'pending') return ask(state, at, now, times);
         // After a restart the kill is repeated at once: the first may have died with us.
         if (at.status === 'killing') return step(state, kill(state, at), arm(state, now + times.kill_retry_ms));
+        if (at.status === 'unreachable') return step(state, ...givesUpOn(state, at));
         return step(state); // The framework asks Mesos about it.
 
       case 'granted': {
@@ -180,10 +183,39 @@ export const instance =
 
       case 'due':
         if (at?.status === 'pending') return ask(state, at, now, times);
-        if (at?.status === 'killing') return step(state, kill(state, at), arm(state, now + times.kill_retry_ms));
+        if (at?.status === 'killing') return step(state, kill(state, at), arm(state, killAgainAt(at, now, times)));
+        if (at?.status === 'unreachable' && now >= (givenUpAt(state, at) ?? Number.POSITIVE_INFINITY))
+          return givenUp(state, at, now, times);
         return step(state);
     }
   };
+
+/** A kill that nobody confirms is repeated, each time after twice as long: nobody is launched again before it is sure. */
+const killAgainAt = (at: Killing, now: number, times: InstanceSettings): number =>
+  now + Math.min(Math.max(times.kill_retry_ms, now - at.since), Math.max(times.kill_retry_ms, kill_retry_ms_max));
+const kill_retry_ms_max = 300_000;
+
+/** When an attempt behind a partition is given up, by the job's own policy; undefined: Mesos must say what became of it. */
+function givenUpAt({ job: { partition_policy } }: InstanceState, at: Live): number | undefined {
+  return partition_policy?.reschedule === true ? at.since + (partition_policy.delay_ms ?? 0) : undefined;
+}
+function givesUpOn(state: InstanceState, at: Live): readonly Effect[] {
+  const instant = givenUpAt(state, at);
+  return instant === undefined ? [] : [arm(state, instant)];
+}
+
+/** Whether the job wants two copies rather than none: the other may still run where nobody can see it. */
+function givenUp(state: InstanceState, at: Live, now: number, times: InstanceSettings): Step<InstanceState, Effect> {
+  const message = `its agent was unreachable for ${now - at.since} ms`;
+  const next = ended(state, at, { code: 'lost', message }, 'lost', undefined, now, times);
+  // Should its agent come back, the master passes this on; if it does not, the first word of the task brings another.
+  const { attempt, agent_id } = at;
+  const killed = call({
+    type: 'KILL',
+    kill: { task_id: { value: taskId(state.key, attempt) }, agent_id: { value: agent_id } },
+  });
+  return stepWith(next.state, [...next.effects, killed]);
+}
 
 /** Killed again: a kill without replacement outweighs one with, and one without grace hurries the one before. */
 function firmer(
@@ -256,8 +288,11 @@ function follow(
 ): Step<InstanceState, Effect> {
   switch (concluded.kind) {
     case 'starting':
+      // Nobody else ever gives up on a task of which nothing comes: an executor may hang, an image never arrive.
+      if ((at.status === 'assigned' || at.status === 'starting') && now - at.since >= times.start_timeout_ms)
+        return instance(times)(state, { type: 'kill', by: 'start-timeout', replace: true, grace: true }, now);
       if (at.status !== 'assigned' && at.status !== 'unreachable') return step(state);
-      return became(state, { ...attempted(at), status: 'starting' }, []);
+      return became(state, { ...attempted(at), status: 'starting' }, seenAgain(state, at));
     case 'running': {
       if (at.status === 'running') return step(state);
       if (at.status === 'killing') return step(state, kill(state, at)); // The kill may have been forgotten (unreachable agents).
@@ -302,7 +337,9 @@ function follow(
       return vanished(state, at, concluded, status, now, times);
     case 'unreachable': {
       if (at.status === 'unreachable' || at.status === 'killing') return step(state);
-      return became(state, { ...attempted(at), status: 'unreachable', since: now }, [
+      const away: Live = { ...attempted(at), status: 'unreachable', since: now };
+      return became(state, away, [
+        ...givesUpOn(state, away),
         log(
           'warn',
           { ...who(state), task: status.task_id.value, agent: at.agent_id },
@@ -325,14 +362,21 @@ function vanished(
   if (at.status === 'killing') return ended(state, at, { code: 'killed', by: at.by }, 'killed', status, now, times);
   // Unheard of since its launch was recorded: the ACCEPT never arrived, or was dropped. Safe to launch another.
   if (at.status === 'assigned') return again(state, at, at.failures, now, now + lostDelay(at.attempt, times), times);
+  // A partition is not the service's doing: it is begun again as if it had never been away.
+  if (at.status === 'unreachable' && state.job.service)
+    return ended(state, at, { code: 'lost', message: concluded.detail }, 'lost', status, now, times);
   // It ran, perhaps to its end. Whether it may run again is for max_task_failures to say.
   return ended(state, at, { code: 'lost', message: concluded.detail }, 'failed', status, now, times);
 }
 
+/** Its agent can be reached again, or it is over: nobody need give it up any more. */
+const seenAgain = (state: InstanceState, at: Live): readonly Effect[] =>
+  at.status === 'unreachable' && givenUpAt(state, at) !== undefined ? [disarm(state)] : [];
+
 /** It runs, for the first time or again after its agent was away. */
 function runs(state: InstanceState, at: Live, started_at: number): Step<InstanceState, Effect> {
   const running: InstanceRecord = { ...attempted(at), status: 'running', started_at };
-  const effects: Effect[] = [record('instance', state.key, running)];
+  const effects: Effect[] = [record('instance', state.key, running), ...seenAgain(state, at)];
   if (at.started_at === undefined) {
     const { job_key, run, index, cause } = state;
     // The job wants to know when its run began, and when a replaced instance is back; not of every copy.
@@ -378,7 +422,7 @@ function ended(
       { ...who(state), task, agent: at.agent_id, reason },
       `task ${outcome}`,
     ),
-    ...(at.status === 'killing' ? [disarm(state)] : []),
+    ...(at.status === 'killing' ? [disarm(state)] : seenAgain(state, at)),
   ];
   const { service, max_task_failures } = state.job;
   if (outcome === 'killed') {

@@ -198,6 +198,15 @@ export const job_submission = z
       .max(86_400_000)
       .optional()
       .describe('Between SIGTERM and SIGKILL, in milliseconds; 3000 when left out.'),
+    partition_policy: z
+      .strictObject({
+        reschedule: z.boolean(),
+        delay_ms: z.int().min(0).max(2_678_400_000).optional(),
+      })
+      .optional()
+      .describe(
+        'What becomes of a task whose agent cannot be reached. `reschedule`: after `delay_ms` (0 when left out) another is begun, though the first may still run there. Left out or false: it is waited for until Mesos knows.',
+      ),
     labels: z.record(z.string().min(1).max(256), z.string().max(4096)).optional(),
   })
   .meta({ id: 'JobSubmission', title: 'A job as it is submitted' });
@@ -259,6 +268,8 @@ export type Job = {
   readonly priority: number;
   readonly constraints: readonly (readonly [string, 'EQUALS' | 'LIKE' | 'UNLIKE', string])[];
   readonly kill_grace_ms: number;
+  /** Left out: whoever is behind a partition is waited for. */
+  readonly partition_policy?: { readonly reschedule: boolean; readonly delay_ms?: number };
   readonly labels: Readonly<Record<string, string>>;
 };
 
@@ -391,6 +402,7 @@ export function readJob(input: unknown): Result<Job> {
       priority: given.priority ?? 0,
       constraints: given.constraints ?? [],
       kill_grace_ms: given.kill_grace_ms ?? job_defaults.kill_grace_ms,
+      partition_policy: given.partition_policy,
       labels: sorted(given.labels),
     } as Job),
   );

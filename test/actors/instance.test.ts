@@ -20,6 +20,7 @@ const times = {
   retry_delay_ms_max: 60_000,
   kill_retry_ms: 5_000,
   well_after_ms: 300_000,
+  start_timeout_ms: 900_000,
   executor: { cpus: 0.01, mem: 32, disk: 1 },
 };
 const move = instance(times);
@@ -296,10 +297,80 @@ for (const [name, message] of Object.entries(messages) as [keyof typeof messages
   });
 
 test('a service leaves an agent that goes into maintenance at once, and is begun again elsewhere', t => {
-  const { state, effects } = move(at(statuses.running, jobOf({ service: true, retries: undefined })), messages.vacate, now);
+  const { state, effects } = move(
+    at(statuses.running, jobOf({ service: true, retries: undefined })),
+    messages.vacate,
+    now,
+  );
   t.like(state.record, { status: 'killing', replace: true, by: 'maintenance' });
   t.like(move(state, messages.KILLED, now).state.record, { status: 'pending', attempt: 3, failures: 0 });
   t.is(brief(effects), 'R K T');
+});
+
+test('a kill that nobody confirms is asked again, each time after twice as long, up to five minutes', t => {
+  let state = at({ ...statuses.killing, since: now });
+  const gaps: number[] = [];
+  for (let clock = now + times.kill_retry_ms; gaps.length < 9; ) {
+    const after = move(state, { type: 'due' }, clock);
+    t.is(brief(after.effects), 'K T');
+    const [told] = after.effects.flatMap(one => (one.type === 'tell' && one.to === 'timetable' ? [one.message] : []));
+    const next = told?.type === 'armed' ? told.armed[0]!.at : clock;
+    gaps.push((next - clock) / 1000);
+    clock = next;
+    state = after.state;
+  }
+  t.deepEqual(gaps, [5, 10, 20, 40, 80, 160, 300, 300, 300]);
+});
+
+test('an attempt of which nothing comes is killed and begun again elsewhere, when Mesos is asked and still says so', t => {
+  const late = now + times.start_timeout_ms - 1_000;
+  for (const status of ['assigned', 'starting'] as const)
+    for (const message of [messages.STAGING, messages.STARTING]) {
+      t.not(move(at(statuses[status]), message, late - 1).state.record?.status, 'killing');
+      const { state, effects } = move(at(statuses[status]), message, late);
+      t.like(state.record, { status: 'killing', by: 'start-timeout', replace: true });
+      t.regex(brief(effects), /^R [KV] T A$/);
+      t.like(move(state, messages.KILLED, late).state.record, { status: 'pending', attempt: 3, failures: 0 });
+    }
+  for (const status of ['running', 'unreachable', 'killing', 'over'] as const)
+    t.not(move(at(statuses[status]), messages.STARTING, late).state.record?.status === 'killing', status !== 'killing');
+});
+
+test('whoever is behind a partition is waited for, or replaced after the delay that the job asks for', t => {
+  const patient = at(statuses.running, jobOf({ partition_policy: { reschedule: false, delay_ms: 5 } }));
+  t.is(brief(move(patient, messages.UNREACHABLE, now).effects), 'R A');
+  t.is(brief(move(at(statuses.unreachable, patient.job), messages.due, now + 1e9).effects), '');
+
+  const policy = { partition_policy: { reschedule: true, delay_ms: 60_000 } };
+  const away = move(at(statuses.running, jobOf(policy)), messages.UNREACHABLE, now);
+  t.is(brief(away.effects), 'R T A');
+  t.is(brief(move(away.state, messages.due, now + 59_999).effects), '', 'not before its time');
+  const given_up = move(away.state, messages.due, now + 60_000);
+  t.like(given_up.state.record, { status: 'pending', attempt: 3, failures: 0 });
+  t.is(brief(given_up.effects), 'F:lost t R W K');
+  t.is(
+    brief(move(given_up.state, messages.RUNNING, now + 60_001).effects),
+    'A K',
+    'it is not let live when it comes back',
+  );
+
+  t.is(brief(move(away.state, messages.RUNNING, now + 1).effects), 'R t A', 'in time');
+  t.is(brief(move(away.state, messages.STARTING, now + 1).effects), 'R t A', 'in time, and not so far yet');
+  t.regex(brief(move(away.state, messages.FAILED, now + 1).effects), /^F:failed t R T A$/);
+  t.is(brief(move(away.state, { type: 'begin' }, now + 1).effects), 'T', 'after a restart of the scheduler');
+  t.is(brief(move(away.state, messages.kill, now + 1).effects), 'R K T');
+});
+
+test('a partition, a drain and a replacement are not the doing of a service: none of them counts as flapping', t => {
+  const service = jobOf({ service: true, retries: undefined });
+  const fresh = { ...statuses.unreachable, failures: 3 };
+  for (const name of ['GONE', 'GONE_BY_OPERATOR', 'UNKNOWN', 'KILLED, drained'] as const)
+    t.like(move(at(fresh, service), messages[name], now).state.record, { status: 'pending', failures: 3 }, name);
+  const replaced = move(at({ ...statuses.replacing, failures: 3 }, service), messages.KILLED, now).state.record;
+  t.like(replaced, { status: 'pending', failures: 3 });
+  t.is(replaced?.status === 'pending' ? replaced.not_before : 0, undefined);
+  // What ends by itself behind a partition is begun again as well.
+  t.like(move(at(fresh, service), messages.FINISHED, now).state.record, { status: 'pending', attempt: 3 });
 });
 
 test('the table has every state of Mesos', t => {

@@ -41,6 +41,7 @@ export const tree_settings: TreeSettings = {
     retry_delay_ms: 1_000,
     retry_delay_ms_max: 60_000,
     kill_retry_ms: 5_000,
+    start_timeout_ms: 900_000,
     well_after_ms: 300_000,
     executor: { cpus: 0.01, mem: 32, disk: 1 },
   },

@@ -23,7 +23,7 @@ import {
 } from './doctor.ts';
 import { httpGet } from './http-get.ts';
 import { authorization, type Credentials, httpLink } from './http-link.ts';
-import type { Event, FrameworkInfo, LinkEnd, Offer } from './protocol.ts';
+import type { Event, FrameworkInfo, LinkEnd, Offer, OfferConstraints } from './protocol.ts';
 
 export type VisitOptions = {
   /** Masters, or the leader that ZooKeeper names. */
@@ -32,6 +32,8 @@ export type VisitOptions = {
   readonly tls?: tls.ConnectionOptions | undefined;
   readonly credentials?: Credentials | undefined;
   readonly framework: Pick<FrameworkInfo, 'user' | 'hostname' | 'principal' | 'roles' | 'capabilities'>;
+  /** Those that the framework itself will have. */
+  readonly offer_constraints?: OfferConstraints | undefined;
   readonly archive?: string | undefined;
   /** For an answer; and for offers to come. */
   readonly answer_ms_max: number;
@@ -133,7 +135,7 @@ export async function visitZooKeeper(
 
 /** A framework for a moment: sees what it is offered, gives it back, and goes. */
 async function subscribeOnce(options: VisitOptions): Promise<Visit> {
-  const { urls, clock, tls, credentials, framework, offers_ms_max, answer_ms_max } = options;
+  const { urls, clock, tls, credentials, framework, offer_constraints, offers_ms_max, answer_ms_max } = options;
   const began = clock.monotonic();
   const lent = new Map<string, Offer>();
   const errors: string[] = [];
@@ -177,7 +179,10 @@ async function subscribeOnce(options: VisitOptions): Promise<Visit> {
       link.subscribe(
         {
           type: 'SUBSCRIBE',
-          subscribe: { framework_info: { ...framework, name: 'horae-doctor', failover_timeout: 0, checkpoint: false } },
+          subscribe: {
+            framework_info: { ...framework, name: 'horae-doctor', failover_timeout: 0, checkpoint: false },
+            ...(offer_constraints === undefined ? {} : { offer_constraints }),
+          },
         },
         {
           events: events => events.forEach(heard),

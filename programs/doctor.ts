@@ -3,6 +3,7 @@
 import { capabilitiesOf, rolesOf } from '../actors/limits.ts';
 import { type Finding, isHealthy, reportText } from '../mesos/doctor.ts';
 import { visit, visitZooKeeper } from '../mesos/doctor-visit.ts';
+import { offerConstraints } from '../mesos/offer-constraints.ts';
 import { systemClock } from '../schedules/clock.ts';
 import type { Settings } from '../settings.ts';
 import { asksHelp } from '../transport/cli/arguments.ts';
@@ -41,10 +42,11 @@ async function look(
   const tls = trustOf(settings);
   const quiet = { info: () => undefined, error: () => undefined };
   const credentials = credentialsOf(settings, quiet, clock.monotonic)?.();
-  const { user, hostname, principal, roles, capabilities } = identityOf(settings);
+  const { user, hostname, principal, roles, capabilities, offer_constraints: fences } = identityOf(settings);
   const framework = { user, hostname, principal, roles: rolesOf(roles), capabilities: capabilitiesOf(capabilities) };
+  const offer_constraints = offerConstraints(framework.roles, fences ?? []);
   const answer_ms_max = Math.min(settings.subscribe_timeout_ms, answer_ms_max_here);
-  const visiting = { clock, tls, credentials, framework, archive, answer_ms_max, offers_ms_max };
+  const visiting = { clock, tls, credentials, framework, offer_constraints, archive, answer_ms_max, offers_ms_max };
   if (masters.type === 'addresses') return visit({ ...visiting, urls: masters.urls });
 
   // Not loaded where nobody asks for it.

@@ -109,7 +109,8 @@ export function connectToAgent(introduction: Introduction, clock: Clock, listene
       }
       readText(response, text => {
         const why = `SUBSCRIBE was answered ${response.statusCode} ${text}`;
-        if (response.statusCode === 503) gone(why);
+        // 503: it is recovering. What it refuses for good it would refuse for ever.
+        if (response.statusCode! >= 500) gone(why);
         else end(why);
       });
     });
@@ -136,7 +137,9 @@ export function connectToAgent(introduction: Introduction, clock: Clock, listene
             if (status === 202 || status === 200) return settle('taken');
             listener.noted('a call was not taken', { call: call.type, status, text });
             // 403: not subscribed (any more); a SUBSCRIBE is on its way.
-            settle(status === 503 || status === 403 ? 'later' : 'refused');
+            settle(status >= 500 || status === 403 ? 'later' : 'refused');
+            // Whoever stayed now would be an orphan, beside the task that takes its place.
+            if (status === 400 && text.includes('cannot be found')) end(`${call.type} was answered ${status} ${text}`);
           }),
         );
       }),
@@ -151,11 +154,26 @@ function listen(response: IncomingMessage, gone: (why: string) => void, tell: (e
   const parser = recordParser(record_bytes_max);
   response.on('data', (chunk: Buffer) => {
     const { records, garbled } = parser.feed(chunk);
-    for (const record of records) tell(JSON.parse(Buffer.from(record).toString('utf8')) as AgentEvent);
+    for (const record of records) {
+      const event = readEvent(record);
+      if (event === undefined) {
+        response.destroy(new Error('a record of the stream is no JSON'));
+        return;
+      }
+      tell(event);
+    }
     if (garbled !== undefined) response.destroy(new Error(garbled.message));
   });
   response.on('error', error => gone(error.message));
   response.on('close', () => gone('the agent closed the stream'));
+}
+
+function readEvent(record: Uint8Array): AgentEvent | undefined {
+  try {
+    return JSON.parse(Buffer.from(record).toString('utf8')) as AgentEvent;
+  } catch {
+    return undefined;
+  }
 }
 
 function readText(response: IncomingMessage, done: (text: string) => void): void {

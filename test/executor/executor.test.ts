@@ -324,7 +324,22 @@ test.serial('an agent that is away for longer than the recovery time-out is give
   t.regex(await executor.over(), /the agent was away for \d+ ms/);
 });
 
-test.serial('an agent that does not know the executor (400) is none of ours any more', async t => {
+test.serial('an agent that does not know the executor any more is left, and nothing is left running', async t => {
+  const agent = await testAgent(t);
+  const executor = await testExecutor(t, agent.port);
+  await agent.subscribed(1);
+  agent.launch(
+    taskInfo({ processes: [shell('web', 'echo $$ > pid; until [ -e go ]; do sleep 0.02; done; sleep 1000')] }),
+  );
+  await agent.status('TASK_RUNNING');
+  const pid = await until('its pid', async () => Number(await read(executor.sandbox, 'pid')) || undefined);
+  agent.answer(400, 'Executor cannot be found');
+  agent.kill(task_id);
+  t.regex(await executor.over(), /UPDATE was answered 400 Executor cannot be found/);
+  await t.throwsAsync(access(`/proc/${pid}/cwd`));
+});
+
+test.serial('an update that is refused for good stands in nobody’s way', async t => {
   const agent = await testAgent(t);
   const executor = await testExecutor(t, agent.port);
   await agent.subscribed(1);
@@ -334,7 +349,19 @@ test.serial('an agent that does not know the executor (400) is none of ours any 
   agent.answer(undefined);
   agent.kill(task_id);
   await agent.status('TASK_KILLED');
-  t.false(agent.states().includes('TASK_STARTING'), 'what is refused for good is not repeated for ever');
+  t.false(agent.states().includes('TASK_STARTING'), 'it is not repeated for ever');
+});
+
+test.serial('a stream that cannot be read is begun anew', async t => {
+  const agent = await testAgent(t);
+  await testExecutor(t, agent.port);
+  await agent.subscribed(1);
+  await agent.sendBytes(Buffer.from('8\nnonsense'), 3);
+  await agent.subscribed(2);
+  await agent.sendBytes(Buffer.from('no length\n'), 100);
+  await agent.subscribed(3);
+  agent.launch(taskInfo({ processes: [shell('web', 'true')] }));
+  t.is((await agent.status('TASK_FINISHED')).state, 'TASK_FINISHED');
 });
 
 test.serial('every call carries the token, and no process can see it', async t => {

@@ -23,7 +23,7 @@ export type TestAgent = {
   readonly launch: (...tasks: TaskInfo[]) => void;
   readonly kill: (task_id: string, grace_ms?: number) => void;
   /** Calls other than SUBSCRIBE are answered with this from now on; undefined: 202. */
-  readonly answer: (status: number | undefined) => void;
+  readonly answer: (status: number | undefined, text?: string) => void;
   readonly acknowledge: (whether: boolean) => void;
   /** Ends the stream and refuses connections, until `comeBack`. */
   readonly goAway: () => Promise<void>;
@@ -53,6 +53,7 @@ export async function testAgent(
   const authorizations: (string | undefined)[] = [];
   let stream: ServerResponse | undefined;
   let answer: number | undefined;
+  let words = '';
   let acknowledges = true;
   let subscriptions = 0;
 
@@ -93,7 +94,7 @@ export async function testAgent(
       return;
     }
     if (answer !== undefined) {
-      response.writeHead(answer).end('as the test wants it');
+      response.writeHead(answer).end(words);
       return;
     }
     calls.push(call);
@@ -146,8 +147,9 @@ export async function testAgent(
           ...(grace_ms === undefined ? {} : { kill_policy: { grace_period: { nanoseconds: grace_ms * 1e6 } } }),
         },
       }),
-    answer: status => {
+    answer: (status, text = 'as the test wants it') => {
       answer = status;
+      words = text;
     },
     acknowledge: whether => {
       acknowledges = whether;

@@ -197,8 +197,17 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
   node_id = settings.node_id ?? new URL(advertised).host;
   const candidate = { id: node_id, http: advertised, link: advertised, version };
 
+  let twin_told = false;
   const follow = () => {
-    const leader = keeper?.session()?.leader();
+    const session = keeper?.session();
+    const leader = session?.leader();
+    if (leader?.id === node_id && session?.standing() === 'waiting' && !twin_told) {
+      twin_told = true;
+      log.error(
+        { node: node_id, at: leader.http },
+        'another node calls itself as we do: give each a --node-id of its own',
+      );
+    }
     line.to(leader === undefined || leader.id === node_id ? undefined : { id: leader.id, url: leader.link });
   };
   keeper = createKeeper({

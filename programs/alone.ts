@@ -8,11 +8,12 @@ import type { Scheduler } from '../actors/root.ts';
 import { record_schemas } from '../actors/schemas.ts';
 import type { MesosLink } from '../mesos/protocol.ts';
 import type { Settings } from '../settings.ts';
-import type { Change } from '../transport/journal/journal.ts';
+import type { Change, Poison } from '../transport/journal/journal.ts';
 import { lmdbJournal } from '../transport/journal/lmdb.ts';
 import type { Metrics } from '../transport/metrics.ts';
 import { createProjection, type Projection } from '../transport/projection.ts';
 import { certificateOf, openDoor } from './door.ts';
+import { Refused } from './refused.ts';
 import { type Identity, openScheduler } from './scheduler.ts';
 import { endingOf, type Ground } from './start.ts';
 
@@ -42,6 +43,19 @@ export function frameworkId(records: Iterable<Change>): {
   return { now: () => id, note };
 }
 
+/**
+ * Records that cannot be read are put aside, and the others go on. All but one: a framework that has forgotten its id would
+ * register as another, and leave its tasks running beside their doubles.
+ */
+export function tellPoison(log: Ground['log'], poison: readonly Poison[]): void {
+  for (const one of poison) log.error(one, 'a record cannot be read: put aside');
+  const own = poison.find(({ kind }) => kind === 'framework');
+  if (own !== undefined)
+    throw new Refused(
+      `the record of our framework id cannot be read (${own.reason}): without it Mesos would take us for another framework; expected a version of Horae that can read it, or a copy of the journal that is whole`,
+    );
+}
+
 /** Runs until a signal or a fatal reason ends the process. Resolves with the address of its door once it is open. */
 export async function runAlone(ground: Ground, openMesos: OpenMesos): Promise<string> {
   const { settings, log, clock, metrics } = ground;
@@ -50,7 +64,7 @@ export async function runAlone(ground: Ground, openMesos: OpenMesos): Promise<st
   const journal = openHistory(ground);
   await journal.open();
   const restored = await journal.restore();
-  for (const poison of restored.poison) log.error(poison, 'a record cannot be read: put aside');
+  tellPoison(log, restored.poison);
   const records = [...restored.records];
 
   const framework_id = frameworkId(records);

@@ -34,7 +34,7 @@ export type RecordParser = {
 /** Digits in a length: no record has ten thousand million bytes, and a row of zeros is nobody's length. */
 const digits_max = 10;
 /** First room for a record that comes in pieces; it doubles as bytes arrive, so that a lying length costs no memory. */
-const room_bytes = 64 * 1024;
+const room_bytes = 4 * 1024;
 /** Room up to this is kept for the next record: to get some anew for each would cost more than the copying. */
 const kept_bytes_max = 1024 * 1024;
 

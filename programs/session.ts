@@ -95,6 +95,7 @@ export async function openSession(parts: SessionParts, ended: (end: SessionEnd) 
       async open() {
         const journal = zookeeperJournal({
           ...common,
+          place: () => election?.node(),
           segments_per_snapshot: settings.segments_per_snapshot,
           bytes_max: settings.zk_journal_mb * 2 ** 20,
           commit_ms_max: settings.zk_commit_timeout_ms,

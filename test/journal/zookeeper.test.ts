@@ -63,6 +63,22 @@ testZooKeeper(
   },
 );
 
+testZooKeeper('the place is not taken by one that has lost its own in line meanwhile', async t => {
+  const tree = newTree();
+  const zk = session(t);
+  await zk.mkdirs(`${tree}/election`);
+  const path = `${tree}/election/candidate`;
+  await zk.create(path, Buffer.alloc(0), { ephemeral: true });
+  const first = await begun(journalAt(zk, tree, { place: () => path }));
+  await first.journal.append([put('job', 'a', 1)]);
+  await zk.delete(path);
+  const before = await dump(zk, tree);
+  await refused(t, journalAt(zk, tree, { place: () => path }).open(), 'fenced', /candidate is gone/);
+  await refused(t, journalAt(zk, tree, { place: () => undefined }).open(), 'fenced', /we do not lead/);
+  t.deepEqual(await dump(zk, tree), before);
+  await first.journal.append([put('job', 'b', 2)]);
+});
+
 testZooKeeper('a snapshot that a deposed writer makes never counts', async t => {
   const tree = newTree();
   const zk = session(t);

@@ -28,6 +28,7 @@ export type Claim = { readonly epoch: number; readonly version: number; readonly
 const neighbours: ReadonlySet<string> = new Set(['election', 'discovery']);
 const empty = Buffer.alloc(0);
 const probes_max = 2;
+const any_version = -1;
 /** What stands around a body in the packet that carries it. */
 const packet_rim_bytes = 1_024;
 
@@ -110,34 +111,54 @@ export async function probePackets(zk: ZooKeeper, places: Places, body_bytes_max
   }
 }
 
-/** Enters the next epoch, or `wanted`. Throws JournalError `fenced` when that one has been had, or somebody is quicker. */
-export async function claimEpoch(zk: ZooKeeper, places: Places, wanted: number | undefined): Promise<Claim> {
+/**
+ * Enters the next epoch, or `wanted`, while `place`, our node in the line of candidates, exists. Throws JournalError
+ * `fenced` when it does not, when the epoch has been had, or somebody is quicker.
+ */
+export async function claimEpoch(
+  zk: ZooKeeper,
+  places: Places,
+  wanted: number | undefined,
+  place: string | undefined,
+): Promise<Claim> {
   const nonce = randomBytes(nonce_bytes);
   const hex = nonce.toString('hex');
   for (;;) {
     const found = await zk.get(places.epoch);
     if (found === undefined)
       throw new JournalError('corrupt', `${places.epoch} is missing: expected a complete tree, restore it from a copy`);
+    const { version } = found.stat;
     const last = unpackEpoch(found.data, places.epoch);
-    if (last.nonce === hex) return { epoch: last.epoch, version: found.stat.version, nonce };
+    if (last.nonce === hex) return { epoch: last.epoch, version, nonce };
     const epoch = wanted ?? last.epoch + 1;
     if (epoch <= last.epoch)
       throw new JournalError(
         'fenced',
         `epoch ${epoch} is not above ${last.epoch}, which another writer of ${places.root} has had`,
       );
+    const operations: Operation[] = [
+      ...(place === undefined ? [] : [{ type: 'check', path: place, version: any_version } as const]),
+      { type: 'set', path: places.epoch, data: packEpoch({ epoch, nonce: hex }), version },
+    ];
     try {
-      const { version } = await zk.set(places.epoch, packEpoch({ epoch, nonce: hex }), found.stat.version);
-      return { epoch, version, nonce };
+      await zk.multi(operations);
+      return { epoch, version: version + 1, nonce };
     } catch (error) {
       // When the answer was lost the next look finds our nonce, or not.
       if (isCode(error, 'connection-loss')) continue;
-      if (!isCode(error, 'bad-version')) throw error;
-      throw new JournalError(
-        'fenced',
-        `another writer has just taken ${places.root}: expected to be the only one`,
-        error,
-      );
+      if (isCode(error, 'bad-version'))
+        throw new JournalError(
+          'fenced',
+          `another writer has just taken ${places.root}: expected to be the only one`,
+          error,
+        );
+      if (isCode(error, 'no-node') && (error as ZooKeeperError).path === place)
+        throw new JournalError(
+          'fenced',
+          `${place} is gone: another may lead by now, so ${places.root} is not taken`,
+          error,
+        );
+      throw error;
     }
   }
 }

@@ -57,6 +57,8 @@ export type ZooKeeperJournalOptions = {
   readonly cluster: Membership;
   readonly schemas: Schemas;
   readonly clock: Clock;
+  /** Our node in the line of candidates: the writer's place is taken only while it exists. */
+  readonly place?: () => string | undefined;
   /** Largest body of a node. */
   readonly node_bytes_max?: number;
   /** Largest size of all that we keep in ZooKeeper; beyond it an append ends with `full`. */
@@ -358,7 +360,10 @@ export function zookeeperJournal(options: ZooKeeperJournalOptions): ZooKeeperJou
       try {
         cluster = await persist(() => enterTree(zk, places, options.cluster), 'io');
         await persist(() => probePackets(zk, places, node_bytes_max), 'io');
-        claim = await persist(() => claimEpoch(zk, places, wanted), 'io');
+        const place = options.place?.();
+        if (options.place !== undefined && place === undefined)
+          throw new JournalError('fenced', `we do not lead: expected to be first in line before ${path} is taken`);
+        claim = await persist(() => claimEpoch(zk, places, wanted, place), 'io');
         return claim.epoch;
       } catch (error) {
         throw die(error);

@@ -313,8 +313,8 @@ export function connectZooKeeper(options: ZooKeeperOptions): ZooKeeper {
     },
     close() {
       closing ??= new Promise<void>(resolve => {
-        if (state === 'expired' || state === 'auth-failed' || state === 'closed') return resolve();
-        listeners.add(next => next === 'closed' && resolve());
+        if (isFinal(state)) return resolve();
+        listeners.add(next => isFinal(next) && resolve());
         failAll(waiting, 'closed', 'the ZooKeeper session was closed');
         wire.close();
       });
@@ -348,6 +348,8 @@ function addOperation(transaction: Transaction, operation: Operation, acl: typeo
   // The library takes version 0 for "any", so it is put in behind its back: 0 is the first version that a node has.
   transaction.ops.at(-1)!.version = operation.version ?? -1;
 }
+
+const isFinal = (state: SessionState): boolean => state === 'expired' || state === 'auth-failed' || state === 'closed';
 
 const flagsOf = (ephemeral: boolean, sequential: boolean): number =>
   (ephemeral ? ephemeral_flag : 0) | (sequential ? sequential_flag : 0);

@@ -35,6 +35,11 @@ export type Election = {
    * done that only a leader may do.
    */
   readonly sure: () => boolean;
+  /**
+   * Path of our node in line while we lead. It goes with our place, and never comes back: a transaction that checks that
+   * it exists is refused as soon as another may lead.
+   */
+  readonly node: () => string | undefined;
   /** Who is first in line, as last seen. */
   readonly leader: () => Candidate | undefined;
   /** Why we are out, when it was not our own wish. */
@@ -273,6 +278,7 @@ export function standForLeader({
   return {
     standing: () => standing,
     sure: () => standing === 'leading' && clock.monotonic() < zk.proven_at() + zk.negotiated_timeout_ms(),
+    node: () => (standing === 'leading' && mine !== undefined ? `${path}/${mine}` : undefined),
     leader: () => leader,
     failure: () => failure,
     candidates: async () => candidatesIn((await zk.children(path)) ?? []),

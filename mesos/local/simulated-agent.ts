@@ -59,9 +59,22 @@ export interface Fleet {
   close(): void;
 }
 
+/** What of a task is needed once it runs. The rest, its command above all, would be most of what a fleet holds. */
+type Kept = Pick<TaskInfo, 'task_id' | 'resources' | 'kill_policy' | 'max_completion_time' | 'check' | 'health_check'>;
+function kept({ task_id, resources, kill_policy, max_completion_time, check, health_check }: TaskInfo): Kept {
+  return {
+    task_id,
+    resources,
+    ...(kill_policy === undefined ? {} : { kill_policy }),
+    ...(max_completion_time === undefined ? {} : { max_completion_time }),
+    ...(check === undefined ? {} : { check }),
+    ...(health_check === undefined ? {} : { health_check }),
+  };
+}
+
 type SimulatedTask = {
   readonly framework_id: string;
-  readonly info: TaskInfo;
+  readonly info: Kept;
   readonly executor_id: string;
   readonly executor: Launch['executor'];
   readonly life: Life;
@@ -176,7 +189,7 @@ export function simulatedFleet(host: MasterHost, clock: Clock, defer: Defer, opt
     launched.set(id, (launched.get(id) ?? 0) + 1);
     const task: SimulatedTask = {
       framework_id,
-      info,
+      info: kept(info),
       executor_id,
       executor,
       life: life(info),
@@ -393,7 +406,7 @@ export function lifeOfCommand(task: TaskInfo): Life {
   return { ...life, duration_ms: Number(sleep ?? 0) * 1000 };
 }
 
-const graceOf = ({ kill_policy }: TaskInfo) => (kill_policy?.grace_period?.nanoseconds ?? 3e9) / 1e6;
+const graceOf = ({ kill_policy }: Kept) => (kill_policy?.grace_period?.nanoseconds ?? 3e9) / 1e6;
 
 /** A check's result under the name of its kind, as Mesos has it. */
 function checkStatusOf(check: unknown, result: Readonly<Record<string, unknown>>): unknown {

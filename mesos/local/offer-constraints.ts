@@ -7,7 +7,7 @@ import type { AttributePredicate, AttributeSelector, OfferConstraints } from '..
 import type { AgentInfo } from './messages.ts';
 
 export function satisfies(constraints: OfferConstraints | undefined, role: string, agent: AgentInfo): boolean {
-  const groups = constraints?.role_constraints[role]?.groups ?? [];
+  const groups = constraints?.role_constraints?.[role]?.groups ?? [];
   return (
     groups.length === 0 ||
     groups.some(({ attribute_constraints }) =>
@@ -42,26 +42,52 @@ function holds(predicate: AttributePredicate, value: Selected): boolean {
 
 const whole = (regex: string) => new RegExp(`^(?:${regex})$`);
 
-/** Why constraints cannot be kept; undefined when they can. */
-export function wrongConstraints(constraints: OfferConstraints | undefined): string | undefined {
-  for (const { groups = [] } of Object.values(constraints?.role_constraints ?? {}))
-    for (const { attribute_constraints = [] } of groups)
-      for (const { selector, predicate } of attribute_constraints) {
-        if (selector === undefined || Object.keys(selector).length !== 1)
-          return 'Offer constraints are not valid: exactly one of `AttributeConstraint::Selector::selector` must be set';
-        if (predicate === undefined || Object.keys(predicate).length !== 1)
-          return 'Offer constraints are not valid: exactly one of `AttributeConstraint::Predicate::predicate` must be set';
-        const regex =
-          'text_matches' in predicate
-            ? predicate.text_matches.regex
-            : 'text_not_matches' in predicate
-              ? predicate.text_not_matches.regex
-              : '';
-        try {
-          whole(regex);
-        } catch {
-          return `Offer constraints are not valid: '${regex}' is no regular expression`;
-        }
+/** Why constraints cannot be kept; undefined when they can. They come as they were written, so nothing is sure yet. */
+export function wrongConstraints(constraints: unknown): string | undefined {
+  const invalid = (why: string) => `Offer constraints are not valid: ${why}`;
+  for (const role of Object.values(fieldsOf(fieldsOf(constraints).role_constraints))) {
+    const { groups = [] } = fieldsOf(role);
+    if (!Array.isArray(groups)) return invalid('`groups` is no list');
+    for (const group of groups) {
+      const list = fieldsOf(group).attribute_constraints;
+      if (!Array.isArray(list) || list.length === 0)
+        return invalid('`OfferConstraints::RoleConstraints::Group` is empty');
+      for (const constraint of list) {
+        const { selector, predicate } = fieldsOf(constraint);
+        const selected = Object.entries(fieldsOf(selector));
+        if (selected.length !== 1 || typeof selected[0]![1] !== 'string')
+          return invalid('exactly one of `AttributeConstraint::Selector::selector` must be set');
+        const [name, operand] = Object.entries(fieldsOf(predicate))[0] ?? [];
+        const wanted = operands.get(name ?? '');
+        if (wanted === undefined || Object.keys(fieldsOf(predicate)).length !== 1)
+          return invalid('exactly one of `AttributeConstraint::Predicate::predicate` must be set');
+        const text = fieldsOf(operand)[wanted];
+        if (wanted !== '' && typeof text !== 'string') return invalid(`\`${name}\` needs a \`${wanted}\``);
+        if (wanted === 'regex' && !isExpression(String(text))) return invalid(`'${text}' is no regular expression`);
       }
+    }
+  }
   return undefined;
+}
+
+/** What each predicate brings along. */
+const operands: ReadonlyMap<string, '' | 'value' | 'regex'> = new Map([
+  ['exists', ''],
+  ['not_exists', ''],
+  ['text_equals', 'value'],
+  ['text_not_equals', 'value'],
+  ['text_matches', 'regex'],
+  ['text_not_matches', 'regex'],
+]);
+
+const fieldsOf = (value: unknown): Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+
+function isExpression(regex: string): boolean {
+  try {
+    whole(regex);
+    return true;
+  } catch {
+    return false;
+  }
 }

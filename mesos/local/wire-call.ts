@@ -15,6 +15,7 @@ import {
   must,
   number,
   type Shape,
+  sparse,
   text,
 } from './wire-shape.ts';
 
@@ -34,6 +35,12 @@ export const resource = message({
   set: message({ item: many(text) }),
   role: text,
   allocation_info: message({ role: text }),
+  reservations: sparse(message({ type: text, role: text, principal: text, labels })),
+  disk: message({
+    persistence: message({ id: must(text), principal: text }),
+    volume: message({ mode: text, container_path: must(text), host_path: text }),
+  }),
+  revocable: message({}),
 });
 const command = message({
   shell: flag,
@@ -97,11 +104,16 @@ const framework_info = message({
   labels,
 });
 const roles = message({ roles: many(text) });
+const terms = message({
+  framework_info: must(framework_info),
+  suppressed_roles: many(text),
+  offer_constraints: message({ role_constraints: message({}) }),
+});
 
 const call: Shape = {
   type: text,
   framework_id: id,
-  subscribe: message({ framework_info: must(framework_info), suppressed_roles: many(text) }),
+  subscribe: terms,
   accept: message({ offer_ids: many(id), operations: many(operation), filters }),
   decline: message({ offer_ids: many(id), filters }),
   revive: roles,
@@ -111,7 +123,7 @@ const call: Shape = {
   acknowledge: message({ agent_id: must(id), task_id: must(id), uuid: must(bytes) }),
   reconcile: message({ tasks: many(message({ task_id: must(id), agent_id: id })) }),
   message: message({ agent_id: must(id), executor_id: must(id), data: must(bytes) }),
-  update_framework: message({ framework_info: must(framework_info), suppressed_roles: many(text) }),
+  update_framework: terms,
   accept_inverse_offers: inverse_answer,
   decline_inverse_offers: inverse_answer,
   acknowledge_operation_status: message({ agent_id: id, uuid: must(bytes), operation_id: must(id) }),
@@ -137,6 +149,15 @@ const types: { readonly [type: string]: string | undefined } = {
   ACKNOWLEDGE_OPERATION_STATUS: 'acknowledge_operation_status',
   RECONCILE_OPERATIONS: 'reconcile_operations',
 };
+/** Which field each type of operation must bring along. */
+const operation_types: ReadonlyMap<string, string> = new Map([
+  ['LAUNCH', 'launch'],
+  ['LAUNCH_GROUP', 'launch_group'],
+  ['RESERVE', 'reserve'],
+  ['UNRESERVE', 'unreserve'],
+  ['CREATE', 'create'],
+  ['DESTROY', 'destroy'],
+]);
 /** Accepted and without effect, in a real master too. */
 const idle_types = new Set(['REQUEST']);
 
@@ -182,6 +203,13 @@ function valid(read: Record<string, unknown>): WireCall {
   }
   if (read.framework_id === undefined) return invalid("Expecting 'framework_id' to be present");
   const wire = read as unknown as CallOnWire;
+  if (wire.type === 'ACCEPT') {
+    // Types that nobody knows are passed over, as a protobuf passes over an enum of another version.
+    const known = wire.accept.operations.filter(({ type }) => operation_types.has(type));
+    const bare = known.find(each => !(operation_types.get(each.type)! in each));
+    if (bare !== undefined) return invalid(`Expecting '${operation_types.get(bare.type)}' to be present`);
+    return { ok: true, call: { ...wire, accept: { ...wire.accept, operations: known } } };
+  }
   if (wire.type === 'ACKNOWLEDGE' && atob(wire.acknowledge.uuid).length !== 16) return invalid('Not a valid UUID');
   return { ok: true, call: wire };
 }

@@ -9,6 +9,8 @@ export type Field = {
   readonly fields?: Shape;
   readonly required?: boolean;
   readonly many?: boolean;
+  /** Left out rather than empty when nobody gave it: most messages have none of it. */
+  readonly sparse?: boolean;
 };
 export type Shape = { readonly [name: string]: Field };
 
@@ -19,6 +21,7 @@ export const bytes: Field = { kind: 'bytes' };
 export const message = (fields: Shape): Field => ({ kind: 'message', fields });
 export const must = (field: Field): Field => ({ ...field, required: true });
 export const many = (field: Field): Field => ({ ...field, many: true });
+export const sparse = (field: Field): Field => ({ ...field, many: true, sparse: true });
 
 export type Faults = { readonly missing: string[]; wrong: string | undefined };
 
@@ -39,7 +42,7 @@ export function fill(
     if (value === undefined || value === null) {
       if (field.required === true) faults.missing.push(path);
       delete filled[name];
-      if (field.many === true) filled[name] = [];
+      if (field.many === true && field.sparse !== true) filled[name] = [];
     } else if (field.many !== true) filled[name] = one(value, field, name, path, faults);
     else if (Array.isArray(value)) filled[name] = value.map(each => one(each, field, name, path, faults));
     else faults.wrong ??= `Expecting a JSON array for field '${name}'`;

@@ -17,7 +17,6 @@ import { type Ensemble, fileOwner, startZooKeeper, zookeeper } from '../support/
 const testCluster = zookeeper === undefined ? test.skip : test.serial;
 const owner = fileOwner();
 let ensemble: Ensemble;
-let zk: ZooKeeper;
 let directory: string;
 let key_file: string;
 const words_ms_max = 90_000;
@@ -28,8 +27,6 @@ test.before(async () => {
   writeFileSync(key_file, randomBytes(32).toString('hex'));
   if (zookeeper === undefined) return;
   ensemble = await startZooKeeper(owner);
-  zk = connectZooKeeper({ servers: ensemble.servers, session_timeout_ms: 10_000, clock: systemClock() });
-  owner.teardown(() => zk.close());
 });
 test.after.always(owner.clean);
 
@@ -60,11 +57,32 @@ const ends = async (t: Owner, wishes: Wishes) => {
   // Log lines are JSON: quotes in them are escaped.
   return { status, said: child.output().replaceAll('\\"', '"') };
 };
+/** A session of our own for a moment: a long one would not survive a machine that stands still. */
+async function inZooKeeper<T>(use: (zk: ZooKeeper) => Promise<T>, auth?: string): Promise<T> {
+  const zk = connectZooKeeper({
+    servers: ensemble.servers,
+    session_timeout_ms: 60_000,
+    ...(auth === undefined ? {} : { auth: { scheme: 'digest', id: auth } }),
+    clock: systemClock(),
+  });
+  try {
+    return await use(zk);
+  } finally {
+    await zk.close();
+  }
+}
+/** Makes a node with those above it, and says something there. */
+const write = (path: string, text = '') =>
+  inZooKeeper(async zk => {
+    await zk.mkdirs(path);
+    await zk.set(path, Buffer.from(text));
+  });
 /** Everything below a path, as text. */
-const tree = async (path: string): Promise<Record<string, string>> => {
+const tree = (path: string) => inZooKeeper(zk => readTree(zk, path));
+const readTree = async (zk: ZooKeeper, path: string): Promise<Record<string, string>> => {
   const found = await zk.get(path);
   const all: Record<string, string> = { [path]: Buffer.from(found?.data ?? []).toString() };
-  for (const name of (await zk.children(path)) ?? []) Object.assign(all, await tree(`${path}/${name}`));
+  for (const name of (await zk.children(path)) ?? []) Object.assign(all, await readTree(zk, `${path}/${name}`));
   return all;
 };
 
@@ -100,8 +118,8 @@ test('what a node needs is asked for before it begins, with what would be right'
 });
 
 testCluster('a path that holds something else is refused, and stays as it was', async t => {
-  await zk.mkdirs('/kafka/brokers/ids');
-  await zk.set('/kafka/brokers', Buffer.from('theirs'));
+  await write('/kafka/brokers/ids');
+  await write('/kafka/brokers', 'theirs');
   const before = await tree('/kafka');
   const { status, said } = await ends(t, { path: '/kafka' });
   t.is(status, 1);
@@ -110,10 +128,9 @@ testCluster('a path that holds something else is refused, and stays as it was', 
 });
 
 testCluster('a tree of a newer version is refused, and stays as it was', async t => {
-  await zk.mkdirs('/newer/cluster');
-  await zk.set(
+  await write(
     '/newer/cluster',
-    Buffer.from(JSON.stringify({ horae: 'journal of a Horae cluster', format: 99, id: 'x', name: 'horae' })),
+    JSON.stringify({ horae: 'journal of a Horae cluster', format: 99, id: 'x', name: 'horae' }),
   );
   const before = await tree('/newer');
   const { status, said } = await ends(t, { path: '/newer' });
@@ -138,7 +155,7 @@ testCluster(
     first.send('SIGTERM');
     t.is((await endOf(first, words_ms_max)).status, 0);
     // What has been part of one cluster is not taken to another by a slip in --zk.
-    await zk.mkdirs('/two');
+    await write('/two');
     const strayed = await ends(t, { path: '/two', data: 'first' });
     t.is(strayed.status, 1);
     t.regex(strayed.said, /\/two holds no journal, but this node belongs to the cluster/);
@@ -154,14 +171,7 @@ testCluster(
   'without rights, or without ZooKeeper, a node says so, answers reads, refuses writes, and goes on when it may',
   async t => {
     const { ports, away } = { ports: [await freePort(), await freePort()] as const, away: await freePort() };
-    const mine = connectZooKeeper({
-      servers: ensemble.servers,
-      session_timeout_ms: 10_000,
-      auth: { scheme: 'digest', id: 'ann:secret' },
-      clock: systemClock(),
-    });
-    t.teardown(() => mine.close());
-    await mine.create('/locked', new Uint8Array());
+    await inZooKeeper(zk => zk.create('/locked', new Uint8Array()), 'ann:secret');
     const locked = node(t, { path: '/locked/horae', port: ports[0], flags: ['--leader-wait-ms', '500'] });
     await locked.line(/ZooKeeper refuses us rights at \/locked\/horae/, words_ms_max);
     const lost = launch(t, [
@@ -187,8 +197,8 @@ testCluster(
       t.is(refused.status, 503);
       t.is((refused.body() as { type: string }).type, 'urn:horae:problem:no-leader');
     }
-    await mine.delete('/locked');
-    await zk.mkdirs('/locked');
+    await inZooKeeper(zk => zk.delete('/locked'), 'ann:secret');
+    await write('/locked');
     const api = apiAt(`http://127.0.0.1:${ports[0]}`);
     await until('it to lead after all', async () => (await api.request('GET', '/leaderhealth')).status === 200, 60_000);
     for (const child of [locked, lost]) {

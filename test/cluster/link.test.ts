@@ -1,6 +1,10 @@
 // link.test.ts: two nodes on real sockets: who is let in, who is not, and what becomes of questions.
 
+import { execFile } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import test from 'ava';
 import { WebSocket } from 'ws';
 import { systemClock } from '../../schedules/clock.ts';
@@ -8,10 +12,14 @@ import { link_path } from '../../transport/cluster/door.ts';
 import { greet } from '../../transport/cluster/greeting.ts';
 import { challengeFor, type Known, knownBy, proofFor } from '../../transport/cluster/handshake.ts';
 import { createLink, LinkError } from '../../transport/cluster/link.ts';
+import { testWith } from '../support/needs.ts';
+import { tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { introducing, key, limits, logInto, long_ms, openDoorAt, openLine, openRelay } from './pair.ts';
 
 const echo = async (method: string, body: unknown) => ({ method, body });
+/** Makes certificates; on every Debian with certificates of others. */
+const openssl = ['/usr/bin/openssl', '/usr/local/bin/openssl'].find(existsSync);
 /** A handler that answers when it is told to. */
 function patient() {
   const waiting: (() => void)[] = [];
@@ -200,7 +208,8 @@ test('a question that is not answered in time may have been heard, and its tray 
   const { url } = await openDoorAt(t, slow.handle, { limits: { window: 1 } });
   const { line } = openLine(t);
   line.to({ id: 'callee', url });
-  const first = fails(line.request('first', 1, 300));
+  await until('the line', () => line.connected());
+  const first = fails(line.request('first', 1, 3_000));
   await until('questions to arrive', () => slow.waiting.length === 1);
   t.is((await first).code, 'unknown');
   t.is((await fails(line.request('second', 2, 50))).code, 'unsent');
@@ -297,4 +306,25 @@ test('the proof holds for the two numbers that were thrown, and no others', t =>
   t.false(knownBy(key, introducing('callee')(), hello, proof.value.proof).ok);
   t.false(knownBy(key, callee, hello, { type: 'proof', proof: challenge.value.proof }).ok);
   t.false(proofFor(key, introducing('caller')(), challenge.value).ok);
+});
+
+testWith(openssl)('over HTTPS a line trusts the authority that it was given, and no other', async t => {
+  const directory = await tempDir(t);
+  const made = async (name: string) => {
+    const [cert_key, cert] = [join(directory, `${name}.key`), join(directory, `${name}.pem`)];
+    const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1'];
+    const subject = ['-subj', `/CN=${name}`, '-addext', 'subjectAltName=IP:127.0.0.1'];
+    await promisify(execFile)('openssl', ['req', '-x509', ...curve, ...subject, '-keyout', cert_key, '-out', cert]);
+    return { cert: readFileSync(cert, 'utf8'), key: readFileSync(cert_key, 'utf8') };
+  };
+  const [ours, others] = await Promise.all([made('ours'), made('others')]);
+  const { url } = await openDoorAt(t, echo, { tls: ours });
+  t.regex(url, /^https:/);
+  const trusting = openLine(t, { tls: { ca: ours.cert } }).line;
+  trusting.to({ id: 'callee', url });
+  t.deepEqual(await trusting.request('say', 1, long_ms), { method: 'say', body: 1 });
+  const { line, logged } = openLine(t, { tls: { ca: others.cert } });
+  line.to({ id: 'callee', url });
+  await until('a line in the log', () => logged.some(each => /certificate/.test(JSON.stringify(each.fields))));
+  t.false(line.connected());
 });

@@ -3,6 +3,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { createServer as createHttpServer } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { systemClock } from '../../schedules/clock.ts';
 import { createDoor, type Door } from '../../transport/cluster/door.ts';
@@ -37,7 +38,12 @@ export type DoorAt = { readonly door: Door; readonly url: string; readonly port:
 export async function openDoorAt(
   t: Owner,
   handle: Handle,
-  options: { readonly id?: string; readonly key?: Uint8Array; readonly limits?: Partial<LinkLimits> } = {},
+  options: {
+    readonly id?: string;
+    readonly key?: Uint8Array;
+    readonly limits?: Partial<LinkLimits>;
+    readonly tls?: { readonly cert: string; readonly key: string };
+  } = {},
 ): Promise<DoorAt> {
   const logged: Logged[] = [];
   const held = { ...limits, ...options.limits };
@@ -49,7 +55,7 @@ export async function openDoorAt(
     log: logInto(logged),
     handle,
   });
-  const server = createHttpServer();
+  const server = options.tls === undefined ? createHttpServer() : createHttpsServer(options.tls);
   server.on('upgrade', (request, socket, head) => door.accept(request, socket, head));
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
   t.teardown(() => {
@@ -58,13 +64,13 @@ export async function openDoorAt(
     server.close();
   });
   const { port } = server.address() as AddressInfo;
-  return { door, port, url: `http://127.0.0.1:${port}`, logged };
+  return { door, port, url: `http${options.tls === undefined ? '' : 's'}://127.0.0.1:${port}`, logged };
 }
 
 export function openLine(
   t: Owner,
   options: { readonly id?: string; readonly handle?: Handle; readonly limits?: Partial<LinkLimits> } & Partial<
-    Pick<LineOptions, 'key' | 'introduce'>
+    Pick<LineOptions, 'key' | 'introduce' | 'tls'>
   > = {},
 ): { readonly line: Line; readonly logged: Logged[] } {
   const logged: Logged[] = [];
@@ -78,6 +84,7 @@ export function openLine(
     clock: systemClock(),
     log: logInto(logged),
     handle: options.handle ?? (async () => undefined),
+    ...(options.tls === undefined ? {} : { tls: options.tls }),
   });
   t.teardown(() => line.close());
   return { line, logged };

@@ -15,9 +15,20 @@ export type Amount = ReadonlyMap<string, Quantity>;
 export const nothing: Amount = new Map();
 
 /** Reads resources as they stand in JSON. Sets and what is malformed come back as a sentence. */
-export function amountOf(
-  resources: readonly Resource[],
-): { ok: true; amount: Amount } | { ok: false; message: string } {
+export function amountOf(resources: readonly Resource[]): Read {
+  // Tasks of one job, launched without a wire between, bring the very same objects: one amount will do for all of them.
+  const [first] = resources;
+  const before = first === undefined ? undefined : reads.get(first);
+  if (before?.resources.length === resources.length && before.resources.every((one, at) => one === resources[at]))
+    return before.read;
+  const read = readAmount(resources);
+  if (first !== undefined) reads.set(first, { resources, read });
+  return read;
+}
+type Read = { readonly ok: true; readonly amount: Amount } | { readonly ok: false; readonly message: string };
+const reads = new WeakMap<Resource, { readonly resources: readonly Resource[]; readonly read: Read }>();
+
+function readAmount(resources: readonly Resource[]): Read {
   const amount = new Map<string, Quantity>();
   for (const resource of resources) {
     const { name } = resource;

@@ -358,9 +358,12 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
       launch(order.framework_id, order.launches);
       return;
     }
-    if (executors.obey(order) || (order.type !== 'kill' && order.type !== 'acknowledge')) return;
-    const task = tasks.get(order.task_id);
-    if (task === undefined || task.framework_id !== order.framework_id) return;
+    const plain = order.type === 'kill' || order.type === 'acknowledge';
+    const task = plain ? tasks.get(order.task_id) : undefined;
+    if (!plain || task === undefined || task.framework_id !== order.framework_id) {
+      executors.obey(order);
+      return;
+    }
     if (order.type === 'kill')
       kill(task, Math.min(order.grace_ms ?? graceOf(task), order.grace_ms_max ?? Number.POSITIVE_INFINITY));
     else acknowledged(task, order.uuid);

@@ -5,7 +5,7 @@
 
 import type { Instant } from '../../schedules/clock.ts';
 import type { ExecutorInfo, FrameworkInfo, TaskInfo, TaskStatus } from '../protocol.ts';
-import { type Executor, type House, keyOf, newTask, type Task } from './executor-state.ts';
+import { type Executor, type House, keyOf, newTask, over, type Task } from './executor-state.ts';
 import { terminal_states } from './messages.ts';
 
 export type ExecutorNote =
@@ -24,6 +24,8 @@ export type ExecutorNote =
   /** It must go. */
   | { readonly type: 'terminating'; readonly container_id: string }
   | { readonly type: 'ended'; readonly container_id: string }
+  /** These have ended under it, and their last words are signed for. */
+  | { readonly type: 'done'; readonly container_id: string; readonly tasks: readonly string[] }
   | { readonly type: 'task'; readonly container_id: string; readonly task: TaskInfo }
   | { readonly type: 'update'; readonly framework_id: string; readonly task: string; readonly status: TaskStatus }
   | { readonly type: 'acknowledged'; readonly framework_id: string; readonly task: string; readonly uuid: string };
@@ -86,6 +88,11 @@ export function remember(memory: ExecutorMemory, note: ExecutorNote): void {
         for (const { id, framework_id } of run.executor.live.values()) tasks.delete(keyOf(framework_id, id));
       });
       return;
+    case 'done':
+      withRun(runs, note.container_id, ({ executor }) => {
+        for (const id of note.tasks) over(executor, id);
+      });
+      return;
     case 'task':
       withRun(runs, note.container_id, ({ executor }) => {
         const task = newTask(executor, note.task);
@@ -102,8 +109,7 @@ export function remember(memory: ExecutorMemory, note: ExecutorNote): void {
       if (status.uuid !== undefined) task.seen.add(status.uuid);
       if (terminal_states.has(status.state)) {
         task.ended = true;
-        task.executor.live.delete(task.id);
-        task.executor.ended.add(task.id);
+        over(task.executor, task.id);
       }
       return;
     }
@@ -159,6 +165,8 @@ export function* notesOf(house: House): Generator<ExecutorNote> {
     yield intentOf(executor);
     if (executor.delivered) yield { type: 'delivered', container_id };
     if (executor.phase === 'terminating') yield { type: 'terminating', container_id };
+    const signed = [...executor.ended].filter(id => !house.tasks.has(keyOf(framework_id, id)));
+    if (signed.length > 0) yield { type: 'done', container_id, tasks: signed };
     for (const task of tasks) {
       const about = { framework_id, task: task.id };
       yield { type: 'task', container_id, task: task.info };

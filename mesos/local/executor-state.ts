@@ -77,7 +77,7 @@ export type Executor = {
   held: { readonly task_id: string; readonly kill_policy: KillPolicy | undefined }[];
   /** Given to it or waiting for it, and not ended. */
   readonly live: Map<string, Task>;
-  /** Ids of tasks that ended under it. */
+  /** Ids of tasks that ended under it, the latest of them: what still comes of these is known and thrown away. */
   readonly ended: Set<string>;
   /** Nobody is left to hear of its tasks. */
   framework_over: boolean;
@@ -203,14 +203,22 @@ export function tell(turn: HouseTurn, task: Task, status: TaskStatus): void {
   if (status.uuid !== undefined) task.seen.add(status.uuid);
   if (terminal_states.has(status.state)) {
     task.ended = true;
-    executor.live.delete(task.id);
-    executor.ended.add(task.id);
+    over(executor, task.id);
   }
   turn.outputs.push(
     { type: 'note', notes: [{ type: 'update', framework_id: task.framework_id, task: task.id, status }] },
     { type: 'updates', updates: [{ framework_id: task.framework_id, status }] },
   );
 }
+
+/** A task of it is over. As many as a real agent are remembered, and some more. */
+export function over(executor: Executor, task_id: string): void {
+  executor.live.delete(task_id);
+  executor.ended.add(task_id);
+  const [oldest] = executor.ended;
+  if (executor.ended.size > ended_max && oldest !== undefined) executor.ended.delete(oldest);
+}
+const ended_max = 500;
 
 /** What the agent has to say of a task by itself. */
 export function tellAsAgent(turn: HouseTurn, task: Task, state: TaskState, reason: string, message: string): void {

@@ -28,13 +28,31 @@ const over = (api: Api, key: string, ms?: number): Promise<RunAnswer> =>
 const patient = (log: string, gate: string) =>
   `echo began >> ${log}; until [ -e ${gate} ]; do sleep 0.1; done; echo ended >> ${log}; exit 7`;
 
-test('jobs run on a Mesos that is another program, and what it says of itself is what the settings say', async t => {
+test('jobs run on a Mesos that is another program, and what they write is read from its agent, byte for byte', async t => {
   const directory = await tempDir(t);
   const mesos = await startMesos(t, join(directory, 'mesos'));
   const { child, api } = await startServe(t, mesos.url, join(directory, 'data'));
-  const key = await create(api, 'once', { command: 'echo out; exit 3' });
+  const key = await create(api, 'once', { command: "printf 'out \\377\\n'; exit 3" });
   const run = await over(api, key);
   t.like(run.instances[0], { state: 'failed', attempt: 1, reason: { code: 'exited', exit_code: 3 } });
+  // Every byte of it, over the agent's HTTP.
+  const output = await fetch(`${api.url}${run.instances[0]!.links.stdout!}`);
+  t.deepEqual([...new Uint8Array(await output.arrayBuffer())], [...Buffer.from('out \xff\n', 'latin1')]);
+  const gate = join(directory, 'gate');
+  const slow = await create(api, 'slow', { command: `echo one; until [ -e ${gate} ]; do sleep 0.1; done; echo two` });
+  const started = await until('it to run', async () =>
+    (await runsOf(api, slow)).find(({ state }) => state === 'running'),
+  );
+  const followed = await fetch(`${api.url}${started.instances[0]!.links.stdout!}?follow=true`);
+  let heard = '';
+  for await (const piece of followed.body!) {
+    heard += Buffer.from(piece).toString();
+    if (heard === 'one\n') writeFileSync(gate, '');
+  }
+  t.is(heard, 'one\ntwo\n');
+  await killAlone(mesos.child);
+  const away = await api.request('GET', run.instances[0]!.links.stdout!);
+  t.is(away.status, 502, away.text);
   child.send('SIGTERM');
   t.deepEqual(await endOf(child), { status: 0, signal: null });
 });
@@ -121,9 +139,21 @@ test('a wrong secret is told in the words of the master, and when it is mended i
   t.regex(line, /401 Unauthorized/);
   t.regex(line, /--mesos-secret-file/);
   t.false(child.output().includes('loud'), 'a secret is never told');
-  const key = await create(api, 'waits', { command: 'true' });
+  const key = await create(api, 'waits', { command: 'echo seen' });
   writeFileSync(secret, 'quiet\n');
-  t.is((await over(api, key)).state, 'succeeded');
+  const run = await over(api, key);
+  t.is(run.state, 'succeeded');
+  // Agents are another matter: they see the secret only when that is wanted.
+  const hidden = await api.request('GET', run.instances[0]!.links.stdout!);
+  t.is(hidden.status, 502);
+  t.regex(hidden.text, /--mesos-agents-authenticate/);
+  await killAlone(child);
+  const open = await startServe(t, mesos.url, join(directory, 'data'), [...flags, '--mesos-agents-authenticate']);
+  const shown = await until('the agent to be known', async () => {
+    const answer = await open.api.request('GET', run.instances[0]!.links.stdout!);
+    return answer.status === 200 && answer;
+  });
+  t.is(shown.text, 'seen\n');
 });
 
 /** Ends the framework with this id at the master, as an operator would. */

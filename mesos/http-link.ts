@@ -34,6 +34,8 @@ export type HttpLinkOptions = {
   readonly log?: LinkLog;
   /** As a function: asked for every subscription and call, since a token does not last. */
   readonly credentials?: Credentials | (() => Credentials);
+  /** Told of records that were no event of ours: how many. */
+  readonly ignored?: (count: number) => void;
   /** CA, client certificate, server name: for masters under https. */
   readonly tls?: tls.ConnectionOptions;
   /** Heartbeats that may be missing before the stream is given up as silent. */
@@ -90,6 +92,8 @@ type Subscription = {
   framework_id: string | undefined;
   watch: Wake | undefined;
   heard_at: number;
+  /** Records that were put aside. */
+  ignored: number;
   /** Events of the present read, told together when the read is over. */
   batch: Event[];
 };
@@ -221,6 +225,16 @@ export function httpLink(given: HttpLinkOptions): HttpLink {
     };
   };
 
+  /** A stranger's every word would fill the log: the first are told, all are counted. */
+  const tellIgnored = (subscription: Subscription, url: URL, ignored: readonly string[]) => {
+    options.ignored?.(ignored.length);
+    for (const what of ignored) {
+      if (++subscription.ignored > ignored_told_max) continue;
+      const last = subscription.ignored === ignored_told_max ? '; from here on they are only counted' : '';
+      log?.warn({ master: url.origin }, `mesos: ignored ${what}${last}`);
+    }
+  };
+
   const listen = (subscription: Subscription, url: URL, stream_id: string, response: http.IncomingMessage) => {
     const reader = subscriptionReader(options.record_bytes_max);
     let flushing = false;
@@ -230,7 +244,7 @@ export function httpLink(given: HttpLinkOptions): HttpLink {
       subscription.heard_at = clock.monotonic();
       const read = reader.feed(chunk);
       counts.ignored += read.ignored.length;
-      for (const what of read.ignored) log?.warn({ master: url.origin }, `mesos: ignored ${what}`);
+      if (read.ignored.length > 0) tellIgnored(subscription, url, read.ignored);
       const told = reader.subscribed();
       if (subscription.framework_id === undefined && told !== undefined) {
         subscription.framework_id = told.framework_id;
@@ -311,6 +325,7 @@ export function httpLink(given: HttpLinkOptions): HttpLink {
         framework_id: undefined,
         watch: undefined,
         heard_at: clock.monotonic(),
+        ignored: 0,
         batch: [],
       };
       present = subscription;
@@ -402,3 +417,5 @@ function words(response: http.IncomingMessage, tell: (message: string) => void):
   response.on('error', done);
 }
 const words_max = 1024;
+/** Records put aside that one subscription tells the log of. */
+const ignored_told_max = 20;

@@ -23,7 +23,7 @@ const credentials_age_ms_max = 2_000;
 
 /** Connects when the scheduler subscribes, not before. Refuses settings that cannot be right. */
 export async function openMasters(
-  { settings, log, clock }: Pick<Ground, 'settings' | 'log' | 'clock'>,
+  { settings, log, clock, metrics }: Pick<Ground, 'settings' | 'log' | 'clock'> & Partial<Pick<Ground, 'metrics'>>,
   framework_id: () => string | undefined,
 ): Promise<Mesos> {
   const masters = mastersOf(settings);
@@ -34,6 +34,7 @@ export async function openMasters(
     urls: masters.type === 'addresses' ? masters.urls : () => leaders,
     clock,
     log,
+    ignored: count => metrics?.record('horae_events_ignored_total', undefined, count),
     ...(credentials === undefined ? {} : { credentials }),
     ...(trust === undefined ? {} : { tls: trust }),
     redirects_max: settings.redirects_max,

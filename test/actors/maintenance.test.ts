@@ -27,7 +27,7 @@ const announce = (w: World, agent: string, from: number) =>
     unavailability: { start: { nanoseconds: from * 1e6 }, duration: { nanoseconds: hour * 1e6 } },
   });
 
-test('a service has left its agent before maintenance, one instance after the other, and nothing counts as a failure', async t => {
+test('a service has left its agent before maintenance, one by one, and nothing counts as failed', async t => {
   const w = await world({ agents: 3, life });
   await w.create({ ...base, service: true, instances: 4 });
   await w.until(w.clock.now() + 10_000);

@@ -7,6 +7,7 @@
 import test from 'ava';
 import { acknowledgeCall, acknowledgeOperationCall } from '../../mesos/calls.ts';
 import { hostsOf } from '../../mesos/hosts.ts';
+import { httpLink } from '../../mesos/http-link.ts';
 import { type LaunchPlan, match } from '../../mesos/match.ts';
 import { fateOfOperation } from '../../mesos/operations.ts';
 import type { Event, Offer, Resource, TaskStatus } from '../../mesos/protocol.ts';
@@ -14,7 +15,10 @@ import { mayUse, volumesIn } from '../../mesos/reservations.ts';
 import { conclude } from '../../mesos/statuses.ts';
 import { readEvent } from '../../mesos/subscription.ts';
 import { acceptCall, byHost } from '../../mesos/task-info.ts';
+import { systemClock } from '../../schedules/clock.ts';
+import { listener } from './support/listener.ts';
 import { json_streams, recordsIn, unchunked } from './support/recordings.ts';
+import { eventChunk, scriptedMaster, stream_head, subscribed } from './support/scripted-master.ts';
 import { mulberry32 } from './support/seeded.ts';
 
 const first_seed = Number(process.env.HORAE_LIE_SEED ?? 1);
@@ -185,4 +189,37 @@ test('an agent whose attributes change is what its newest offer says', t => {
   t.deepEqual(others, []);
   t.deepEqual(host!.attributes.get('rack')?.[0]?.text, { value: 'b' });
   t.is(host!.free.cpus, 2000);
+});
+
+test('strange events are all counted, and only the first of a subscription fill the log', async t => {
+  const master = await scriptedMaster(t, {
+    subscribe({ socket }) {
+      const strange = Array.from({ length: 100 }, () => eventChunk({ type: 'TEA' })).join('');
+      socket.write(stream_head + eventChunk(subscribed) + strange + eventChunk({ type: 'HEARTBEAT' }));
+    },
+  });
+  const lines: string[] = [];
+  let counted = 0;
+  const log = { info: () => undefined, warn: (_fields: object, line: string) => void lines.push(line) };
+  const link = httpLink({
+    urls: [master.url],
+    clock: systemClock(),
+    log,
+    ignored: count => {
+      counted += count;
+    },
+  });
+  t.teardown(() => link.close());
+  const heard = listener();
+  link.subscribe({ type: 'SUBSCRIBE', subscribe: { framework_info: { user: 'root', name: 'horae' } } }, heard);
+  await heard.count(2);
+  t.deepEqual(
+    heard.list.map(({ type }) => type),
+    ['SUBSCRIBED', 'HEARTBEAT'],
+  );
+  t.is(counted, 100);
+  t.is(lines.length, 20);
+  t.is(lines[0], 'mesos: ignored an event of unknown type TEA');
+  t.regex(lines[19]!, /only counted$/);
+  t.deepEqual(heard.ends, []);
 });

@@ -51,6 +51,7 @@ export const registry = {
   horae_offers_declined_total: counter('offers', [], 'Offers given back unused.'),
   horae_offers_rescinded_total: counter('offers', [], 'Offers that Mesos took back.'),
 
+  horae_events_ignored_total: counter('events', [], 'Events of Mesos put aside: of an unknown type, or not whole.'),
   horae_calls_total: counter('calls', ['type', 'answer'], 'Calls made to Mesos, by type and by how they were answered.'),
   horae_updates_total: counter('updates', ['state'], 'Task status updates received, by state.'),
   horae_acknowledgements_total: counter('updates', [], 'Task status updates acknowledged.'),

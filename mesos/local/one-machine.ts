@@ -1,9 +1,9 @@
 // one-machine.ts: a Mesos for one machine: a master on a loopback port, and this machine as its only agent, or as several.
 
 import { randomUUID } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readdirSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
-import { availableParallelism, totalmem } from 'node:os';
+import { availableParallelism, hostname as machineName, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Clock } from '../../schedules/clock.ts';
 import type { Attribute, Resource } from '../protocol.ts';
@@ -87,6 +87,7 @@ export async function startLocalMesos(options: LocalMesosOptions): Promise<Local
   const host = hostMaster(clock, {
     ...options.master,
     ...(heartbeat_ms === undefined ? {} : { heartbeat_ms }),
+    hostname: calledBy(options.listen),
     port: door.port,
     ids_prefix,
   });
@@ -139,12 +140,22 @@ export async function startLocalMesos(options: LocalMesosOptions): Promise<Local
   }
 }
 
+/** What a master that listens there calls itself. */
+const calledBy = (door: Door | undefined): string =>
+  door === undefined ? '127.0.0.1' : ['0.0.0.0', '::'].includes(door.host) ? machineName() : door.host;
+
 /** Where each real agent lives, what it is called and what it has. */
 async function realAgents(work_dir: string, options: LocalMesosOptions) {
   const { agents = {}, attributes } = options;
   const { real = true, fixed = {} } = agents;
   const count = typeof real === 'number' ? real : real ? 1 : 0;
   const apart = typeof real === 'number';
+  if (apart) {
+    const left = readdirSync(work_dir).filter(name => Number(/^agent-(\d+)$/.exec(name)?.[1] ?? 0) > count);
+    const message =
+      'folders of agents that are not started: what was left running there runs on, and nobody looks after it';
+    if (left.length > 0) options.log.warn({ left }, message);
+  }
   const machine = count === 0 ? [] : (options.resources ?? (await wholeMachine(work_dir)));
   return Array.from({ length: count }, (_, index) => {
     const given = agents.attributes?.(index) ?? attributes;

@@ -95,6 +95,8 @@ test('after kill -9 the next start adopts what runs and tells what ended, and no
   }
   second.child.send('SIGINT');
   t.deepEqual(await endOf(second.child), { status: 0, signal: null });
+  const fewer = await startMesos(t, ['--agents', '1', '--listen', '127.0.0.1:0', '--work-dir', work_dir]);
+  await fewer.child.line(/"left":\["agent-2"\]/);
 });
 
 test('simulated agents run nothing: a command that sleeps and exits is as long and ends as it says', async t => {
@@ -140,6 +142,12 @@ test('with a credentials file only those in it may subscribe, each under his own
     text: "Authenticated principal 'ops' does not match principal 'fw' set in `FrameworkInfo`",
   });
   t.is((await scheduler.call({ type: 'REVIVE' })).status, 202);
+  // Through a tunnel the address has another name. Without credentials that would be a page in somebody's browser.
+  const renamed = { Host: 'mesos.example:5050' };
+  t.is((await post(fw, body('fw'), { ...renamed, Authorization: undefined })).status, 401);
+  t.is((await post(fw, 'no JSON', renamed)).status, 400);
+  const open = await startMesos(t, ['--agents', '0', '--listen', '127.0.0.1:0']);
+  t.is((await post({ url: open.url, credentials: undefined }, 'no JSON', renamed)).status, 403);
 });
 
 test('a port that is taken, and a work directory in use, are refused in a line', async t => {

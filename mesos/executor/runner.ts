@@ -93,7 +93,8 @@ export function runnerOf(options: RunnerOptions): Runner {
     // The group is its own even when it has no leader any more.
     if (identity !== undefined) signalGroup(identity, boot, 'SIGKILL');
     const strays = endMarked(markOf(name, one.run));
-    if (strays > 0)
+    // Who was started by an earlier executor may have had somebody to hold his pipes: that is no stray.
+    if (strays > 0 && one.child)
       listener.noted('processes that a run left behind were killed', { process: name, run: one.run, strays });
     for (const log of one.logs) log.finish();
     listener.ended(name, one.run, ending);

@@ -10,11 +10,12 @@ import { get } from 'node:http';
 import { join } from 'node:path';
 import test from 'ava';
 import { packExecutor } from '../../mesos/executor/archive.ts';
-import { archive_command } from '../../mesos/executor/archive-name.ts';
-import { launchData } from '../../mesos/executor/launch.ts';
+import { readTask } from '../../mesos/executor/document.ts';
+import { executor_needs, executorInfo, processesTask } from '../../mesos/executor/executor-info.ts';
 import { startLocalMesos } from '../../mesos/local/index.ts';
+import type { Resource } from '../../mesos/protocol.ts';
 import { systemClock } from '../../schedules/clock.ts';
-import { type Client, type Json, scalar, subscribe } from '../mesos-local/support/client.ts';
+import { type Client, scalar, subscribe } from '../mesos-local/support/client.ts';
 import { silent } from '../mesos-local/support/machine.ts';
 import { startChild } from '../support/child.ts';
 import { freePort } from '../support/free-port.ts';
@@ -100,20 +101,20 @@ test.serial(
         health: { checker: { type: 'http', port: 'http' }, interval_ms: 500, max_consecutive_failures: 20 },
         finalization_wait_ms: 1_000,
       };
-      const executor: Json = {
-        type: 'CUSTOM',
-        executor_id: { value: taskId() },
-        resources: [scalar('cpus', 0.1), scalar('mem', 64), scalar('disk', 256)],
-        command: { value: archive_command, uris: [{ value: `file://${archive.path}`, extract: true }] },
+      const read = readTask(task);
+      if (!read.ok) throw new Error(JSON.stringify(read.problems));
+      const executor = executorInfo(taskId(), framework.value, read.value, {
+        archive_url: `file://${archive.path}`,
+        resources: Object.entries(executor_needs).map(([name, value]) => ({ name, type: 'SCALAR', scalar: { value } })),
+      });
+      const info = {
+        name: 'web',
+        task_id: { value: taskId() },
+        agent_id: { value: mesos.target.agent },
+        resources: [scalar('cpus', 0.1), scalar('mem', 64)] as Resource[],
       };
       await scheduler.launch([
-        {
-          name: 'web',
-          task_id: { value: taskId() },
-          resources: [scalar('cpus', 0.1), scalar('mem', 64)],
-          executor,
-          data: launchData({ format: 1, task, instance: 0, user: 'root', ports: { http: port } }),
-        },
+        processesTask(info, { format: 1, task, instance: 0, user: 'root', ports: { http: port } }, executor),
       ]);
     };
     const answers = () =>
@@ -183,7 +184,13 @@ test.serial(
           break;
       }
       const changed = target === 'the server' || target === 'the porter' || target === 'the start script';
-      await recover(before, changed);
+      try {
+        await recover(before, changed);
+      } catch (error) {
+        t.log(`after kill ${kill} of ${target}, ${taskId()}: ${JSON.stringify(scheduler.states(taskId()))}`);
+        t.log((await read(sandbox(), 'stderr')).slice(-3_000));
+        throw error;
+      }
       t.is(await read(shared, 'trouble'), '', `after kill ${kill} of ${target}`);
     }
     t.log(JSON.stringify(count), `${attempt} attempts`);

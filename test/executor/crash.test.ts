@@ -115,10 +115,13 @@ test.serial(
     let executor = await executorProgram(t, agent.port, sandbox);
     await agent.subscribed(1);
     // Each step notes that it runs, that nobody else does, and that it is through.
+    // The last two wait for three kills, however slow this machine and fast theirs.
+    const last = ['s5', 's11'];
+    const patience = (name: string) => (last.includes(name) ? 'until [ -e enough ]; do sleep 0.02; done; ' : '');
     const step = (name: string) =>
       shell(
         name,
-        `mkdir lock-${name} || echo twice >> trouble; echo ${name} >> begun; sleep 0.0${roll(9)}; rmdir lock-${name}; echo ${name} >> through`,
+        `mkdir lock-${name} || echo twice >> trouble; echo ${name} >> begun; sleep 0.0${roll(9)}; ${patience(name)}rmdir lock-${name}; echo ${name} >> through`,
       );
     const names = Array.from({ length: 12 }, (_, index) => `s${index}`);
     agent.launch(
@@ -129,15 +132,17 @@ test.serial(
       const written = (await read(sandbox, '.horae/checkpoint')).length;
       // So many bytes of the diary later: that is a moment, and not a length of time.
       const target = written + 40 + roll(600);
-      await until(
-        'the diary grows, or the end',
-        async () =>
-          (await read(sandbox, '.horae/checkpoint')).length >= target || agent.states().includes('TASK_FINISHED'),
-      );
+      await until('the diary grows, everybody waits, or it is over', async () => {
+        if (agent.states().includes('TASK_FINISHED')) return true;
+        const begun = (await read(sandbox, 'begun')).split('\n');
+        if (kills < 3 && last.every(name => begun.includes(name))) return true;
+        return (await read(sandbox, '.horae/checkpoint')).length >= target;
+      });
       if (agent.states().includes('TASK_FINISHED')) break;
       process.kill(executor.pid, 'SIGKILL');
       await executor.ended;
       kills++;
+      if (kills === 3) await writeFile(join(sandbox, 'enough'), '');
       executor = await executorProgram(t, agent.port, sandbox);
     }
     await agent.status('TASK_FINISHED');

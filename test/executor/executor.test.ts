@@ -95,19 +95,22 @@ test.serial('LAUNCH_GROUP launches all of its tasks, each with a folder of its o
   t.is(await read(sandbox, 'tasks/G-2/.logs/a/0/stdout'), `${join(sandbox, 'tasks/G-2')}\n`);
 });
 
-test.serial('a kill is answered with KILLING and KILLED, and ends who obeys SIGTERM at once', async t => {
-  const agent = await testAgent(t);
-  const executor = await testExecutor(t, agent.port);
-  await agent.subscribed(1);
-  agent.launch(taskInfo({ processes: [shell('web', 'trap "echo bye; exit 0" TERM; echo up; sleep 1000 & wait')] }));
-  await agent.status('TASK_RUNNING');
-  await until('it is up', async () => (await read(executor.sandbox, '.logs/web/0/stdout')).includes('up'));
-  agent.kill(task_id);
-  await agent.status('TASK_KILLED');
-  t.deepEqual(agent.states(), ['TASK_STARTING', 'TASK_RUNNING', 'TASK_KILLING', 'TASK_KILLED']);
-  await executor.over();
-  t.is(await read(executor.sandbox, '.logs/web/0/stdout'), 'up\nbye\n');
-});
+test.serial(
+  'case 2, on the agent: a kill is answered with KILLING and KILLED, and ends who obeys SIGTERM at once',
+  async t => {
+    const agent = await testAgent(t);
+    const executor = await testExecutor(t, agent.port);
+    await agent.subscribed(1);
+    agent.launch(taskInfo({ processes: [shell('web', 'trap "echo bye; exit 0" TERM; echo up; sleep 1000 & wait')] }));
+    await agent.status('TASK_RUNNING');
+    await until('it is up', async () => (await read(executor.sandbox, '.logs/web/0/stdout')).includes('up'));
+    agent.kill(task_id);
+    await agent.status('TASK_KILLED');
+    t.deepEqual(agent.states(), ['TASK_STARTING', 'TASK_RUNNING', 'TASK_KILLING', 'TASK_KILLED']);
+    await executor.over();
+    t.is(await read(executor.sandbox, '.logs/web/0/stdout'), 'up\nbye\n');
+  },
+);
 
 test.serial('a framework that does not know KILLING is not told of it', async t => {
   const agent = await testAgent(t, { capabilities: [] });

@@ -320,3 +320,19 @@ test('a group: the executor is counted, one failure takes the others along', asy
   await scheduler.until(events => events.some(({ type }) => type === 'FAILURE'));
   t.pass();
 });
+
+test('a reservation on an agent that keeps none is an OPERATION_ERROR that says so', async t => {
+  const mesos = await machine(t);
+  const scheduler = await subscribe(mesos, undefined, { roles: ['db'] });
+  const offer = await scheduler.offer();
+  const reservations = [{ type: 'DYNAMIC', role: 'db', principal: 'p' }];
+  const reserve = { resources: [{ ...scalar('cpus', 1), reservations }] };
+  await scheduler.accept(offer, [{ type: 'RESERVE', id: { value: 'r' }, reserve }]);
+  await scheduler.until(events => events.some(({ type }) => type === 'UPDATE_OPERATION_STATUS'));
+  const { status } = scheduler.events.find(({ type }) => type === 'UPDATE_OPERATION_STATUS').update_operation_status;
+  t.like(status, {
+    operation_id: { value: 'r' },
+    state: 'OPERATION_ERROR',
+    message: `Agent ${offer.agent_id.value} of this one-machine Mesos keeps no reservations and no volumes`,
+  });
+});

@@ -22,7 +22,7 @@ export type Life = {
   readonly exit: Exit;
   /** It never gets as far: the agent cannot launch it, for this reason. */
   readonly refused?: string;
-  /** What its health check finds, and when after its start. So many failures one after the other as it allows, and it is killed. */
+  /** What its health check finds, and when after its start. As many failures in a row as it allows, and it is killed. */
   readonly health?: readonly { readonly after_ms: number; readonly healthy: boolean }[];
   /** What its check finds: `{ exit_code: 1 }`, `{ succeeded: true }`, `{ status_code: 200 }`. */
   readonly checks?: readonly { readonly after_ms: number; readonly result: Readonly<Record<string, unknown>> }[];

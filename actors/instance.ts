@@ -192,7 +192,7 @@ export const instance =
 
 /** A kill that nobody confirms is repeated, each time after twice as long: nobody is launched again before it is sure. */
 const killAgainAt = (at: Killing, now: number, times: InstanceSettings): number =>
-  now + Math.min(Math.max(times.kill_retry_ms, now - at.since), Math.max(times.kill_retry_ms, kill_retry_ms_max));
+  now + Math.min(now - at.since + times.kill_retry_ms, Math.max(times.kill_retry_ms, kill_retry_ms_max));
 const kill_retry_ms_max = 300_000;
 
 /** When an attempt behind a partition is given up, by the job's own policy; undefined: Mesos must say what became of it. */
@@ -336,7 +336,12 @@ function follow(
     case 'gone':
       return vanished(state, at, concluded, status, now, times);
     case 'unreachable': {
-      if (at.status === 'unreachable' || at.status === 'killing') return step(state);
+      if (at.status === 'unreachable') return step(state);
+      if (at.status === 'killing') {
+        // The kill is repeated until it is confirmed, unless the job cares more for going on than for being sure.
+        if (state.job.partition_policy === undefined) return step(state);
+        return ended(state, at, { code: 'killed', by: at.by }, 'killed', status, now, times);
+      }
       const away: Live = { ...attempted(at), status: 'unreachable', since: now };
       return became(state, away, [
         ...givesUpOn(state, away),

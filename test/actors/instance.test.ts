@@ -319,7 +319,7 @@ test('a kill that nobody confirms is asked again, each time after twice as long,
     clock = next;
     state = after.state;
   }
-  t.deepEqual(gaps, [5, 10, 20, 40, 80, 160, 300, 300, 300]);
+  t.deepEqual(gaps, [10, 20, 40, 80, 160, 300, 300, 300, 300]);
 });
 
 test('an attempt of which nothing comes is killed and begun again elsewhere, when Mesos is asked and still says so', t => {

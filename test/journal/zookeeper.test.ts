@@ -172,6 +172,26 @@ testZooKeeper('snapshots are made by themselves, of records larger than a node t
   t.is(next.restored.position, 12);
 });
 
+testZooKeeper('a new leader has half a minute to plant its tree before it makes a snapshot by itself', async t => {
+  const tree = newTree();
+  const zk = session(t);
+  let elapsed = 0;
+  const options = { segments_per_snapshot: 3, clock: { ...clock, monotonic: () => elapsed } };
+  const first = await begun(journalAt(zk, tree));
+  for (let n = 0; n < 5; n++) await first.journal.append([put('job', `j${n}`, n)]);
+  await first.journal.close();
+  const { journal } = await begun(journalAt(zk, tree, options));
+  const snapshots = async () => {
+    await journal.compact(0); // Waits for what is being made.
+    return (await zk.children(`${tree}/snapshots`))!.length;
+  };
+  await journal.append([put('job', 'early', 1)]);
+  t.is(await snapshots(), 0);
+  elapsed = 30_000;
+  await journal.append([put('job', 'later', 1)]);
+  t.is(await snapshots(), 1);
+});
+
 testZooKeeper('how much there is is counted; nearing the limit is said, and beyond it nothing is taken', async t => {
   const tree = newTree();
   const zk = session(t);

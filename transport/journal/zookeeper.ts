@@ -89,6 +89,8 @@ const alarming_share = 0.75;
 /** A tail of this size, or as large as the snapshot before it, is folded; near the limit, a smaller one. */
 const tail_bytes_min = 16 * 2 ** 20;
 const tail_bytes_alarmed = 4 * 2 ** 20;
+/** A new leader has the whole tree to plant: for so long no snapshot is made by itself, unless room becomes scarce. */
+const planting_ms = 30_000;
 const commit_ms_max_default = 60_000;
 const retry_ms_default = 50;
 const attempts_min = 3;
@@ -110,6 +112,9 @@ export function zookeeperJournal(options: ZooKeeperJournalOptions): ZooKeeperJou
   let cluster: Cluster | undefined;
   let claim: Claim | undefined;
   let loaded = false;
+  let loaded_at = 0;
+  /** Somebody has written before us: there is something to plant. */
+  let inherited = false;
   let closed = false;
   let dead: JournalError | undefined;
   let position = 0;
@@ -225,7 +230,8 @@ export function zookeeperJournal(options: ZooKeeperJournalOptions): ZooKeeperJou
       throw die(error);
     }
     const tail_bytes_max = alarmed ? tail_bytes_alarmed : Math.max(tail_bytes_min, mark.bytes);
-    if (tail.length >= segments_per_snapshot || tail_bytes >= tail_bytes_max) foldSoon();
+    const due = tail.length >= segments_per_snapshot || tail_bytes >= tail_bytes_max;
+    if (due && (alarmed || !inherited || clock.monotonic() >= loaded_at + planting_ms)) foldSoon();
     return position;
   };
 
@@ -333,14 +339,19 @@ export function zookeeperJournal(options: ZooKeeperJournalOptions): ZooKeeperJou
   const takeStock = async (place: Claim, names: Found['names']): Promise<void> => {
     const { segments, pieces: loose } = readNames(names.segments);
     const whole = new Set(segments.map(segment => segment.name));
-    const orphans = loose.filter(piece => !whole.has(piece.slice(0, piece.indexOf('.'))));
+    const orphans = loose.filter(piece => !whole.has(baseOf(piece)));
     const nodes = [
       ...names.segments.map(name => `${places.segments}/${name}`),
       ...names.snapshots.map(name => `${places.snapshots}/${name}`),
     ].filter(node => !Number.isNaN(sequenceOf(nameOf(node))));
+    const in_pieces = new Set(loose.map(baseOf));
+    const known = new Map<string, number>();
+    for (const { name, packed } of tail)
+      if (!in_pieces.has(name)) known.set(`${places.segments}/${name}`, packed.length + node_bytes);
     await inOrder(nodes, async node => {
-      const stat = await persist(() => zk.exists(node));
-      if (stat !== undefined) counted(node, stat.data_length + node_bytes);
+      const size = known.get(node) ?? sizeOf(await persist(() => zk.exists(node)));
+      // What was written meanwhile has counted itself.
+      if (!inventory.has(node)) counted(node, size);
     });
     await remove(
       place,
@@ -378,6 +389,8 @@ export function zookeeperJournal(options: ZooKeeperJournalOptions): ZooKeeperJou
           tail = [...found.tail];
           tail_bytes = tail.reduce((sum, segment) => sum + segment.packed.length, 0);
           loaded = true;
+          loaded_at = clock.monotonic();
+          inherited = position > 0;
           keepHouse(place => takeStock(place, found.names)).catch(() => undefined); // It has died of it.
         }
         for (;;) {
@@ -440,5 +453,9 @@ export function zookeeperJournal(options: ZooKeeperJournalOptions): ZooKeeperJou
 
 const isCode = (error: unknown, code: ZooKeeperError['code']): boolean =>
   error instanceof ZooKeeperError && error.code === code;
+const sizeOf = (stat: { readonly data_length: number } | undefined): number =>
+  stat === undefined ? 0 : stat.data_length + node_bytes;
+/** The name of what a piece belongs to. */
+const baseOf = (piece: string): string => piece.slice(0, piece.indexOf('.'));
 const nameOf = (node: string): string => node.slice(node.lastIndexOf('/') + 1);
 const breath = () => new Promise<void>(resolve => setImmediate(resolve));

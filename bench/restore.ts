@@ -149,7 +149,7 @@ async function fromLmdb(): Promise<Figures> {
 
 async function fromZooKeeper(): Promise<Figures> {
   const owner = fileOwner();
-  const { servers } = await startZooKeeper(owner, { members: 3, heap_mb: 512 });
+  const { servers } = await startZooKeeper(owner, { members: 3, heap_mb: 1_000 });
   const sessions: ZooKeeper[] = [];
   const home = () => {
     const zk = connectZooKeeper({ servers, session_timeout_ms: 40_000, clock });

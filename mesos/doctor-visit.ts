@@ -43,6 +43,8 @@ export type VisitOptions = {
 /** Agents that are asked whether they are there. */
 const agents_asked_max = 5;
 const answer_bytes_max = 1024 * 1024;
+/** There and back; beyond it, the clock of whoever answers is not to be read from the answer. */
+const way_ms_max = 2_000;
 
 export async function visit(options: VisitOptions): Promise<readonly Finding[]> {
   const { urls, clock, tls, credentials, framework, archive } = options;
@@ -53,8 +55,9 @@ export async function visit(options: VisitOptions): Promise<readonly Finding[]> 
       const timeout_ms = options.answer_ms_max;
       const got = await httpGet(new URL(url), { headers, tls, timeout_ms, bytes_max: answer_bytes_max, clock });
       const date = Date.parse(got.headers.date ?? '');
-      // The date is when the answer was made, cut to the second.
-      const skew_ms = Number.isNaN(date) ? undefined : date + 500 - (from + clock.now()) / 2;
+      // The date is when the answer was made, cut to the second. Of an answer that was long on its way it says little.
+      const unsure = Number.isNaN(date) || clock.now() - from > way_ms_max;
+      const skew_ms = unsure ? undefined : date + 500 - (from + clock.now()) / 2;
       if (skew_ms !== undefined) skews.set(new URL(url).origin, skew_ms);
       return { status: got.status, body: got.body.toString('utf8'), location: got.headers.location, skew_ms };
     } catch (error) {

@@ -18,6 +18,7 @@ import { systemClock } from '../../schedules/clock.ts';
 import { readDoctor } from '../../transport/cli/doctor.ts';
 import { ZooKeeperError } from '../../transport/zookeeper/zookeeper.ts';
 import { tempDir } from '../support/temp.ts';
+import { until } from '../support/until.ts';
 import { answer, eventChunk, last_chunk, scriptedMaster, stream_head, subscribed } from './support/scripted-master.ts';
 import { masterInfo, nodes } from './support/zookeeper.ts';
 
@@ -28,8 +29,9 @@ const looked = (urls: readonly string[], given: Partial<VisitOptions> = {}) =>
     urls,
     clock,
     framework: { user: 'root', roles: ['*'], capabilities: [{ type: 'MULTI_ROLE' }] },
-    answer_ms_max: 5_000,
-    offers_ms_max: 5_000,
+    // Far beyond anything healthy: a machine that stands still for a while is no fault of the Mesos.
+    answer_ms_max: 120_000,
+    offers_ms_max: 120_000,
     ...given,
   });
 const states = (findings: readonly Finding[]) => findings.map(({ check, state }) => `${check} ${state}`);
@@ -65,7 +67,8 @@ test('a Mesos that is well is found well, and after the visit everything is as i
     const findings = await looked([mesos.url]);
     t.true(isHealthy(findings), reportText(findings));
     t.deepEqual(
-      states(findings).filter(each => !each.endsWith(' ok') && !each.startsWith('agents')),
+      // An answer that was long on its way tells no time.
+      states(findings).filter(each => !each.endsWith(' ok') && each !== 'agents unseen' && each !== 'clock unseen'),
       [],
       reportText(findings),
     );
@@ -78,13 +81,12 @@ test('a wrong secret is what is wrong, in the words of the master, and the rest 
   const mesos = await localMesos(t, { credentials: { type: 'basic', principal: 'horae', secret: 'quiet' } });
   const credentials = { type: 'basic', principal: 'horae', secret: 'loud' } as const;
   const findings = await looked([mesos.url], { credentials, framework: { user: 'root', principal: 'horae' } });
-  t.deepEqual(states(findings), [
+  t.deepEqual(states(findings).slice(0, -1), [
     'master ok',
     'leader ok',
     'subscription wrong',
     'roles unseen',
     'offers unseen',
-    'clock ok',
   ]);
   t.regex(of(findings, 'subscription').says, /as principal horae: .*401 Unauthorized/);
   t.regex(of(findings, 'subscription').expected!, /--mesos-secret-file/);
@@ -99,7 +101,7 @@ test('a role that the master does not allow is told in its words', async t => {
     subscribe: ({ socket }) =>
       void socket.write(stream_head + eventChunk({ type: 'ERROR', error: { message: words } }) + last_chunk),
   });
-  const findings = await looked([master.url], { framework: { user: 'root', roles: ['x'] }, answer_ms_max: 1_000 });
+  const findings = await looked([master.url], { framework: { user: 'root', roles: ['x'] } });
   t.deepEqual([of(findings, 'subscription').state, of(findings, 'roles').state], ['ok', 'wrong']);
   t.regex(of(findings, 'roles').says, /^x: Role 'x' is not present/);
 });
@@ -117,7 +119,7 @@ test('a farewell that the master refuses is told, and nothing is left waiting', 
     subscribe: ({ socket }) => void socket.write(stream_head + eventChunk(subscribed)),
     call: ({ socket }) => void socket.write(answer('403 Forbidden', 'not today')),
   });
-  const findings = await looked([master.url], { offers_ms_max: 20, answer_ms_max: 1_000 });
+  const findings = await looked([master.url], { offers_ms_max: 20 });
   t.like(of(findings, 'farewell'), { state: 'doubtful' });
   t.regex(of(findings, 'farewell').says, /not today/);
 });
@@ -128,7 +130,7 @@ test('whatever answers there, the visit ends in time and says what it met', asyn
   const missing = await serving(t, (_, response) => void response.writeHead(404).end('no such page'));
   t.regex(of(await looked([missing]), 'master').says, /answers 404 to \/health: no such page/);
   const mute = await serving(t, () => undefined);
-  t.regex(of(await looked([mute], { answer_ms_max: 50 }), 'master').says, /no answer within 50 ms/);
+  t.regex(of(await looked([mute], { answer_ms_max: 50 }), 'master').says, /no (answer|connection) within 50 ms/);
   const noise = createTcp(socket => {
     socket.on('error', () => socket.destroy());
     socket.end('SSH-2.0-nothing\r\n');
@@ -195,7 +197,12 @@ test('the time that a master tells is compared with ours', async t => {
     response.sendDate = false;
     response.writeHead(200, { Date: new Date(clock.now() - 120_000).toUTCString() }).end();
   });
-  t.like(of(await looked([late]), 'clock'), { state: 'wrong', says: `${late} is 120 s behind this machine` });
+  const told = await until('an answer that was not long on its way', async () => {
+    const clock = of(await looked([late]), 'clock');
+    return clock.state !== 'unseen' && clock;
+  });
+  t.is(told.state, 'wrong');
+  t.regex(told.says, /127\.0\.0\.1:\d+ is 1(18|19|20|21|22) s behind this machine$/);
 });
 
 test('masters that do not agree who leads are told with who says what', t => {

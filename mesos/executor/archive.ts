@@ -49,6 +49,17 @@ export async function packExecutor(folder: string, version: string, node = proce
   return { name, path, bytes: statSync(path).size };
 }
 
+/** Node says that this may change one day: nothing that a reader of the scheduler's log could do anything about. */
+function quietly<T>(work: () => T): T {
+  const { emitWarning } = process;
+  process.emitWarning = () => undefined;
+  try {
+    return work();
+  } finally {
+    process.emitWarning = emitWarning;
+  }
+}
+
 /** What is packed, in its order. */
 function itemsOf(version: string, node: string): readonly Item[] {
   const here = fileURLToPath(import.meta.url);
@@ -57,7 +68,7 @@ function itemsOf(version: string, node: string): readonly Item[] {
   const collect = (file: string) => {
     if (modules.has(file)) return;
     const source = readFileSync(file, 'utf8');
-    const text = file.endsWith('.ts') ? asPacked(stripTypeScriptTypes(source)) : source;
+    const text = file.endsWith('.ts') ? asPacked(quietly(() => stripTypeScriptTypes(source))) : source;
     modules.set(file, text);
     for (const from of importsOf(source)) {
       if (from.startsWith('.')) collect(resolve(dirname(file), from));

@@ -84,6 +84,16 @@ test.serial(
   },
 );
 
+test.serial('a profile in the sandbox is read before each command, as Thermos did', async t => {
+  const agent = await testAgent(t);
+  const { sandbox } = await testExecutor(t, agent.port);
+  await agent.subscribed(1);
+  const processes = [shell('write', 'echo "export GREETING=hello" > .thermos_profile'), shell('use', 'echo $GREETING')];
+  agent.launch(taskInfo({ processes, order: [['write', 'use']] }));
+  await agent.status('TASK_FINISHED');
+  t.is(await read(sandbox, '.logs/use/0/stdout'), 'hello\n');
+});
+
 test.serial('LAUNCH_GROUP launches all of its tasks, each with a folder of its own', async t => {
   const agent = await testAgent(t);
   const { sandbox } = await testExecutor(t, agent.port);

@@ -22,7 +22,12 @@ const expected = 'http://HOST:5050 (or https, or several with commas), or zk://H
 /** What `--mesos` says. */
 export function readMasters(text: string): Result<Masters> {
   const wrong = (why: string) =>
-    bad({ place: '--mesos', value: text, message: `--mesos is "${text}": ${why}: expected ${expected}`, expected });
+    bad({
+      place: '--mesos',
+      value: withoutPassword(text),
+      message: `--mesos is "${withoutPassword(text)}": ${why}: expected ${expected}`,
+      expected,
+    });
   if (text.startsWith('zk://')) {
     const [, auth, servers = '', path = ''] = /^zk:\/\/(?:([^@/]*)@)?([^@/]*)(\/.*)?$/.exec(text) ?? [];
     const members = servers.split(',');
@@ -53,6 +58,9 @@ export function readMasters(text: string): Result<Masters> {
   }
   return urls.length === 0 ? wrong('nothing is there') : good({ type: 'addresses', urls });
 }
+
+/** As it may be shown to anybody. */
+export const withoutPassword = (text: string): string => text.replace(/^(zk:\/\/[^:@/]*):[^@/]*@/, '$1:...@');
 
 /** The node of the leader among the children of the path; undefined while nobody leads. */
 export function leadingNode(children: readonly string[]): string | undefined {

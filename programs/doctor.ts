@@ -1,6 +1,7 @@
 // doctor.ts: `horae doctor`: looks at the Mesos that --mesos names, and says what is well and what is not.
 
 import { capabilitiesOf, rolesOf } from '../actors/limits.ts';
+import { withoutPassword } from '../mesos/detector.ts';
 import { type Finding, isHealthy, reportText } from '../mesos/doctor.ts';
 import { visit, visitZooKeeper } from '../mesos/doctor-visit.ts';
 import { offerConstraints } from '../mesos/offer-constraints.ts';
@@ -27,7 +28,9 @@ export async function doctor(argv: readonly string[]): Promise<void> {
   const findings = await look(settings, archive, offers_ms_max).finally(() => clearInterval(awake));
   const healthy = isHealthy(findings);
   process.stdout.write(
-    json ? `${JSON.stringify({ mesos: settings.mesos, healthy, findings }, undefined, 2)}\n` : reportText(findings),
+    json
+      ? `${JSON.stringify({ mesos: withoutPassword(settings.mesos ?? ''), healthy, findings }, undefined, 2)}\n`
+      : reportText(findings),
   );
   process.exitCode = healthy ? 0 : 1;
 }

@@ -1,5 +1,6 @@
 // serve.ts: `horae serve`: the scheduler on a real Mesos cluster, its journal on this machine, or with --zk in ZooKeeper.
 
+import { withoutPassword } from '../mesos/detector.ts';
 import { runAlone } from './alone.ts';
 import { openMasters } from './masters.ts';
 import { standOn } from './start.ts';
@@ -9,5 +10,5 @@ export async function serve(argv: readonly string[]): Promise<void> {
   // What makes several nodes one scheduler is not loaded where there is one.
   const run = ground.settings.zk === undefined ? runAlone : (await import('./node.ts')).runNode;
   const url = await run(ground, framework_id => openMasters(ground, framework_id));
-  console.log(`Horae ${ground.version} serves ${ground.settings.mesos}. Console: ${url}`);
+  console.log(`Horae ${ground.version} serves ${withoutPassword(ground.settings.mesos ?? '')}. Console: ${url}`);
 }

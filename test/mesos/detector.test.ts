@@ -1,7 +1,7 @@
 // detector.test.ts: who leads the masters, by what stands in ZooKeeper, whatever happens to it.
 
 import test from 'ava';
-import { leaderIn, leadingNode, readMasters } from '../../mesos/detector.ts';
+import { leaderIn, leadingNode, readMasters, withoutPassword } from '../../mesos/detector.ts';
 import { watchLeader } from '../../mesos/leader-watch.ts';
 import { simulatedClock } from '../../schedules/clock.ts';
 import { until } from '../support/until.ts';
@@ -40,6 +40,14 @@ test('what is neither is refused with the part that is wrong', t => {
   t.regex(said('http://me:secret@a:5050'), /a secret stands in an address/);
   t.regex(said('a:5050'), /"a:5050" is no address of a master: expected http:/);
   t.regex(said(''), /nothing is there/);
+});
+
+test('a password is shown to nobody', t => {
+  t.is(withoutPassword('zk://me:se:cret@h1:2181/mesos'), 'zk://me:...@h1:2181/mesos');
+  t.is(withoutPassword('zk://h1:2181,h2:2181/mesos'), 'zk://h1:2181,h2:2181/mesos');
+  t.is(withoutPassword('http://h1:5050'), 'http://h1:5050');
+  const read = readMasters('zk://me:secret@h1:2181/');
+  t.false(JSON.stringify(read).includes('secret'));
 });
 
 test('the lowest number leads, whatever else stands there', t => {

@@ -26,6 +26,8 @@ export type Introduction = {
 
 /** The executor's own lengths of time. A scheduler changes one by `HORAE_EXECUTOR_<NAME>` in the command's environment. */
 export const timings_default = {
+  /** An agent launches tasks as soon as it is called. When none comes, it got lost with the one who was called first. */
+  first_task_ms: 60_000,
   /** After its last task an executor stays a little, in case there is another. */
   idle_ms: 1_000,
   /** After the last word it waits so long for an agent that listens to say that it has it: it may be past saying so. */

@@ -51,6 +51,7 @@ export function startExecutor(options: ExecutorOptions): Executor {
   let link: AgentLink | undefined;
   let alarm: Wake | undefined;
   let farewell: Wake | undefined;
+  let patience: Wake | undefined;
 
   const note = (...news: UpdateRecord[]) => {
     checkpoint.append(news);
@@ -146,6 +147,7 @@ export function startExecutor(options: ExecutorOptions): Executor {
     closed = true;
     alarm?.cancel();
     farewell?.cancel();
+    patience?.cancel();
     for (const attendant of attendants.values()) attendant.close();
     link?.close();
     checkpoint.close();
@@ -205,6 +207,11 @@ export function startExecutor(options: ExecutorOptions): Executor {
         // The list that went with SUBSCRIBE was taken; what was said since then goes now.
         void sendAll();
         for (const attendant of attendants.values()) attendant.tell({ type: 'connected' });
+        patience?.cancel();
+        patience = clock.wakeAt(clock.now() + timings.first_task_ms, () => {
+          // Idle it would hold its resources for ever.
+          if (Object.keys(updates.tasks).length === 0) leave('no task was launched', 0);
+        });
         return;
       }
       case 'LAUNCH':

@@ -207,6 +207,12 @@ test.serial('SHUTDOWN as the very first event is obeyed', async t => {
   t.is(await executor.over(), 'the agent says so');
 });
 
+test.serial('an executor that is given nothing to do leaves', async t => {
+  const agent = await testAgent(t);
+  const executor = await testExecutor(t, agent.port, { more: { HORAE_EXECUTOR_FIRST_TASK_MS: '100' } });
+  t.is(await executor.over(), 'no task was launched');
+});
+
 test.serial('a report is given on request, and other messages are not minded', async t => {
   const agent = await testAgent(t);
   await testExecutor(t, agent.port);

@@ -124,9 +124,11 @@ export function serveMaster({ server, port, name }: OpenDoor, given: MasterServe
             const text = JSON.stringify(event);
             records += `${Buffer.byteLength(text)}\n${text}`;
           }
+          // What was left unread before counts: nobody could have read what is only being said now.
+          const unread_bytes = response.writableLength;
           response.write(records);
-          if (response.writableLength <= options.unread_bytes_max) return;
-          log.warn({ unread_bytes: response.writableLength }, 'a subscriber reads too slowly and is cut off');
+          if (unread_bytes <= options.unread_bytes_max) return;
+          log.warn({ unread_bytes }, 'a subscriber reads too slowly and is cut off');
           response.destroy();
         },
         closed: () => response.end(),

@@ -445,3 +445,15 @@ test('50,000 tasks reconciled in one call are all answered', async t => {
   await scheduler.until(events => events.length >= 50_000);
   t.is(scheduler.events.filter(({ update }) => update?.status.state === 'TASK_UNKNOWN').length, 50_000);
 });
+
+test('a subscriber that reads is not cut off by an event that is larger than what it may leave unread', async t => {
+  const { mesos } = await front(t, {
+    unread_bytes_max: 20_000,
+    agents: { real: false, simulated: 500, resources: resourcesFor({ cpus: 4, mem: 4096 }) },
+  });
+  const scheduler = await subscribe(mesos);
+  await scheduler.until(events => events.some(({ type }) => type === 'OFFERS'));
+  t.is(scheduler.events.find(({ type }) => type === 'OFFERS').offers.offers.length, 500);
+  t.is((await scheduler.call({ type: 'REVIVE' })).status, 202);
+  t.false(scheduler.isEnded());
+});

@@ -77,7 +77,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ what: fc.constantFrom('kill', 'hurry') }) },
 ) as fc.Arbitrary<Happening>;
 
-test('no process is started while it lives, no wake is in the past, the last word is said once, and records are all there is', t => {
+test('nobody is started while alive, no wake is in the past, the last word is said once, and records are all there is', t => {
   fc.assert(
     fc.property(document, fc.array(happening, { maxLength: 60 }), (document, happenings) => {
       let now = 0;

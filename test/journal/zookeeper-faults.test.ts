@@ -120,6 +120,7 @@ testZooKeeper(
     await journal.open();
     await journal.restore();
     const changes: Change[] = [];
+    const snapshots: Promise<unknown>[] = [];
     let killing = true;
     const killer = (async () => {
       for (let kills = 0; kills < 4; kills++) {
@@ -138,9 +139,10 @@ testZooKeeper(
       const batch = batchOf(n);
       t.is(await journal.append(batch), changes.length + batch.length);
       changes.push(...batch);
-      if (n % 50 === 40) journal.snapshot().catch(error => t.fail(String(error)));
+      if (n % 50 === 40) snapshots.push(t.notThrowsAsync(journal.snapshot()));
     }
     await killer;
+    await Promise.all(snapshots);
     await journal.close();
     t.is(zk.state(), 'connected');
     const next = journalAt(session(t), tree);

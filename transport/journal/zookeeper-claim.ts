@@ -5,6 +5,7 @@
 // found stays as it was.
 
 import { randomBytes, randomUUID } from 'node:crypto';
+import type { Clock } from '../../schedules/clock.ts';
 import type { Operation, ZooKeeper } from '../zookeeper/zookeeper.ts';
 import { ZooKeeperError } from '../zookeeper/zookeeper.ts';
 import { JournalError } from './journal.ts';
@@ -27,7 +28,9 @@ export type Claim = { readonly epoch: number; readonly version: number; readonly
 /** Children of the path that are Horae's, besides the journal's own: made by whoever came first. */
 const neighbours: ReadonlySet<string> = new Set(['election', 'discovery']);
 const empty = Buffer.alloc(0);
-const probes_max = 2;
+/** A connection may break for other reasons; so often in a row, with smaller packets going through between, it does not. */
+const probes_max = 5;
+const probe_pause_ms = 100;
 const any_version = -1;
 /** What stands around a body in the packet that carries it. */
 const packet_rim_bytes = 1_024;
@@ -88,7 +91,7 @@ function refuseOthers(cluster: Cluster, { root }: Places, { name, id }: Membersh
  * Servers break the connection at a packet beyond their jute.maxbuffer, and break it again when it is repeated. So one as
  * large as the largest of ours is tried, in a transaction that leaves nothing behind.
  */
-export async function probePackets(zk: ZooKeeper, places: Places, body_bytes_max: number): Promise<void> {
+export async function probePackets(zk: ZooKeeper, places: Places, body_bytes_max: number, clock: Clock): Promise<void> {
   const path = `${places.segments}/probe-${randomBytes(nonce_bytes).toString('hex')}`;
   const data = Buffer.alloc(body_bytes_max + packet_rim_bytes);
   for (let probe = 1; ; probe++) {
@@ -101,7 +104,10 @@ export async function probePackets(zk: ZooKeeper, places: Places, body_bytes_max
     } catch (error) {
       if (!isCode(error, 'connection-loss')) throw error;
       await zk.sync(places.root); // Fails when it is not the packet that is to blame.
-      if (probe < probes_max) continue;
+      if (probe < probes_max) {
+        await new Promise<void>(resolve => clock.wakeAt(clock.now() + probe_pause_ms * probe, resolve));
+        continue;
+      }
       throw new JournalError(
         'io',
         `ZooKeeper breaks the connection at packets of ${data.length} bytes, which the journal needs: set jute.maxbuffer to 1048575 (its default) or more on every server`,

@@ -370,7 +370,7 @@ export function zookeeperJournal(options: ZooKeeperJournalOptions): ZooKeeperJou
       if (claim !== undefined) throw new JournalError('locked', `${path} is already open: expected to be opened once`);
       try {
         cluster = await persist(() => enterTree(zk, places, options.cluster), 'io');
-        await persist(() => probePackets(zk, places, node_bytes_max), 'io');
+        await persist(() => probePackets(zk, places, node_bytes_max, clock), 'io');
         const place = options.place?.();
         if (options.place !== undefined && place === undefined)
           throw new JournalError('fenced', `we do not lead: expected to be first in line before ${path} is taken`);

@@ -15,8 +15,9 @@ import { agentFiles } from './agent-files.ts';
 import { type AgentOptions, executor_settings, type Log, type RealAgent } from './agent-options.ts';
 import { type Checkpoint, type Killing, type Note, openCheckpoint, type Remembered } from './checkpoint.ts';
 import { isAttended, neverBegan, signalCommand, signedAt, wrapperOf } from './claims.ts';
+import { sweepFetched } from './executor-fetch.ts';
 import { hostExecutors } from './executor-host.ts';
-import { executorProcesses } from './executor-process.ts';
+import { executorProcesses, fetchedIn } from './executor-process.ts';
 import { serveExecutors } from './executor-server.ts';
 import { claimsOf, keepTokenKey, tokenOf } from './executor-token.ts';
 import type { MasterHost } from './host.ts';
@@ -433,6 +434,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
       },
       error => log.warn({ error: String(error) }, 'old sandboxes could not be removed'),
     );
+    sweepFetched(fetchedIn(work_dir), options.retention.age_ms_max, clock.now());
     sweep = clock.wakeAt(clock.now() + sweep_ms, sweepOld);
   };
 
@@ -458,7 +460,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
     clock,
     log,
     master: host,
-    processes: tell => executorProcesses({ work_dir, agent_id: id, wrapper_path, boot, log, tell }),
+    processes: tell => executorProcesses({ work_dir, agent_id: id, wrapper_path, boot, clock, log, tell }),
     tokenFor: token_key === undefined ? undefined : claims => tokenOf(token_key, claims),
   });
 

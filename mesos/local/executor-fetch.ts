@@ -6,13 +6,24 @@
 
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, createWriteStream, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  createWriteStream,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+} from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import * as http from 'node:http';
 import * as https from 'node:https';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
+import type { Instant } from '../../schedules/clock.ts';
 import type { Uri } from '../protocol.ts';
 
 const redirects_max = 5;
@@ -24,6 +35,7 @@ export type Fetch = {
   readonly sandbox: string;
   /** Where what is cached lies. */
   readonly cache: string;
+  readonly now: Instant;
   /** A line for the sandbox's stderr: the only place where the details stand. */
   readonly say: (line: string) => void;
   readonly signal: AbortSignal;
@@ -71,10 +83,11 @@ const isInside = (path: string) =>
 /** Fetches under way, by address: two executors that want the same wait for one download. */
 const under_way = new Map<string, Promise<void>>();
 
-async function cached(value: string, { cache, say, signal }: Fetch): Promise<string> {
+async function cached(value: string, { cache, now, say, signal }: Fetch): Promise<string> {
   const place = join(cache, createHash('sha256').update(value).digest('hex'));
   if (existsSync(place)) {
     say(`'${value}' is in the cache`);
+    utimesSync(place, now / 1000, now / 1000); // Still wanted: see `sweepFetched`.
     return place;
   }
   let download_once = under_way.get(place);
@@ -88,6 +101,18 @@ async function cached(value: string, { cache, say, signal }: Fetch): Promise<str
   }
   await Promise.race([download_once, aborted(signal)]);
   return place;
+}
+
+/** Removes what was cached and has been wanted by nobody for so long. */
+export function sweepFetched(cache: string, age_ms_max: number, now: Instant): number {
+  if (!existsSync(cache)) return 0;
+  const old = readdirSync(cache).filter(
+    name =>
+      !under_way.has(join(cache, name.replace(/\.part$/, ''))) &&
+      now - statSync(join(cache, name)).mtimeMs > age_ms_max,
+  );
+  for (const name of old) rmSync(join(cache, name), { force: true });
+  return old.length;
 }
 
 const aborted = (signal: AbortSignal) =>

@@ -286,7 +286,10 @@ export function hostExecutors(options: ExecutorHostOptions): ExecutorHost {
         task_id: task.id,
         executor_id: task.executor.id,
         resources: task.info.resources,
-        executor: task.executor.info,
+        // One that has ended holds nothing any more, and its id is free.
+        ...(house.executors.get(keyOf(task.framework_id, task.executor.id)) === task.executor
+          ? { executor: task.executor.info }
+          : {}),
         state: task.acknowledged,
         pending: [...task.pending],
       })),

@@ -8,6 +8,7 @@ import { spawn } from 'node:child_process';
 import { appendFileSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
+import type { Clock } from '../../schedules/clock.ts';
 import type { CommandInfo } from '../protocol.ts';
 import type { Log } from './agent-options.ts';
 import { isAttended, neverBegan, wrapperOf } from './claims.ts';
@@ -55,9 +56,13 @@ export type ExecutorProcessesOptions = {
   readonly agent_id: string;
   readonly wrapper_path: string;
   readonly boot: string;
+  readonly clock: Clock;
   readonly log: Log;
   readonly tell: RunListener;
 };
+
+/** Where an agent keeps what was fetched for all. */
+export const fetchedIn = (work_dir: string): string => join(work_dir, 'fetched');
 
 const killed_status = 9;
 
@@ -85,7 +90,8 @@ export function executorProcesses(options: ExecutorProcessesOptions): ExecutorPr
       mkdirSync(sandbox, { mode: 0o750 });
       await fetchAll(uris, {
         sandbox,
-        cache: join(work_dir, 'fetched'),
+        cache: fetchedIn(work_dir),
+        now: options.clock.now(),
         say: line => appendFileSync(stderr, `${line}\n`),
         signal: stop.signal,
       });

@@ -67,8 +67,11 @@ if [ -s "$horae__meta/pid" ]; then
 else
   horae__word="failed $horae__code"
 fi
-# A full disk must not swallow the result.
-until echo "$horae__word" >| "$horae__meta/ended" && mv -f "$horae__meta/ended" "$horae__third"; do sleep 1; done
+# A full disk must not swallow the result. Without the folder nobody is left to read it.
+until echo "$horae__word" >| "$horae__meta/ended" && mv -f "$horae__meta/ended" "$horae__third"; do
+  [ -d "$horae__meta" ] || exit 1
+  sleep 1
+done
 `;
 
 /** A process, so described that no later one can be taken for it. */

@@ -2,7 +2,7 @@
 //
 // Commands that end in every way there is, groups that are killed, environments and files looked at from inside.
 
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { until } from '../support/until.ts';
@@ -335,4 +335,22 @@ test('a reservation on an agent that keeps none is an OPERATION_ERROR that says 
     state: 'OPERATION_ERROR',
     message: `Agent ${offer.agent_id.value} of this one-machine Mesos keeps no reservations and no volumes`,
   });
+});
+
+test('a wrapper whose agent was taken away with all its folders does not wait for ever', async t => {
+  const mesos = await machine(t);
+  const scheduler = await subscribe(mesos);
+  await scheduler.launch([command('w', 'echo up; exec sleep 1000')]);
+  await scheduler.reached('w', 'TASK_RUNNING');
+  await until('its output', () => existsSync(join(mesos.sandbox('w'), 'stdout')) && mesos.output('w') !== '');
+  const [pid] = readFileSync(join(mesos.work_dir, 'meta', 'w', 'pid'), 'utf8')
+    .split(' ')
+    .map(Number);
+  const [wrapper] = readFileSync(join(mesos.work_dir, 'meta', 'w', 'claim'), 'utf8')
+    .split(' ')
+    .map(Number);
+  rmSync(join(mesos.work_dir, 'meta', 'w'), { recursive: true });
+  process.kill(pid!, 'SIGKILL');
+  await gone(wrapper!);
+  t.is((await scheduler.reached('w', 'TASK_FAILED')).source, 'SOURCE_AGENT');
 });

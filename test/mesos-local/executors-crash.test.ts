@@ -2,6 +2,8 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -141,6 +143,34 @@ test('of a framework that keeps no checkpoints nobody is left when the agent com
     reconcile: { tasks: [{ task_id: { value: 'stays' }, agent_id: { value: first.agent } }] },
   });
   t.like(await after.reached('stays', 'TASK_GONE'), { reason: 'REASON_RECONCILIATION' });
+});
+
+test('kill -9 of the agent while an executor is fetched: its task was never started, and is told so', async t => {
+  const { start, kill } = place(t);
+  let asked = 0;
+  const server = createServer(() => asked++); // Neither answers nor closes.
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', () => resolve()));
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  const first = await start();
+  const before = await subscribe(first);
+  const id = before.framework_id().value;
+  const hangs = executor('hangs', {}, { command: { uris: [{ value: `http://127.0.0.1:${port}/never` }] } });
+  await before.launch([task('fetched', hangs)]);
+  await until('the fetch', () => asked > 0);
+  await kill();
+  const after = await subscribe(await start(), id);
+  t.like(await after.reached('fetched', 'TASK_DROPPED'), {
+    source: 'SOURCE_AGENT',
+    reason: 'REASON_AGENT_RESTARTED',
+    message: 'Task launched during agent restart: its executor never started',
+  });
+  // The id is free again.
+  await after.launch([task('again', executor('hangs'))]);
+  await after.reached('again', 'TASK_RUNNING');
 });
 
 test('an agent refuses an update of a task that it has not handed over yet, and lives on', async t => {

@@ -1,12 +1,13 @@
 // executors.test.ts: custom executors as real processes of a real agent: how they begin, work and end.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { sweepFetched } from '../../mesos/local/executor-fetch.ts';
 import { isAlive } from '../support/processes.ts';
 import { until } from '../support/until.ts';
 import { type Json, post, subscribe } from './support/client.ts';
@@ -230,6 +231,11 @@ test('an archive is fetched over http, through redirects, and unpacked; what is 
   await scheduler.reached('c-2', 'TASK_RUNNING');
   t.is(asked.length, 3);
   t.false(existsSync(join(mesos.sandbox('c-1'), 'executor.tar.gz')), 'a cached archive is not copied');
+  const cache = join(mesos.work_dir, 'fetched');
+  t.is(sweepFetched(cache, 60_000, Date.now()), 0);
+  t.is(readdirSync(cache).length, 1);
+  t.is(sweepFetched(cache, 60_000, Date.now() + 120_000), 1);
+  t.is(readdirSync(cache).length, 0);
 });
 
 test('what cannot be fetched fails the task at once, and says why where its logs are', async t => {

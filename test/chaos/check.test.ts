@@ -3,7 +3,7 @@
 import test from 'ava';
 import { mulberry32 } from '../mesos/support/seeded.ts';
 import { assign, check, type Row, window_ms } from './check.ts';
-import { failovers, percentile } from './figures.ts';
+import { failovers, percentile, resumptions } from './figures.ts';
 import { picture } from './picture.ts';
 import { kinds, plan } from './plan.ts';
 import { readMarks, works } from './targets.ts';
@@ -87,7 +87,7 @@ test('a failover is measured from the blow, from the return of the quorum where 
   const events = [
     { fault: { kind: 'kill-leader', for_ms: 1 }, from_ms: 9_000, to_ms: 9_900, leader_hit_ms: 9_000 },
     { fault: { kind: 'kill-leader', for_ms: 1 }, from_ms: 30_000, to_ms: 31_000, leader_hit_ms: 30_000 },
-    { fault: { kind: 'kill-quorum', for_ms: 1 }, from_ms: 32_000, to_ms: 46_000, quorum_back_ms: 45_000 },
+    { fault: { kind: 'kill-quorum', for_ms: 1 }, from_ms: 32_000, to_ms: 46_000, back_ms: 45_000 },
     { fault: { kind: 'kill-leader', for_ms: 1 }, from_ms: 70_000, to_ms: 71_000, leader_hit_ms: 70_000 },
   ] as const;
   const marks = [8_500, 20_400, 51_000, 81_000].map(at_ms => ({
@@ -107,6 +107,8 @@ test('a failover is measured from the blow, from the return of the quorum where 
       ['kill-leader', 11_000, true],
     ],
   );
+  const moments = [8_400, undefined, 20_000, 71_000, 90_000];
+  t.deepEqual(resumptions(moments, marks, [{ from_ms: 72_000, to_ms: 75_000 }]), [100, 400]);
   t.deepEqual([percentile([], 0.5), percentile([3, 1, 2], 0.5), percentile([3, 1, 2], 0.99)], [undefined, 2, 3]);
 });
 

@@ -25,19 +25,16 @@ export function failovers(
   marks: readonly Mark[],
   stalls: readonly Stall[],
 ): readonly Failover[] {
-  const starts = marks
-    .filter(({ verb }) => verb === 'start')
-    .map(({ at_ms }) => at_ms)
-    .sort((one, other) => one - other);
+  const starts = startsIn(marks);
   return reigns.slice(1).map((reign, n) => {
     const before_ms = reigns[n]!.at_ms;
     const within = (at_ms: number | undefined): at_ms is number =>
       at_ms !== undefined && at_ms > before_ms && at_ms <= reign.at_ms;
     const hit = events.find(event => within(event.leader_hit_ms));
-    const back = events.findLast(event => within(event.quorum_back_ms));
+    const back = events.findLast(event => within(event.back_ms));
     // A fault that was not meant to change the leader may do so all the same: then from where it began.
     const any = events.findLast(event => event.from_ms <= reign.at_ms && event.to_ms >= before_ms);
-    const since_ms = later(hit?.leader_hit_ms, back?.quorum_back_ms) ?? any?.from_ms;
+    const since_ms = later(hit?.leader_hit_ms, back?.back_ms) ?? any?.from_ms;
     const after = [hit, back].filter(each => each !== undefined).map(({ fault }) => fault.kind);
     const first = starts.find(at_ms => at_ms >= reign.at_ms);
     return {
@@ -52,6 +49,26 @@ export function failovers(
     };
   });
 }
+
+/** From each of these moments until something was launched again, where the machine ran all the while. */
+export function resumptions(
+  moments: readonly (number | undefined)[],
+  marks: readonly Mark[],
+  stalls: readonly Stall[],
+): readonly number[] {
+  const starts = startsIn(marks);
+  return moments.flatMap(moment => {
+    const first = moment === undefined ? undefined : starts.find(at_ms => at_ms >= moment);
+    if (moment === undefined || first === undefined) return [];
+    return stalls.some(({ from_ms, to_ms }) => from_ms <= first && to_ms >= moment) ? [] : [first - moment];
+  });
+}
+
+const startsIn = (marks: readonly Mark[]) =>
+  marks
+    .filter(({ verb }) => verb === 'start')
+    .map(({ at_ms }) => at_ms)
+    .sort((one, other) => one - other);
 
 const later = (one: number | undefined, other: number | undefined) =>
   one === undefined ? other : other === undefined ? one : Math.max(one, other);

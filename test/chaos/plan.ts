@@ -16,8 +16,12 @@ export type Fault =
   | { readonly kind: 'pause-before-accept'; readonly for_ms: number }
   | { readonly kind: 'kill-member'; readonly member: number; readonly for_ms: number }
   | { readonly kind: 'pause-member'; readonly member: number; readonly for_ms: number }
-  /** All ZooKeeper servers at once. */
-  | { readonly kind: 'kill-quorum'; readonly for_ms: number }
+  /** All ZooKeeper servers at once; and a leader that dies while there are none. */
+  | { readonly kind: 'kill-quorum' | 'kill-leader-in-the-dark'; readonly for_ms: number }
+  /** Every node at once: nobody is left to notice. */
+  | { readonly kind: 'kill-nodes'; readonly for_ms: number }
+  /** A leader that reaches neither ZooKeeper nor Mesos, and is reached by people still. */
+  | { readonly kind: 'isolate-leader'; readonly for_ms: number }
   | { readonly kind: 'cut-zookeeper'; readonly whom: Whom; readonly harm: Harm; readonly for_ms: number }
   | { readonly kind: 'cut-mesos'; readonly harm: Harm; readonly for_ms: number }
   /** Mesos with all its agents; tasks live on and are adopted. */
@@ -35,6 +39,9 @@ export const kinds: readonly Kind[] = [
   'kill-member',
   'pause-member',
   'kill-quorum',
+  'kill-leader-in-the-dark',
+  'kill-nodes',
+  'isolate-leader',
   'cut-zookeeper',
   'cut-mesos',
   'kill-mesos',
@@ -75,6 +82,7 @@ function faultOf(kind: Kind, chance: Chance, session_ms: number): Fault {
       return { kind, for_ms: between(chance, 500, session_ms * 1.2) };
     case 'pause-leader':
     case 'pause-before-accept':
+    case 'isolate-leader':
       return { kind, for_ms: beyond() };
     case 'pause-standby':
       return { kind, for_ms: chance() < 0.5 ? brief() : beyond() };
@@ -82,6 +90,8 @@ function faultOf(kind: Kind, chance: Chance, session_ms: number): Fault {
     case 'pause-member':
       return { kind, member: between(chance, 0, members - 1), for_ms: between(chance, 1_000, session_ms) };
     case 'kill-quorum':
+    case 'kill-leader-in-the-dark':
+    case 'kill-nodes':
       return { kind, for_ms: between(chance, 500, session_ms * 1.5) };
     case 'cut-zookeeper': {
       const harm = harmOf(chance);

@@ -13,10 +13,10 @@ import type { Owner } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { check, type Verdict } from './check.ts';
 import { type Field, openField, reignsIn, someLeader } from './field.ts';
-import { type Failover, failovers, percentile, type Stall } from './figures.ts';
+import { type Failover, failovers, percentile, resumptions, type Stall } from './figures.ts';
 import { picture } from './picture.ts';
 import { type Kind, kinds, plan } from './plan.ts';
-import { readMarks, works } from './targets.ts';
+import { type Mark, readMarks, works } from './targets.ts';
 import { type Event, rage } from './weather.ts';
 
 export type ChaosOptions = {
@@ -49,14 +49,10 @@ export type Report = {
   /** Faults that could not be brought about. */
   readonly skipped: readonly string[];
   readonly session_timeout_ms: number;
-  readonly first_launch: {
-    readonly measured: number;
-    readonly p50_ms?: number;
-    readonly p99_ms?: number;
-    readonly max_ms?: number;
-    readonly over_bound: number;
-    readonly bound_ms: number;
-  };
+  readonly first_launch: Spread & { readonly over_bound: number; readonly bound_ms: number };
+  /** The same from the return of ZooKeeper, and of Mesos, whether somebody else leads then or not. */
+  readonly after_zookeeper: Spread;
+  readonly after_mesos: Spread;
   /** How often and for how long this machine stood still as a whole; failovers in it are not measured. */
   readonly stalls: { readonly count: number; readonly ms: number };
   readonly load: number;
@@ -64,6 +60,13 @@ export type Report = {
   readonly complaints: readonly string[];
   /** Where everything lies, when something was wrong. */
   readonly directory: string;
+};
+
+export type Spread = {
+  readonly measured: number;
+  readonly p50_ms?: number;
+  readonly p99_ms?: number;
+  readonly max_ms?: number;
 };
 
 /** The default of --zk-session-timeout-ms. */
@@ -121,7 +124,7 @@ export async function chaos(t: Owner, options: ChaosOptions): Promise<Report> {
   const verdict = check(jobs, found, books, longest_ms);
   const reigns = reignsIn(field);
   const shifts = failovers(reigns, events, found, stalls);
-  let report = reportOf(options, directory, session_ms, { verdict, events, skipped, shifts, stalls });
+  let report = reportOf(options, directory, session_ms, { verdict, found, events, skipped, shifts, stalls });
   if (options.picture !== undefined) {
     const title = `${lineOf(report)}`;
     const to_ms = Math.max(from_ms + lasting_ms, ...found.map(({ at_ms }) => at_ms));
@@ -137,6 +140,7 @@ export async function chaos(t: Owner, options: ChaosOptions): Promise<Report> {
 
 type Facts = {
   readonly verdict: Verdict;
+  readonly found: readonly Mark[];
   readonly events: readonly Event[];
   readonly skipped: readonly string[];
   readonly shifts: readonly Failover[];
@@ -147,7 +151,7 @@ function reportOf(
   { minutes, seed }: ChaosOptions,
   directory: string,
   session_ms: number,
-  { verdict, events, skipped, shifts, stalls }: Facts,
+  { verdict, found, events, skipped, shifts, stalls }: Facts,
 ): Report {
   const { targets, complaints, ...counts } = verdict;
   const faults: Record<string, number> = {};
@@ -155,6 +159,7 @@ function reportOf(
   const measured = shifts.flatMap(({ stalled, first_launch_ms }) =>
     stalled || first_launch_ms === undefined ? [] : [first_launch_ms],
   );
+  const resumed = (moment: (event: Event) => number | undefined) => resumptions(events.map(moment), found, stalls);
   const bound_ms = session_ms + bound_beyond_session_ms;
   return {
     seed,
@@ -167,17 +172,26 @@ function reportOf(
     skipped,
     session_timeout_ms: session_ms,
     first_launch: {
-      measured: measured.length,
-      ...(measured.length === 0
-        ? {}
-        : { p50_ms: percentile(measured, 0.5)!, p99_ms: percentile(measured, 0.99)!, max_ms: Math.max(...measured) }),
+      ...spread(measured),
       over_bound: measured.filter(ms => ms > bound_ms).length,
       bound_ms,
     },
+    after_zookeeper: spread(resumed(({ fault, back_ms }) => (fault.kind === 'kill-nodes' ? undefined : back_ms))),
+    after_mesos: spread(resumed(({ mesos_back_ms }) => mesos_back_ms)),
     stalls: { count: stalls.length, ms: stalls.reduce((sum, { from_ms, to_ms }) => sum + to_ms - from_ms, 0) },
     load: Math.round(loadavg()[2]! * 10) / 10,
     complaints,
     directory,
+  };
+}
+
+function spread(values: readonly number[]): Spread {
+  if (values.length === 0) return { measured: 0 };
+  return {
+    measured: values.length,
+    p50_ms: percentile(values, 0.5)!,
+    p99_ms: percentile(values, 0.99)!,
+    max_ms: Math.max(...values),
   };
 }
 

@@ -1,7 +1,7 @@
 // weather.ts: carries out what the plan says, one fault after the other, and writes down when each began and ended.
 //
 // What is noted beside a fault is what a failover is measured from: the moment at which the leader was hit, and the moment
-// at which ZooKeeper had a majority again.
+// at which ZooKeeper had a majority again, or there was a node to lead.
 
 import { until } from '../support/until.ts';
 import { type Cable, operationOf, operations } from '../support/zookeeper.ts';
@@ -16,7 +16,8 @@ export type Event = {
   readonly node?: string;
   /** When the one that led lost the power to lead, if that is what the fault does. */
   readonly leader_hit_ms?: number;
-  readonly quorum_back_ms?: number;
+  /** When what nobody can lead without was there again: a majority of ZooKeeper, or a node. */
+  readonly back_ms?: number;
   readonly mesos_back_ms?: number;
 };
 export type Weather = { readonly events: readonly Event[]; readonly skipped: readonly string[] };
@@ -125,13 +126,38 @@ async function carryOut(
       begin();
       await Promise.all(members.map(member => member.kill()));
       await pause(fault.for_ms);
-      await Promise.all(members.map(member => member.start()));
-      const majority = await until('a majority of ZooKeeper servers', async () => {
-        const modes = await Promise.all(members.map(member => member.mode()));
-        return modes.filter(mode => mode !== undefined).length * 2 > members.length && Date.now();
-      });
-      await Promise.all(members.map(member => member.serving()));
-      return { quorum_back_ms: majority };
+      return { back_ms: await raise(field) };
+    }
+    case 'kill-leader-in-the-dark': {
+      const node = await chosen(field, true);
+      begin();
+      await Promise.all(members.map(member => member.kill()));
+      await pause(fault.for_ms / 2);
+      const at = Date.now();
+      await node.kill();
+      await pause(fault.for_ms / 2);
+      const back_ms = await raise(field);
+      await node.start();
+      return { ...hit(node, true, at), back_ms };
+    }
+    case 'kill-nodes': {
+      const node = await chosen(field, true);
+      const at = begin();
+      await Promise.all(field.nodes.map(each => each.kill()));
+      await pause(fault.for_ms);
+      const starting = field.nodes.map(each => each.start());
+      await Promise.race(starting);
+      const back_ms = Date.now();
+      await Promise.all(starting);
+      return { ...hit(node, true, at), back_ms };
+    }
+    case 'isolate-leader': {
+      const node = await chosen(field, true);
+      const at = begin();
+      for (const cable of [...node.cables, node.wire]) cable.stall();
+      await pause(fault.for_ms);
+      for (const cable of [...node.cables, node.wire]) cable.mend();
+      return hit(node, true, at);
     }
     case 'cut-zookeeper': {
       const node = await chosen(field, fault.whom === 'leader');
@@ -162,6 +188,17 @@ async function carryOut(
       return answer?.status === 202 ? hit(node, true, at) : undefined;
     }
   }
+}
+
+/** Starts all ZooKeeper servers, and resolves with when most of them served, once all do. */
+async function raise({ zookeeper: { members } }: Field): Promise<number> {
+  await Promise.all(members.map(member => member.start()));
+  const back_ms = await until('a majority of ZooKeeper servers', async () => {
+    const modes = await Promise.all(members.map(member => member.mode()));
+    return modes.filter(mode => mode !== undefined).length * 2 > members.length && Date.now();
+  });
+  await Promise.all(members.map(member => member.serving()));
+  return back_ms;
 }
 
 const hit = (node: Node, led: boolean, at: number): Noted => ({

@@ -45,8 +45,9 @@ export async function enterTree(zk: ZooKeeper, places: Places, membership: Membe
       return cluster;
     }
     const children = (await zk.children(places.root)) ?? [];
+    // Made between our two looks, by a node that was started at the same time.
+    if (children.includes(places.cluster.slice(places.cluster.lastIndexOf('/') + 1))) continue;
     const foreign = children.find(name => !neighbours.has(name) && (places.root !== '/' || name !== 'zookeeper'));
-    if (foreign === 'cluster') continue; // Made between our two looks.
     if (foreign !== undefined)
       throw new JournalError(
         'foreign',

@@ -25,7 +25,7 @@ import { type AgentInfo, type AgentOrder, type Launch, terminal_states } from '.
 import { bootId, readIfThere, whyNoTasks } from './processes.ts';
 import { argumentsOf, environmentOf, pathsOf, sweepSandboxes } from './sandbox.ts';
 import { textOfExit } from './signals.ts';
-import { agentId, keepPort, keepWrapper, lockWorkDir } from './work-dir.ts';
+import { agentId, keepPort, keepWrapper, lockWorkDir, portBefore } from './work-dir.ts';
 import { type Ending, parseEnding } from './wrapper.ts';
 
 type Task = Remembered & {
@@ -52,6 +52,12 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
   const boot = bootId();
   for (const folder of ['meta', 'ended']) mkdirSync(join(work_dir, folder), { recursive: true, mode: 0o700 });
   const unlock = lockWorkDir(work_dir, boot);
+  const before = portBefore(work_dir);
+  if (before !== undefined && before !== options.door.port)
+    log.warn(
+      { port: options.door.port, before },
+      'somebody else listens where this agent did: executors that outlived it will not find it, and are ended',
+    );
   keepPort(work_dir, options.door.port);
   const id = agentId(work_dir);
   mkdirSync(join(work_dir, 'sandboxes', id), { recursive: true, mode: 0o750 });

@@ -7,7 +7,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { startLocalMesos } from '../../mesos/local/index.ts';
+import { resourcesFor, startLocalMesos } from '../../mesos/local/index.ts';
+import { portBefore } from '../../mesos/local/work-dir.ts';
 import { systemClock } from '../../schedules/clock.ts';
 import { isAlive, send } from '../support/processes.ts';
 import { until } from '../support/until.ts';
@@ -171,6 +172,36 @@ test('kill -9 of the agent while an executor is fetched: its task was never star
   // The id is free again.
   await after.launch([task('again', executor('hangs'))]);
   await after.reached('again', 'TASK_RUNNING');
+});
+
+test('an agent whose port is taken meanwhile listens at another, says so, and serves', async t => {
+  const work_dir = mkdtempSync(join(tmpdir(), 'horae-port-'));
+  const warned: string[] = [];
+  const options = {
+    work_dir,
+    clock: systemClock(),
+    log: { ...silent, warn: (_: object, message: string) => void warned.push(message) },
+    resources: resourcesFor({ cpus: 4, mem: 1_000, disk: 1_000 }),
+  };
+  const first = await startLocalMesos(options);
+  await first.close();
+  const port = portBefore(work_dir)!;
+  const other = createServer();
+  await new Promise<void>(resolve => other.listen(port, '127.0.0.1', () => resolve()));
+  const second = await startLocalMesos(options);
+  t.teardown(async () => {
+    await second.agent?.killAll();
+    await second.close();
+    other.close();
+    rmSync(work_dir, { recursive: true, force: true });
+  });
+  t.not(portBefore(work_dir), port);
+  t.deepEqual(warned, [
+    'somebody else listens where this agent did: executors that outlived it will not find it, and are ended',
+  ]);
+  const scheduler = await subscribe(second);
+  await scheduler.launch([task('t', executor('e'))]);
+  await scheduler.reached('t', 'TASK_RUNNING');
 });
 
 test('an agent refuses an update of a task that it has not handed over yet, and lives on', async t => {

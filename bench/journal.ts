@@ -10,8 +10,9 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createOutbox } from '../actors/outbox.ts';
-import type { Change, History, Journal } from '../transport/journal/journal.ts';
+import type { History, Journal } from '../transport/journal/journal.ts';
 import { lmdbJournal } from '../transport/journal/lmdb.ts';
+import { instance, instances } from './instances.ts';
 import { type Figures, quantile, readOptions, report } from './report.ts';
 
 const options = readOptions(process.argv.slice(2), { records: 400_000, seconds: 2 });
@@ -21,24 +22,6 @@ const fill_batch = 4_096;
 /** Records handed to the outbox per turn of the event loop, and how many may wait in it. */
 const turn_records = 64;
 const waiting_max = 20_000;
-
-/** An instance as the scheduler records it when its task runs. */
-const instance = (n: number): Change => ({
-  kind: 'instance',
-  key: `www/prod/hello${n % 100}/1.cron.mi9fwgao/${n}`,
-  body: {
-    status: 'running',
-    attempt: 1 + (n % 3),
-    failures: n % 3,
-    since: 1_763_785_000_000 + n,
-    agent_id: `0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9-S${n % 1_000}`,
-    hostname: `node${n % 1_000}.example.com`,
-    version: 1,
-    started_at: 1_763_785_000_500 + n,
-  },
-});
-const instances = (from: number, count: number): Change[] =>
-  Array.from({ length: count }, (_, k) => instance(from + k));
 
 async function withJournal<T>(work: (journal: Journal & History, path: string) => Promise<T>): Promise<T> {
   const path = mkdtempSync(join(tmpdir(), 'horae-bench-'));

@@ -13,8 +13,10 @@ import { basename, join } from 'node:path';
 import { nearest } from '../schedules/nearest.ts';
 
 const here = import.meta.dirname;
+/** Files that benchmarks share, or run. */
+const parts = ['main.ts', 'report.ts', 'engine.ts', 'instances.ts', 'restoring.ts'];
 const names = readdirSync(here)
-  .filter(file => file.endsWith('.ts') && !['main.ts', 'report.ts', 'engine.ts'].includes(file))
+  .filter(file => file.endsWith('.ts') && !parts.includes(file))
   .map(file => basename(file, '.ts'))
   .sort();
 

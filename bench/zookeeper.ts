@@ -10,9 +10,9 @@
 import { existsSync } from 'node:fs';
 import { systemClock } from '../schedules/clock.ts';
 import { fileOwner, startZooKeeper, zookeeper } from '../test/support/zookeeper.ts';
-import type { Change } from '../transport/journal/journal.ts';
 import { zookeeperJournal } from '../transport/journal/zookeeper.ts';
 import { connectZooKeeper, type ZooKeeper } from '../transport/zookeeper/client.ts';
+import { instance, instances } from './instances.ts';
 import { type Figures, quantile, readOptions, report } from './report.ts';
 
 const options = readOptions(process.argv.slice(2), { records: 400_000, seconds: 2, members: 3 });
@@ -21,24 +21,6 @@ const fill_batch = 4_096;
 /** ZooKeeper keeps its 500 last transactions in memory, besides its tree. */
 const heap_mb = 1_000;
 const clock = systemClock();
-
-/** An instance as the scheduler records it when its task runs. */
-const instance = (n: number): Change => ({
-  kind: 'instance',
-  key: `www/prod/hello${n % 100}/1.cron.mi9fwgao/${n}`,
-  body: {
-    status: 'running',
-    attempt: 1 + (n % 3),
-    failures: n % 3,
-    since: 1_763_785_000_000 + n,
-    agent_id: `0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9-S${n % 1_000}`,
-    hostname: `node${n % 1_000}.example.com`,
-    version: 1,
-    started_at: 1_763_785_000_500 + n,
-  },
-});
-const instances = (from: number, count: number): Change[] =>
-  Array.from({ length: count }, (_, k) => instance(from + k));
 
 async function opened(zk: ZooKeeper, path: string) {
   const journal = zookeeperJournal({ zk, path, cluster: { name: 'bench' }, schemas: {}, clock });

@@ -140,6 +140,17 @@ export const someLeader = (field: Field, deadline_ms: number): Promise<Node> =>
 export const lastWords = ({ nodes }: Field): string =>
   nodes.map(({ id, said }) => `--- ${id}\n${said().flat().slice(-25).join('\n')}`).join('\n');
 
+/** How long a session lasts, as the ZooKeeper servers granted it to the nodes: the longest that they did. */
+export function sessionIn({ nodes }: Field): number {
+  const granted = nodes.flatMap(({ said }) =>
+    said()
+      .flat()
+      .filter(line => line.includes('"zookeeper connected"'))
+      .map(line => (JSON.parse(line) as { readonly timeout_ms: number }).timeout_ms),
+  );
+  return Math.max(...granted);
+}
+
 /** All reigns, oldest first. */
 export function reignsIn({ nodes }: Field): readonly Reign[] {
   const reigns = nodes.flatMap(({ id, said }) =>

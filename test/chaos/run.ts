@@ -12,7 +12,7 @@ import { killUnder } from '../support/processes.ts';
 import type { Owner } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { check, type Verdict } from './check.ts';
-import { type Field, openField, reignsIn, someLeader } from './field.ts';
+import { type Field, openField, reignsIn, sessionIn, someLeader } from './field.ts';
 import { type Failover, failovers, percentile, resumptions, type Stall } from './figures.ts';
 import { picture } from './picture.ts';
 import { type Kind, kinds, plan } from './plan.ts';
@@ -69,8 +69,6 @@ export type Spread = {
   readonly max_ms?: number;
 };
 
-/** The default of --zk-session-timeout-ms. */
-export const session_ms_default = 10_000;
 const bound_beyond_session_ms = 2_000;
 /** From here on until the first target. */
 const lead_ms = 4_000;
@@ -80,12 +78,12 @@ const stall_ms_min = 1_500;
 
 export async function chaos(t: Owner, options: ChaosOptions): Promise<Report> {
   const { minutes, seed, say } = options;
-  const session_ms = options.session_ms ?? session_ms_default;
   const directory = mkdtempSync(join(tmpdir(), `horae-chaos-${seed}-`));
   t.teardown(() => killUnder(directory));
   const stalls = watchMachine(t);
   const field = await openField(t, directory, options.session_ms);
   const leader = await someLeader(field, rest_ms_max);
+  const session_ms = sessionIn(field);
   const book = join(directory, 'book');
   const from_ms = Math.ceil((Date.now() + lead_ms) / 1_000) * 1_000;
   const lasting_ms = minutes * 60_000;
@@ -153,7 +151,11 @@ function reportOf(
   session_ms: number,
   { verdict, found, events, skipped, shifts, stalls }: Facts,
 ): Report {
-  const { targets, complaints, ...counts } = verdict;
+  const { targets, complaints: found_wrong, ...counts } = verdict;
+  const complaints = [...found_wrong];
+  const on_time = verdict.outcomes.ran ?? 0;
+  if (events.length === 0 && stalls.length === 0 && on_time < targets.length)
+    complaints.push(`nothing went wrong, and ${targets.length - on_time} targets are not told as ran`);
   const faults: Record<string, number> = {};
   for (const { fault } of events) faults[fault.kind] = (faults[fault.kind] ?? 0) + 1;
   const measured = shifts.flatMap(({ stalled, first_launch_ms }) =>

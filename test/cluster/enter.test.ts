@@ -5,7 +5,7 @@ import { enterTree } from '../../transport/journal/zookeeper-claim.ts';
 import { packCluster, placesIn } from '../../transport/journal/zookeeper-tree.ts';
 import type { ZooKeeper } from '../../transport/zookeeper/zookeeper.ts';
 
-test('a tree that another node makes between our two looks is found to be ours, in whatever order its parts are told', async t => {
+test('a tree that another node makes between our two looks is found to be ours, in whatever order it is told', async t => {
   const places = placesIn('/horae');
   const data = packCluster({ format: 1, id: 'c', name: 'horae' });
   for (const names of [

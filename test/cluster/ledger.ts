@@ -41,7 +41,7 @@ export async function startLedger(api: Api, directory: string, start: number, se
   return {
     key,
     signed,
-    async verdict(at, targets, deadline_ms) {
+    async verdict(at, targets, deadline_ms = 150_000) {
       const expected = Array.from({ length: targets }, (_, n) => new Date(start + n * seconds * 1_000).toISOString());
       const last = expected.at(-1)!;
       await until(
@@ -51,7 +51,7 @@ export async function startLedger(api: Api, directory: string, start: number, se
       );
       // What was late is caught up in its turn, and the turn of the last may come before the run of one before has begun.
       const complete = () => expected.every(each => signed().includes(each));
-      await until('those before it', complete, 20_000).catch(() => undefined);
+      await until('those before it', complete, 100_000).catch(() => undefined);
       const found = signed();
       const outcomes = await outcomesOf(at, key);
       return {

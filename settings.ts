@@ -78,6 +78,7 @@ export const settings = {
   executor_mem_mb: whole({ group: agent, unit: 'MB', default: 32, min: 1, max: 65_536, help: "Memory that a task's executor takes beside the task." }),
   executor_disk_mb: whole({ group: agent, unit: 'MB', default: 1, min: 0, max: 65_536, help: "Disk that a task's executor takes beside the task." }),
 
+  executor_archive: text({ group: cluster, value: 'URL', expected: 'an address that ends with .tar.gz', matches: /^(https?|hdfs|ftp|file):\/\/\S+\.tar\.gz$/, help: "Where agents fetch Horae's executor. Without this, from this server, below /executor/, where they can reach it by --advertise or --http." }),
   mesos: text({ group: cluster, value: 'MASTERS', expected: 'http://HOST:5050 (or https, or several with commas), or zk://HOST:2181,HOST:2181/PATH', matches: /^(https?:\/\/[^\s,]+(,https?:\/\/[^\s,]+)*|zk:\/\/([^\s@/]+@)?[^\s@/]+\/[^\s]*)$/, help: 'The masters: addresses, or where in ZooKeeper they write down who leads them.' }),
   mesos_https: yes({ group: cluster, help: 'Masters that are found in ZooKeeper speak HTTPS. Follows from --mesos-ca or --mesos-cert.' }),
   mesos_ca: file({ group: cluster, help: 'Certificates in PEM of whoever may vouch for masters and agents. Without it, those that Node knows.' }),

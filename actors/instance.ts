@@ -8,7 +8,7 @@
 import type { TaskStatus } from '../mesos/protocol.ts';
 import { type Conclusion, conclude } from '../mesos/statuses.ts';
 import { call, count, type Effect, log, record, tell } from './effects.ts';
-import { launchPlan, type Overhead, requirements } from './launch.ts';
+import { type Archive, launchPlan, type Overhead, requirements } from './launch.ts';
 import type { InstanceKey, JobKey, RunId, TaskId } from './model/ids.ts';
 import { attemptOf, taskId } from './model/ids.ts';
 import type { Job } from './model/job.ts';
@@ -34,6 +34,8 @@ export type InstanceSettings = {
   readonly well_after_ms: number;
   /** What the default executor takes beside each task. */
   readonly executor: Overhead;
+  /** Where agents find Horae's own executor. Only simulations do without. */
+  readonly archive?: Archive;
 };
 
 export type InstanceState = {
@@ -113,7 +115,7 @@ export const instance =
           version: state.version,
           ...(state.job.ports.length > 0 ? { ports } : {}),
         };
-        const plan = launchPlan(state, task_id, at.attempt, times.executor);
+        const plan = launchPlan(state, granted, at.attempt, times);
         return step(
           { ...state, record: next },
           record('instance', state.key, next),

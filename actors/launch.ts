@@ -1,12 +1,15 @@
 // launch.ts: from a job to what Mesos must be told: what one instance needs, and what one attempt runs.
 
+import { executor_needs } from '../mesos/executor/executor-info.ts';
+import { bind } from '../mesos/executor/template.ts';
 import { lasting } from '../mesos/maintenance.ts';
 import type { LaunchPlan } from '../mesos/match.ts';
-import type { CommandInfo } from '../mesos/protocol.ts';
 import type { InstanceState } from './instance.ts';
-import type { JobKey, TaskId } from './model/ids.ts';
+import type { JobKey } from './model/ids.ts';
 import type { Job } from './model/job.ts';
+import { hasExecutor, own_blank, taskInput, taskOf } from './model/processes.ts';
 import type { Cause } from './model/reasons.ts';
+import type { Granted } from './placement.ts';
 
 /** What an instance needs of a host: one object for all instances of a version, so that a no for one is a no for all. */
 export type Requirements = { readonly plan: LaunchPlan; readonly priority: number };
@@ -31,7 +34,7 @@ export function requirements(key: JobKey, version: number, job: Job, executor: O
       },
       ...(job.revocable === true ? { revocable: true } : {}),
       ports: job.ports,
-      executor,
+      executor: hasExecutor(job) ? executor_needs : executor,
       constraints: job.constraints,
       lasts_ms: job.service ? lasting.service_ms : lasting.other_ms,
       command: {},
@@ -43,9 +46,6 @@ export function requirements(key: JobKey, version: number, job: Job, executor: O
   shared.set(job, made);
   return made;
 }
-
-/** Runs its arguments one after the other, each by a shell of its own, until one fails: no text is spliced into another. */
-const in_order = 'for line in "$@"; do /bin/sh -c "$line" || exit $?; done';
 
 /** The variables that all instances of a run share, made once for its cause, which is one object for all of them. */
 function ofRun({ cause, job_key, run, run_created_at }: InstanceState): readonly Variable[] {
@@ -63,8 +63,16 @@ function ofRun({ cause, job_key, run, run_created_at }: InstanceState): readonly
 type Variable = { readonly name: string; readonly value: string };
 const runs = new WeakMap<Cause, readonly Variable[]>();
 
-/** The attempt as the Mesos side takes it. Ports and overhead are added where the place is known. */
-export function launchPlan(state: InstanceState, task_id: TaskId, attempt: number, executor: Overhead): LaunchPlan {
+/** Where agents fetch Horae's executor. */
+export type Archive = () => string;
+
+/** The attempt as the Mesos side takes it. What is reserved for it is added where the place is known. */
+export function launchPlan(
+  state: InstanceState,
+  { task_id, hostname, ports }: Pick<Granted, 'task_id' | 'hostname' | 'ports'>,
+  attempt: number,
+  { executor, archive }: { readonly executor: Overhead; readonly archive?: Archive },
+): LaunchPlan {
   const { job } = state;
   const own = [
     ...ofRun(state),
@@ -73,20 +81,42 @@ export function launchPlan(state: InstanceState, task_id: TaskId, attempt: numbe
   ];
   // Ours come last and are not the job's to set: the task must be able to trust them.
   const theirs = Object.keys(job.env).filter(name => !own.some(one => one.name === name));
-  const variables = theirs.length === 0 ? own : [...theirs.map(name => ({ name, value: job.env[name]! })), ...own];
-  const command: CommandInfo =
-    job.processes === undefined
-      ? { shell: true, value: job.command ?? '', environment: { variables } }
-      : {
-          shell: false,
-          value: '/bin/sh',
-          arguments: ['sh', '-c', in_order, 'sh', ...job.processes.map(one => one.command)],
-          environment: { variables },
-        };
-  return {
+  const plan = {
     ...requirements(state.job_key, state.version, job, executor).plan,
     task_id,
-    command,
     labels: { 'horae.job': state.job_key, 'horae.run': state.run },
   };
+  if (!hasExecutor(job)) {
+    const fill = (text: string) => filled(text, { task_id, hostname, ports, instance: state.index, user: job.role });
+    const variables =
+      theirs.length === 0 ? own : [...theirs.map(name => ({ name, value: fill(job.env[name]!) })), ...own];
+    return { ...plan, command: { shell: true, value: fill(job.command ?? ''), environment: { variables } } };
+  }
+  if (archive === undefined)
+    throw new Error(
+      `${task_id} wants an executor, and nobody has said where it is: expected TreeSettings with an archive`,
+    );
+  const env = Object.fromEntries([
+    ...theirs.map(name => [name, job.env[name]!]),
+    ...own.map(one => [one.name, one.value]),
+  ]);
+  return {
+    ...plan,
+    processes: {
+      task: taskInput(job, env),
+      document: taskOf(job),
+      instance: state.index,
+      user: job.role,
+      archive_url: archive(),
+    },
+  };
+}
+
+/** A text of a plain command with its ports and names. All else that stands in braces is left as it is. */
+function filled(text: string, bindings: Parameters<typeof bind>[1]): string {
+  if (!text.includes('{{')) return text;
+  return text.replace(own_blank, blank => {
+    const bound = bind(blank, bindings, '');
+    return bound.ok ? bound.value : blank;
+  });
 }

@@ -21,6 +21,8 @@ export type Identity = {
   readonly capabilities?: readonly string[];
   /** Only agents that satisfy all of these are offered (mesos/offer-constraints.ts). */
   readonly offer_constraints?: readonly string[];
+  /** Where agents find Horae's own executor; only simulations do without. */
+  readonly archive?: () => string;
 };
 /** The role that everybody has, where none is wanted in particular. */
 export const rolesOf = (roles: readonly string[] | undefined): readonly string[] =>
@@ -65,6 +67,7 @@ export function treeSettings(settings: Settings, identity: Identity): TreeSettin
       start_timeout_ms: settings.start_timeout_ms,
       well_after_ms: settings.well_after_ms,
       executor: { cpus: settings.executor_cpus, mem: settings.executor_mem_mb, disk: settings.executor_disk_mb },
+      ...(identity.archive === undefined ? {} : { archive: identity.archive }),
     },
     instances_max: settings.instances_max,
     entity_crashes: { crashes_max: settings.entity_crash_count_max, period_ms: settings.entity_crash_period_ms },

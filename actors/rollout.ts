@@ -28,13 +28,20 @@ export function outdated(
 }
 
 /** What a job's processes are made of, and where they may run. */
-export const launched = ({ command, processes, cpus, mem, disk, ports, env, constraints }: Job) => ({
-  command,
-  processes,
-  cpus,
-  mem,
-  disk,
-  ports,
-  env,
-  constraints,
+export const launched = (job: Job) => ({
+  command: job.command,
+  processes: job.processes,
+  order: job.order,
+  max_process_failures: job.max_process_failures,
+  max_concurrency: job.max_concurrency,
+  health_check: job.health_check,
+  lifecycle: job.lifecycle,
+  cpus: job.cpus,
+  mem: job.mem,
+  disk: job.disk,
+  gpus: job.gpus,
+  revocable: job.revocable,
+  ports: job.ports,
+  env: job.env,
+  constraints: job.constraints,
 });

@@ -27,6 +27,7 @@ import {
   type Wanted,
 } from './resources.ts';
 import { borrow, canLend } from './revocable.ts';
+import type { ProcessesPlan } from './task-info.ts';
 import { explain, type WhyNot } from './why-not.ts';
 
 /** One task that waits for a host: what Mesos must be told of it, and nothing about jobs. */
@@ -38,7 +39,7 @@ export type LaunchPlan = {
   readonly resources: Wanted;
   /** Names of ports; each gets a number, told to the task as PORT_<name>. */
   readonly ports: readonly string[];
-  /** What the default executor needs beside the task; undefined: launch without it, as a command task. */
+  /** What its executor needs beside the task; undefined: launch without one, as a command task. */
   readonly executor: Wanted | undefined;
   readonly constraints: readonly Constraint[];
   /** About how long it will be there: it does not go where the agent leaves before. Left out: it goes anywhere. */
@@ -46,6 +47,8 @@ export type LaunchPlan = {
   /** It does not mind being ended when the agent wants its resources back, and takes such first. */
   readonly revocable?: boolean;
   readonly command: CommandInfo;
+  /** Processes for Horae's own executor, whose needs are those in `executor`; then there is no command. */
+  readonly processes?: ProcessesPlan;
   readonly kill_grace_ms: number;
   readonly labels: Readonly<Record<string, string>>;
 };

@@ -1,14 +1,26 @@
 // task-info.ts: a placement, written as Mesos wants to read it.
 //
-// A task goes out in one of two ways. Normally alone in a group of its own under Mesos's default executor, whose id is the
+// A task goes out in one of three ways. Normally alone in a group of its own under Mesos's default executor, whose id is the
 // task's: it reports true exit codes and heeds the grace period of a kill. Or as a plain command task, for what a group may
 // not hold (Docker containers) and where the overhead of an executor is unwelcome: its exit code can be lost when the agent
-// restarts. Either way one ACCEPT carries all placements of one host.
+// restarts. Or, where it is one of several processes or its health is looked at, with Horae's own executor. One ACCEPT carries
+// all placements of one host, whichever way they go.
 
+import type { TaskDocument } from './executor/document.ts';
+import { executorInfo, processesTask } from './executor/executor-info.ts';
+import type { LaunchDocument } from './executor/launch.ts';
 import type { LaunchPlan, Placement } from './match.ts';
 import type { Call, CommandInfo, Labels, Operation, TaskInfo } from './protocol.ts';
 
 export type Accept = Extract<Call, { type: 'ACCEPT' }>;
+
+/** What Horae's executor is to be told, all but what only the place knows. */
+export type ProcessesPlan = Omit<LaunchDocument, 'format' | 'ports'> & {
+  /** The task as the executor will read it. */
+  readonly document: TaskDocument;
+  /** Where the agent's fetcher finds the executor. */
+  readonly archive_url: string;
+};
 
 /**
  * The one ACCEPT that launches these placements, all of one host. What they leave of its offers is declined for
@@ -53,12 +65,14 @@ export function byHost(placements: readonly Placement[]): readonly (readonly [Pl
   return [...hosts.values()];
 }
 
-/** A LAUNCH_GROUP for each task that has an executor of its own, one LAUNCH for all the others. */
+/** A LAUNCH_GROUP for each task under a default executor, one LAUNCH for all the others. */
 export function operationsOf(placements: readonly Placement[], framework_id: string): readonly Operation[] {
   const operations: Operation[] = [];
   const plain: TaskInfo[] = [];
   for (const placement of placements) {
-    if (placement.plan.executor === undefined) plain.push(taskInfo(placement));
+    if (placement.plan.processes !== undefined)
+      plain.push(ofProcesses(placement, placement.plan.processes, framework_id));
+    else if (placement.plan.executor === undefined) plain.push(taskInfo(placement));
     else
       operations.push({
         type: 'LAUNCH_GROUP',
@@ -77,15 +91,26 @@ export function operationsOf(placements: readonly Placement[], framework_id: str
   return operations;
 }
 
-/** What Mesos is told of the task itself. */
-export function taskInfo({ plan, agent_id, ports, resources }: Placement): TaskInfo {
+/** What Mesos is told of a task with a command. */
+export function taskInfo(placement: Placement): TaskInfo {
+  return { ...known(placement), command: withPorts(placement.plan, placement.ports) };
+}
+
+/** What Mesos, and through it Horae's executor, is told of a task of processes. */
+function ofProcesses(placement: Placement, processes: ProcessesPlan, framework_id: string): TaskInfo {
+  const { task, instance, user, document, archive_url } = processes;
+  const { ports, plan, executor_resources: resources } = placement;
+  const executor = executorInfo(plan.task_id, framework_id, document, { archive_url, resources });
+  return processesTask(known(placement), { format: 1, task, instance, user, ports }, executor);
+}
+
+function known({ plan, agent_id, resources }: Placement): Omit<TaskInfo, 'command' | 'data' | 'executor'> {
   const labels = labelsOf(plan.labels);
   return {
     name: plan.name,
     task_id: { value: plan.task_id },
     agent_id: { value: agent_id },
     resources,
-    command: withPorts(plan, ports),
     kill_policy: { grace_period: { nanoseconds: plan.kill_grace_ms * 1_000_000 } },
     ...(labels === undefined ? {} : { labels }),
   };

@@ -8,6 +8,7 @@ import type { Scheduler } from '../actors/root.ts';
 import { record_schemas } from '../actors/schemas.ts';
 import type { MesosLink } from '../mesos/protocol.ts';
 import type { Settings } from '../settings.ts';
+import type { ServedArchive } from '../transport/http/archive.ts';
 import type { Change, Poison } from '../transport/journal/journal.ts';
 import { lmdbJournal } from '../transport/journal/lmdb.ts';
 import type { Metrics } from '../transport/metrics.ts';
@@ -22,6 +23,8 @@ export type Mesos = {
   readonly link: MesosLink;
   readonly sandboxes: Sandboxes;
   readonly identity: Identity;
+  /** For the door, where agents come to it for the executor. */
+  readonly archive?: ServedArchive | undefined;
   /** After the scheduler has let go of it. */
   readonly close: () => Promise<void>;
 };
@@ -103,6 +106,7 @@ export async function runAlone(ground: Ground, openMesos: OpenMesos): Promise<st
     submit: scheduler.submit,
     views: projection,
     sandboxes: mesos.sandboxes,
+    archive: mesos.archive,
     history: journal,
   });
   compactNowAndThen(ground, journal);

@@ -7,6 +7,7 @@ import { sandboxFile, startLocalMesos, wholeMachine } from '../mesos/local/index
 import type { Resource } from '../mesos/protocol.ts';
 import type { AgentResources } from '../settings.ts';
 import { type Mesos, runAlone } from './alone.ts';
+import { openArchive } from './archive.ts';
 import { Refused } from './refused.ts';
 import { type Ground, standOn } from './start.ts';
 
@@ -17,7 +18,8 @@ export async function dev(argv: readonly string[]): Promise<void> {
   welcome(await runAlone(alone, () => machineAsMesos(ground)), ground.version);
 }
 
-async function machineAsMesos({ settings, log, clock, data_dir }: Ground): Promise<Mesos> {
+async function machineAsMesos(ground: Ground): Promise<Mesos> {
+  const { settings, log, clock, data_dir } = ground;
   const work_dir = join(data_dir, 'agent');
   const mesos = await startLocalMesos({
     work_dir,
@@ -29,6 +31,7 @@ async function machineAsMesos({ settings, log, clock, data_dir }: Ground): Promi
   }).catch(error => {
     throw new Refused(`cannot run tasks in ${work_dir}: ${error instanceof Error ? error.message : String(error)}`);
   });
+  const archive = await openArchive(ground, true);
   return {
     link: httpLink({
       urls: [mesos.url],
@@ -56,8 +59,11 @@ async function machineAsMesos({ settings, log, clock, data_dir }: Ground): Promi
         };
       },
     },
-    identity: { name: 'horae', user: userInfo().username, hostname: hostname() },
-    close: () => mesos.close(),
+    identity: { name: 'horae', user: userInfo().username, hostname: hostname(), archive: archive.url },
+    async close() {
+      await archive.close();
+      await mesos.close();
+    },
   };
 }
 

@@ -15,6 +15,8 @@ import type { Ground } from './start.ts';
 
 export type DoorParts = Pick<Ground, 'settings' | 'log' | 'clock' | 'metrics' | 'version'> &
   Pick<HttpOptions, 'submit' | 'views' | 'sandboxes' | 'history' | 'cluster' | 'links'> & {
+    readonly archive?: HttpOptions['archive'] | undefined;
+  } & {
     /** From `certificateOf`, which is asked first, since it costs nothing and may refuse. */
     readonly certificate: Certificate | undefined;
   };
@@ -27,6 +29,7 @@ export async function openDoor(parts: DoorParts): Promise<HttpServer> {
     ...(certificate === undefined ? {} : { tls: certificate }),
     ...(parts.cluster === undefined ? {} : { cluster: parts.cluster }),
     ...(parts.links === undefined ? {} : { links: parts.links }),
+    ...(parts.archive === undefined ? {} : { archive: parts.archive }),
     submit: parts.submit,
     views,
     sandboxes: parts.sandboxes,

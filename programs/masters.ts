@@ -10,10 +10,11 @@ import { type Masters, readMasters } from '../mesos/detector.ts';
 import { authorization, type Credentials, type HttpLink, httpLink } from '../mesos/http-link.ts';
 import { watchLeader } from '../mesos/leader-watch.ts';
 import type { MesosLink } from '../mesos/protocol.ts';
-import { isLoopback, type Settings } from '../settings.ts';
+import type { Settings } from '../settings.ts';
 import { Refused as HttpRefused } from '../transport/http/problems.ts';
 import { checkTls } from '../transport/http/tls.ts';
 import type { Mesos } from './alone.ts';
+import { openArchive, publicUrl } from './archive.ts';
 import { fail, named, Refused } from './refused.ts';
 import type { Identity } from './scheduler.ts';
 import type { Ground } from './start.ts';
@@ -22,10 +23,8 @@ import type { Ground } from './start.ts';
 const credentials_age_ms_max = 2_000;
 
 /** Connects when the scheduler subscribes, not before. Refuses settings that cannot be right. */
-export async function openMasters(
-  { settings, log, clock, metrics }: Pick<Ground, 'settings' | 'log' | 'clock'> & Partial<Pick<Ground, 'metrics'>>,
-  framework_id: () => string | undefined,
-): Promise<Mesos> {
+export async function openMasters(ground: Ground, framework_id: () => string | undefined): Promise<Mesos> {
+  const { settings, log, clock, metrics } = ground;
   const masters = mastersOf(settings);
   const trust = trustOf(settings);
   const credentials = credentialsOf(settings, log, clock.monotonic);
@@ -34,7 +33,7 @@ export async function openMasters(
     urls: masters.type === 'addresses' ? masters.urls : () => leaders,
     clock,
     log,
-    ignored: count => metrics?.record('horae_events_ignored_total', undefined, count),
+    ignored: count => metrics.record('horae_events_ignored_total', undefined, count),
     ...(credentials === undefined ? {} : { credentials }),
     ...(trust === undefined ? {} : { tls: trust }),
     redirects_max: settings.redirects_max,
@@ -69,11 +68,16 @@ export async function openMasters(
     tls: trust,
     timeout_ms: settings.call_timeout_ms,
   });
+  const archive = await openArchive(ground);
   return {
     link: heardBy(link, files),
     sandboxes: sandboxesOf(files),
-    identity: identityOf(settings),
-    close: async () => watch?.close(),
+    identity: { ...identityOf(settings), archive: archive.url },
+    archive: archive.served,
+    async close() {
+      await archive.close();
+      watch?.close();
+    },
   };
 }
 
@@ -90,15 +94,11 @@ export const isSecure = ({ mesos_https, mesos_ca, mesos_cert }: Settings) =>
   mesos_https || mesos_ca !== undefined || mesos_cert !== undefined;
 
 export function identityOf(settings: Settings): Identity {
-  const { http, tls_cert } = settings;
-  const reachable = !isLoopback(http.host) && http.port !== 0;
-  const host = http.host === '0.0.0.0' || http.host === '::' ? hostname() : http.host;
-  const console_url = reachable ? `${tls_cert === undefined ? 'http' : 'https'}://${host}:${http.port}` : undefined;
   return {
     name: settings.framework_name,
     user: settings.framework_user ?? ourselves(),
     hostname: hostname(),
-    webui_url: settings.framework_webui_url ?? console_url,
+    webui_url: settings.framework_webui_url ?? publicUrl(settings),
     principal: settings.mesos_principal,
     roles: settings.mesos_roles,
     checkpoint: settings.checkpoint,

@@ -189,6 +189,7 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
     submit: errands.submit,
     views: projection,
     sandboxes: mesos.sandboxes,
+    archive: mesos.archive,
     history: replica,
     cluster,
     links: { path: link_path, accept: links.accept },

@@ -9,6 +9,7 @@ import type { CalendarSpec } from '../../schedules/calendar.ts';
 import { bad, good, type Problem, type Result } from '../../schedules/problem.ts';
 import { calendar_spec } from './calendar.ts';
 import { identifier, type JobKey, job_key_bytes_max, jobKey } from './ids.ts';
+import { checkTask, hasExecutor, type TaskFields, task_fields } from './processes.ts';
 
 const name_part = z
   .string()
@@ -82,22 +83,13 @@ export const job_submission = z
     name: name_part.describe("The job's name within role and environment."),
     description: z.string().max(4096).optional(),
     owner: z.string().max(1024).optional().describe('E-mail addresses, separated by commas.'),
-    command: z.string().min(1).max(65_536).optional().describe('Shell line, run by `/bin/sh -c`.'),
-    processes: z
-      .array(
-        z.strictObject({
-          name: z
-            .string()
-            .min(1)
-            .max(64)
-            .regex(/^[^/.][^/]*$/, 'expected a name that does not begin with "." and has no "/"'),
-          command: z.string().min(1).max(65_536),
-        }),
-      )
+    command: z
+      .string()
       .min(1)
-      .max(100)
+      .max(65_536)
       .optional()
-      .describe('Shell lines run one after the other; the first that fails ends the task. Instead of `command`.'),
+      .describe('Shell line, run by `/bin/sh -c`; by `/bin/bash -c` where there is a health check or a lifecycle.'),
+    ...task_fields,
     service: z.boolean().optional().describe('true: kept running for ever. false: runs to its end.'),
     instances: z.int().min(1).max(4000).optional().describe('Copies of the task in each run; 1 when left out.'),
     cpus: z.number().gt(0).max(100_000).optional().describe('CPUs per instance; 0.1 when left out.'),
@@ -114,7 +106,9 @@ export const job_submission = z
       .array(z.string().regex(port_name, 'expected a letter, then letters, digits, "_" or "-"'))
       .max(100)
       .optional()
-      .describe('Names of ports; each task finds its numbers in `PORT_<name>`.'),
+      .describe(
+        'Names of ports; each task finds its numbers in `PORT_<name>`. Those that `{{thermos.ports[name]}}` names are added.',
+      ),
     env: z
       .record(
         z.string().regex(variable, 'expected letters, digits and "_", not beginning with a digit'),
@@ -197,7 +191,7 @@ export const job_submission = z
       .min(0)
       .max(86_400_000)
       .optional()
-      .describe('Between SIGTERM and SIGKILL, in milliseconds; 3000 when left out.'),
+      .describe('Between SIGTERM and SIGKILL, in milliseconds; 3000 when left out, 30000 where there are processes.'),
     partition_policy: z
       .strictObject({
         reschedule: z.boolean(),
@@ -244,7 +238,6 @@ export type Job = {
   readonly description?: string;
   readonly owner?: string;
   readonly command?: string;
-  readonly processes?: readonly { readonly name: string; readonly command: string }[];
   readonly service: boolean;
   readonly instances: number;
   readonly cpus: number;
@@ -271,13 +264,19 @@ export type Job = {
   /** Left out: whoever is behind a partition is waited for. */
   readonly partition_policy?: { readonly reschedule: boolean; readonly delay_ms?: number };
   readonly labels: Readonly<Record<string, string>>;
-};
+} & TaskFields;
 
 export const keyOf = (job: Pick<Job, 'role' | 'environment' | 'name'>): JobKey =>
   jobKey(job.role, job.environment, job.name);
 
 /** What a job is given where its submission says nothing. A dialect has defaults of its own. */
-export const job_defaults = { cpus: 0.1, mem: 128, disk: 0, kill_grace_ms: 3000 } as const;
+export const job_defaults = {
+  cpus: 0.1,
+  mem: 128,
+  disk: 0,
+  kill_grace_ms: 3000,
+  finalization_wait_ms: 30_000,
+} as const;
 
 /** Reads a submission (a parsed JSON or YAML value) into a canonical job, or names everything that is wrong with it. */
 export function readJob(input: unknown): Result<Job> {
@@ -305,12 +304,6 @@ export function readJob(input: unknown): Result<Job> {
     );
   const twice = given.ports?.find((port, index) => given.ports!.indexOf(port) !== index);
   if (twice !== undefined) wrong('/ports', twice, `port "${twice}" is asked for twice`, 'each port name once');
-  const process_twice = given.processes?.find(
-    (process, index, all) => all.findIndex(p => p.name === process.name) !== index,
-  );
-  if (process_twice !== undefined)
-    wrong('/processes', process_twice.name, `process "${process_twice.name}" is named twice`, 'each process name once');
-
   const short = [given.schedule !== undefined, given.cron !== undefined, given.schedules !== undefined].filter(
     Boolean,
   ).length;
@@ -371,6 +364,21 @@ export function readJob(input: unknown): Result<Job> {
       'both "collision_policy" and "overlap" are given',
       'one of them',
     );
+  if (
+    given.kill_grace_ms !== undefined &&
+    given.finalization_wait_ms !== undefined &&
+    given.kill_grace_ms !== given.finalization_wait_ms
+  )
+    wrong(
+      '/finalization_wait_ms',
+      given.finalization_wait_ms,
+      `kill_grace_ms ${given.kill_grace_ms} and finalization_wait_ms ${given.finalization_wait_ms} say different things`,
+      'one of them',
+    );
+  const grace_ms = hasExecutor(given) ? job_defaults.finalization_wait_ms : job_defaults.kill_grace_ms;
+  const kill_grace_ms = given.kill_grace_ms ?? given.finalization_wait_ms ?? grace_ms;
+  const task = checkTask({ ...given, ports: given.ports ?? [], env: given.env ?? {}, kill_grace_ms });
+  problems.push(...task.problems);
   if (problems.length > 0) return bad(...problems);
 
   return good(
@@ -382,6 +390,11 @@ export function readJob(input: unknown): Result<Job> {
       owner: given.owner,
       command: given.command,
       processes: given.processes,
+      order: given.order,
+      max_process_failures: given.max_process_failures,
+      max_concurrency: given.max_concurrency,
+      health_check: given.health_check,
+      lifecycle: given.lifecycle,
       service: given.service ?? false,
       instances: given.instances ?? 1,
       cpus: given.cpus ?? job_defaults.cpus,
@@ -389,7 +402,7 @@ export function readJob(input: unknown): Result<Job> {
       disk: given.disk ?? job_defaults.disk,
       gpus: given.gpus,
       revocable: given.revocable === true ? true : undefined,
-      ports: given.ports ?? [],
+      ports: task.ports,
       env: sorted(given.env),
       schedules,
       enabled: given.enabled ?? true,
@@ -401,7 +414,7 @@ export function readJob(input: unknown): Result<Job> {
       count: given.count ?? 'targets',
       priority: given.priority ?? 0,
       constraints: given.constraints ?? [],
-      kill_grace_ms: given.kill_grace_ms ?? job_defaults.kill_grace_ms,
+      kill_grace_ms,
       partition_policy: given.partition_policy,
       labels: sorted(given.labels),
     } as Job),
@@ -428,7 +441,7 @@ function problemsOf(issue: z.core.$ZodIssue, input: unknown): readonly Problem[]
       place: `${place}/${escaped(key)}`,
       value: brief((value as Record<string, unknown>)[key]),
       message: `unknown field "${key}"`,
-      expected: `one of ${Object.keys(job_submission.shape).join(', ')}`,
+      expected: place === '' ? `one of ${Object.keys(job_submission.shape).join(', ')}` : `no such field in ${place}`,
     }));
   const message = value === undefined ? 'a required value is missing' : `${JSON.stringify(brief(value))} will not do`;
   return [{ place, value: brief(value), message: `${message}: ${issue.message}`, expected: expectedOf(issue) }];

@@ -41,7 +41,13 @@ const may_import: Readonly<Record<string, readonly string[]>> = {
     'transport/zookeeper/',
   ],
   // What a task of processes may say is checked at submission by the function that the executor reads it with.
-  'actors/model/': ['schedules/', 'type:mesos/', 'mesos/executor/document.ts', 'mesos/executor/health.ts'],
+  'actors/model/': [
+    'schedules/',
+    'type:mesos/',
+    'mesos/executor/document.ts',
+    'mesos/executor/health.ts',
+    'mesos/executor/template.ts',
+  ],
   'actors/': ['schedules/', 'mesos/', 'type:transport/', 'type:settings.ts'],
   'transport/': ['actors/model/', 'schedules/', 'type:settings.ts'],
   'settings.ts': ['schedules/', 'transport/cli/'],

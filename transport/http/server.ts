@@ -17,6 +17,7 @@ import { consoleFile } from '../console/files.ts';
 import { type Credentials, permits } from '../credentials.ts';
 import type { History } from '../journal/journal.ts';
 import type { Metrics } from '../metrics.ts';
+import { isForAgents, type ServedArchive, sendArchive } from './archive.ts';
 import { calendar_routes } from './calendars.ts';
 import { chronos_routes } from './chronos-routes.ts';
 import { createDispatch } from './dispatch.ts';
@@ -61,6 +62,8 @@ export type HttpOptions = {
   readonly chronos_generation?: 2 | 3;
   /** Left out: this node is the only one. */
   readonly cluster?: Cluster;
+  /** The executor, for agents; left out: they have it from elsewhere. */
+  readonly archive?: ServedArchive;
   /** WebSockets that other nodes open, at a path of their own; they prove by themselves who they are. */
   readonly links?: { readonly path: string; readonly accept: AcceptSocket };
 };
@@ -143,7 +146,9 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   server.maxConnections = limits.http_connections_max;
   const refusedOf = (why: string) => metrics.counter('horae_http_refused_total', { why }).add();
   server.on('drop', () => refusedOf('connections'));
-  server.on('request', (request, response) => void dispatch(request, response));
+  server.on('request', (request, response) =>
+    isForAgents(request) ? void sendArchive(request, response, options.archive, log) : void dispatch(request, response),
+  );
   server.on('checkContinue', (request, response) => {
     // A client that asks first is spared the sending of what would be refused.
     if (Number(request.headers['content-length'] ?? 0) <= limits.body_bytes_max) response.writeContinue();

@@ -1,0 +1,81 @@
+// archive.ts: where agents find Horae's own executor, and who gives it to them.
+//
+// Nothing is packed before the first task wants it: then its address is told at once, and the agent that comes for it waits until
+// it is there. It is given out at the door where agents can reach that; else at a little door of its own, on loopback, for the
+// agents of this machine. Whoever keeps the archive elsewhere says so with --executor-archive.
+
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { type ExecutorArchive, executorFingerprint, packExecutor } from '../mesos/executor/archive.ts';
+import { isLoopback, type Settings } from '../settings.ts';
+import { archive_prefix, type ServedArchive, sendArchive } from '../transport/http/archive.ts';
+import type { Ground } from './start.ts';
+
+export type OpenArchive = {
+  /** For tasks; the first who asks sets the packing off. */
+  readonly url: () => string;
+  /** For the door, where that is what agents come to. */
+  readonly served: ServedArchive | undefined;
+  readonly close: () => Promise<void>;
+};
+
+/** How the world reaches the door; undefined where only this machine can, or its port is not known yet. */
+export function publicUrl({ http, tls_cert, advertise }: Settings): string | undefined {
+  if (advertise !== undefined) return advertise;
+  if (isLoopback(http.host) || http.port === 0) return undefined;
+  const host = http.host === '0.0.0.0' || http.host === '::' ? hostname() : http.host;
+  return `${tls_cert === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${http.port}`;
+}
+
+export async function openArchive({ settings, log, data_dir, version }: Ground, alone = false): Promise<OpenArchive> {
+  const elsewhere = settings.executor_archive;
+  if (elsewhere !== undefined && !alone)
+    return { url: () => elsewhere, served: undefined, close: async () => undefined };
+
+  let packed: Promise<ExecutorArchive> | undefined;
+  const pack = (): Promise<ExecutorArchive> => {
+    if (packed !== undefined) return packed;
+    packed = packExecutor(join(data_dir, 'executor'), version);
+    // Tried again by the next who wants it: a disk that was full need not stay so.
+    packed.catch(error => {
+      packed = undefined;
+      log.error({ error: String(error) }, 'the executor cannot be packed: tasks of processes cannot start');
+    });
+    return packed;
+  };
+  let path: string | undefined;
+  const pathOf = () => {
+    path ??= `${archive_prefix}${version}-${executorFingerprint(version)}/horae-executor.tar.gz`;
+    return path;
+  };
+  const served: ServedArchive = {
+    get path() {
+      return pathOf();
+    },
+    file: pack,
+  };
+  const told = (base: string) => () => {
+    void pack();
+    return `${base}${pathOf()}`;
+  };
+  const base = alone ? undefined : publicUrl(settings);
+  if (base !== undefined) return { url: told(base), served, close: async () => undefined };
+
+  const server = createServer((request, response) => void sendArchive(request, response, served, log));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host: '127.0.0.1', port: 0 }, resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: told(`http://127.0.0.1:${port}`),
+    served: undefined,
+    close: () =>
+      new Promise(resolve => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}

@@ -98,7 +98,7 @@ export async function chaos(t: Owner, options: ChaosOptions): Promise<Report> {
   // The last fault is to be over, and looked at, while there still are targets.
   const last_fault_ms = from_ms + lasting_ms - 2 * session_ms;
   await until('the first target', () => Date.now() >= from_ms, 2 * lead_ms);
-  const { events, skipped } = await rage(
+  const { events, skipped, broken } = await rage(
     field,
     steps,
     () => Date.now() >= last_fault_ms,
@@ -122,7 +122,7 @@ export async function chaos(t: Owner, options: ChaosOptions): Promise<Report> {
   const verdict = check(jobs, found, books, longest_ms);
   const reigns = reignsIn(field);
   const shifts = failovers(reigns, events, found, stalls);
-  let report = reportOf(options, directory, session_ms, { verdict, found, events, skipped, shifts, stalls });
+  let report = reportOf(options, directory, session_ms, { verdict, found, events, skipped, broken, shifts, stalls });
   if (options.picture !== undefined) {
     const title = `${lineOf(report)}`;
     const to_ms = Math.max(from_ms + lasting_ms, ...found.map(({ at_ms }) => at_ms));
@@ -141,6 +141,7 @@ type Facts = {
   readonly found: readonly Mark[];
   readonly events: readonly Event[];
   readonly skipped: readonly string[];
+  readonly broken: string | undefined;
   readonly shifts: readonly Failover[];
   readonly stalls: readonly Stall[];
 };
@@ -149,10 +150,11 @@ function reportOf(
   { minutes, seed }: ChaosOptions,
   directory: string,
   session_ms: number,
-  { verdict, found, events, skipped, shifts, stalls }: Facts,
+  { verdict, found, events, skipped, broken, shifts, stalls }: Facts,
 ): Report {
   const { targets, complaints: found_wrong, ...counts } = verdict;
   const complaints = [...found_wrong];
+  if (broken !== undefined) complaints.push(`it could not go on: ${broken}`);
   const on_time = verdict.outcomes.ran ?? 0;
   if (events.length === 0 && stalls.length === 0 && on_time < targets.length)
     complaints.push(`nothing went wrong, and ${targets.length - on_time} targets are not told as ran`);

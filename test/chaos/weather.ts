@@ -4,7 +4,7 @@
 // at which ZooKeeper had a majority again, or there was a node to lead.
 
 import { until } from '../support/until.ts';
-import { type Cable, operationOf, operations } from '../support/zookeeper.ts';
+import { type Cable, type Member, operationOf, operations } from '../support/zookeeper.ts';
 import { type Field, type Node, someLeader } from './field.ts';
 import type { Fault, Harm, Step } from './plan.ts';
 
@@ -20,9 +20,16 @@ export type Event = {
   readonly back_ms?: number;
   readonly mesos_back_ms?: number;
 };
-export type Weather = { readonly events: readonly Event[]; readonly skipped: readonly string[] };
+export type Weather = {
+  readonly events: readonly Event[];
+  readonly skipped: readonly string[];
+  /** Why there were no more faults before time was over. */
+  readonly broken?: string;
+};
 
 const leader_ms_max = 180_000;
+/** A machine that is asked for much, or stands still for a while, starts its servers when it can. */
+const serving_ms_max = 180_000;
 const calm_ms_max = 180_000;
 /** A commit that places an instance comes with every target. */
 const catch_ms_max = 20_000;
@@ -40,12 +47,20 @@ export async function rage(
     const { value: step, done } = steps.next();
     if (done === true) break;
     const { fault, rest_ms, calm } = step;
-    const event = await perform(field, fault, session_ms);
+    let event: Event | undefined;
+    try {
+      event = await perform(field, fault, session_ms);
+      if (calm) await someLeader(field, calm_ms_max);
+    } catch (error) {
+      // What has been seen up to here is judged all the same.
+      const broken = `${wordsOf(fault)}: ${error instanceof Error ? error.message : String(error)}`;
+      say(broken);
+      return { events, skipped, broken };
+    }
     if (event === undefined) skipped.push(fault.kind);
     else events.push(event);
     say(`${wordsOf(fault)}${event === undefined ? ': could not be done' : ` ${event.node ?? ''}`}`);
     if (over()) break;
-    if (calm) await someLeader(field, calm_ms_max);
     await pause(rest_ms);
   }
   return { events, skipped };
@@ -110,7 +125,7 @@ async function carryOut(
       await member.kill();
       await pause(fault.for_ms);
       await member.start();
-      await member.serving();
+      await served([member]);
       return {};
     }
     case 'pause-member': {
@@ -119,7 +134,7 @@ async function carryOut(
       member.freeze();
       await pause(fault.for_ms);
       member.thaw();
-      await member.serving();
+      await served([member]);
       return {};
     }
     case 'kill-quorum': {
@@ -193,13 +208,24 @@ async function carryOut(
 /** Starts all ZooKeeper servers, and resolves with when most of them served, once all do. */
 async function raise({ zookeeper: { members } }: Field): Promise<number> {
   await Promise.all(members.map(member => member.start()));
-  const back_ms = await until('a majority of ZooKeeper servers', async () => {
-    const modes = await Promise.all(members.map(member => member.mode()));
-    return modes.filter(mode => mode !== undefined).length * 2 > members.length && Date.now();
-  });
-  await Promise.all(members.map(member => member.serving()));
+  const back_ms = await until(
+    'a majority of ZooKeeper servers',
+    async () => {
+      const modes = await Promise.all(members.map(member => member.mode()));
+      return modes.filter(mode => mode !== undefined).length * 2 > members.length && Date.now();
+    },
+    serving_ms_max,
+  );
+  await served(members);
   return back_ms;
 }
+
+const served = (members: readonly Member[]) =>
+  until(
+    'ZooKeeper servers to serve',
+    async () => !(await Promise.all(members.map(member => member.mode()))).includes(undefined),
+    serving_ms_max,
+  );
 
 const hit = (node: Node, led: boolean, at: number): Noted => ({
   node: node.id,

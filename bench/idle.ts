@@ -18,6 +18,7 @@ const data_dir = mkdtempSync(join(tmpdir(), 'horae-idle-'));
 const program = spawn(
   process.execPath,
   [
+    ...process.execArgv.filter(flag => flag !== '--expose-gc'),
     join(import.meta.dirname, '..', 'main.ts'),
     'dev',
     '--http',

@@ -12,13 +12,16 @@ import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+// Room for young objects, in MB, taken only when it is needed. In a storm of starts much is young and will live: the fewer
+// the collections, the less is copied. Measured, a fifth of the time to start fifty thousand. package.json says it too.
+const young_room = '--max-semi-space-size=128';
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const node = pinnedNode() ?? (installHere() ? pinnedNode() : undefined);
 // A checkout holds TypeScript, the published package what was compiled from it.
 const main = [join(root, 'main.ts'), join(root, 'main.js')].find(existsSync);
 if (node === undefined) giveUp('the Node that it is pinned to is not installed', 'run npm ci');
 else if (main === undefined) giveUp(`there is no main program in ${root}`, 'install the package again');
-else handOver(node, [main, ...process.argv.slice(2)]);
+else handOver(node, [young_room, main, ...process.argv.slice(2)]);
 
 /** The `node` package may lie in our own node_modules or, where we are a dependency ourselves, beside us. */
 function pinnedNode() {

@@ -161,9 +161,10 @@ export const hasExecutor = ({ processes, health_check, lifecycle }: TaskFields):
 /** The job's task for the executor, not read yet. */
 export function taskInput(job: Runs, env = job.env): unknown {
   const processes = job.processes ?? [{ name: 'main', command: job.command ?? '' }];
+  const waited_for = new Set(processes.filter(one => !one.ephemeral && !one.final).map(({ name }) => name));
   return {
     processes,
-    order: job.order ?? [processes.filter(one => !one.ephemeral && !one.final).map(({ name }) => name)],
+    order: job.order ?? [[...waited_for]],
     ...(job.max_process_failures === undefined ? {} : { max_failures: job.max_process_failures }),
     ...(job.max_concurrency === undefined ? {} : { max_concurrency: job.max_concurrency }),
     finalization_wait_ms: job.kill_grace_ms,

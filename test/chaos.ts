@@ -60,7 +60,12 @@ const report = await chaos(
 for (const complaint of report.complaints) console.error(`chaos: ${complaint}`);
 console.log(values.json ? JSON.stringify(report) : lineOf(report));
 if (report.complaints.length > 0) {
-  console.error(`chaos: again with: npm run chaos -- --minutes ${minutes} --seed ${seed}`);
+  const flags = [
+    ...['--minutes', minutes, '--seed', seed],
+    ...(values.faults === undefined ? [] : ['--faults', values.faults]),
+    ...(session === undefined ? [] : ['--session-timeout-ms', session]),
+  ];
+  console.error(`chaos: again with: npm run chaos -- ${flags.join(' ')}`);
   console.error(`chaos: what is left of it: ${report.directory}`);
   process.exitCode = 1;
 }

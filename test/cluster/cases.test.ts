@@ -17,7 +17,7 @@ const testCluster = zookeeper === undefined ? test.skip : test.serial;
 const minutes_max = 10 * 60_000;
 const soon = () => Math.ceil(Date.now() / 1_000) * 1_000 + 1_000;
 
-test('case 26 of Aurora: 60 s after its agent went away a task is replaced, though the scheduler failed over after 40', async t => {
+test('case 26 of Aurora: 60 s after its agent went a task is replaced, though the scheduler failed over after 40', async t => {
   const life = () => ({ start_delay_ms: 10, exit: { code: 0 }, term_ms: 5 });
   const w = await world({ life });
   const partition_policy = { reschedule: true, delay_ms: 60_000 };

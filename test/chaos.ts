@@ -1,6 +1,7 @@
 // chaos.ts: `npm run chaos -- --minutes 15 --seed S`: a real cluster under real faults, and whether it kept its word.
 
 import { spawnSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Kind, kinds } from './chaos/plan.ts';
@@ -14,7 +15,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Math.floor(Math.random() * 1_000_000)) },
     faults: { type: 'string' },
     'session-timeout-ms': { type: 'string' },
-    picture: { type: 'string', default: 'chaos.svg' },
+    picture: { type: 'string' },
     json: { type: 'boolean', default: false },
     quiet: { type: 'boolean', default: false },
   },
@@ -22,6 +23,7 @@ const { values } = parseArgs({
 const minutes = Number(values.minutes);
 if (!(minutes > 0 && minutes <= 1_440)) refuse('--minutes', values.minutes, 'a number above 0, at most 1440');
 const seed = whole('--seed', values.seed);
+const picture = values.picture ?? join(tmpdir(), `horae-chaos-${seed}.svg`);
 const session = values['session-timeout-ms'];
 const faults = values.faults === undefined ? undefined : faultsOf(values.faults);
 
@@ -52,13 +54,14 @@ const report = await chaos(
     minutes,
     seed,
     say,
-    picture: values.picture,
+    picture,
     ...(faults === undefined ? {} : { faults }),
     ...(session === undefined ? {} : { session_ms: whole('--session-timeout-ms', session) }),
   },
 ).finally(clean);
 for (const complaint of report.complaints) console.error(`chaos: ${complaint}`);
 console.log(values.json ? JSON.stringify(report) : lineOf(report));
+say(`the picture of it: ${picture}`);
 if (report.complaints.length > 0) {
   const flags = [
     ...['--minutes', minutes, '--seed', seed],

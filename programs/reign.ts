@@ -8,7 +8,7 @@ import { createDesk, type Desk } from '../transport/cluster/desk.ts';
 import type { History } from '../transport/journal/journal.ts';
 import { guardedLink } from './guarded-link.ts';
 import type { Guard, Opened, Reign } from './keeper.ts';
-import { type Identity, type OpenScheduler, openScheduler } from './scheduler.ts';
+import { type Engine, type Identity, type OpenScheduler, openScheduler } from './scheduler.ts';
 import type { Ground } from './start.ts';
 
 export type ReignParts = Pick<Ground, 'settings' | 'log' | 'clock' | 'metrics'> & {
@@ -20,6 +20,8 @@ export type ReignParts = Pick<Ground, 'settings' | 'log' | 'clock' | 'metrics'> 
   readonly history: Pick<History, 'page'>;
   /** Resolves when that copy has everything that was committed before this reign. */
   readonly caught_up: Promise<void>;
+  /** Left out: that of the process. */
+  readonly engine?: Engine;
 };
 export type Reigning = Reign & { readonly desk: Desk; readonly scheduler: OpenScheduler['scheduler'] };
 

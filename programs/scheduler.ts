@@ -3,6 +3,7 @@
 // Whose journal it is, and which Mesos, is not its business: one machine with lmdb and the leader of a cluster with ZooKeeper
 // are built of the same. It never ends the process; it says that it cannot go on, and whoever opened it decides.
 
+import type { Runtime } from '../actors/actor.ts';
 import { treeSettings } from '../actors/limits.ts';
 import { createOutbox, type Outbox } from '../actors/outbox.ts';
 import { type Scheduler, startScheduler } from '../actors/root.ts';
@@ -15,6 +16,15 @@ import type { Ground } from './start.ts';
 /** What Mesos is told of us. */
 export type Identity = Parameters<typeof treeSettings>[1];
 
+/** What makes everything move: whoever serves the mailboxes, and chance. */
+export type Engine = {
+  readonly runtime: () => Runtime;
+  /** Runs something on a later turn. */
+  readonly defer: (task: () => void) => void;
+  readonly random: () => number;
+};
+const event_loop: Engine = { runtime: nactRuntime, defer: task => void setImmediate(task), random: Math.random };
+
 export type SchedulerParts = Pick<Ground, 'settings' | 'log' | 'clock' | 'metrics'> & {
   /** Opened, and restored as `records` say. */
   readonly journal: Journal;
@@ -25,6 +35,8 @@ export type SchedulerParts = Pick<Ground, 'settings' | 'log' | 'clock' | 'metric
   readonly gate?: () => boolean;
   /** Each commit, in order, before the effects behind it leave. */
   readonly committed?: (changes: readonly Change[], position: number) => void;
+  /** Left out: that of the process. */
+  readonly engine?: Engine;
   /** The journal failed, or the tree crashed too often. Called at most once by each. */
   readonly onFatal: (reason: string, error?: unknown) => void;
 };
@@ -37,16 +49,16 @@ export type OpenScheduler = {
 };
 
 export function openScheduler(parts: SchedulerParts): OpenScheduler {
-  const { settings, log, clock, metrics, onFatal } = parts;
+  const { settings, log, clock, metrics, onFatal, engine = event_loop } = parts;
   const outbox = createOutbox({
     journal: parts.journal,
     restored: { records: parts.records },
-    defer: task => void setImmediate(task),
+    defer: engine.defer,
     batch_changes_max: settings.batch_changes_max,
     pace: {
       interval_ms: settings.commit_interval_ms,
       enough: settings.batch_changes_max / 4,
-      after: (delay_ms, callback) => void setTimeout(callback, delay_ms),
+      after: (delay_ms, callback) => void clock.wakeAt(clock.now() + delay_ms, callback),
     },
     monotonic: clock.monotonic,
     ...(parts.gate === undefined ? {} : { gate: parts.gate }),
@@ -65,11 +77,11 @@ export function openScheduler(parts: SchedulerParts): OpenScheduler {
   });
   if (parts.committed !== undefined) outbox.onCommitted(parts.committed);
   const scheduler = startScheduler({
-    runtime: nactRuntime,
+    runtime: engine.runtime,
     outbox,
     link: parts.link,
     clock,
-    random: Math.random,
+    random: engine.random,
     log: (level, fields, message) => log[level](fields, message),
     count: counting(metrics, log),
     settings: treeSettings(settings, parts.identity),

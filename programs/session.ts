@@ -23,6 +23,8 @@ export type SessionParts = Pick<Ground, 'settings' | 'log' | 'clock'> & {
   readonly candidate: Candidate;
   readonly replica: Replica;
   readonly onSize: (size: JournalSize) => void;
+  /** Left out: over the network. */
+  readonly connect?: typeof connectZooKeeper;
 };
 
 /** Of the session's length that must be left for us to be sure of it: members tell each other of our signs of life in turns. */
@@ -33,7 +35,7 @@ const follow_again_ms = 1_000;
 /** Resolves when the session is there and the log is being followed. */
 export async function openSession(parts: SessionParts, ended: (end: SessionEnd) => void): Promise<Session> {
   const { settings, log, clock, replica, path, candidate } = parts;
-  const zk = connectZooKeeper({
+  const zk = (parts.connect ?? connectZooKeeper)({
     servers: parts.servers,
     session_timeout_ms: settings.zk_session_timeout_ms,
     call_timeout_ms: settings.zk_call_timeout_ms,

@@ -1,0 +1,71 @@
+// main.ts: many hours of a whole cluster: `npm run simulate -- --seeds 10000 [--from 1] [--minutes 60] [--bug NAME] [--trace]`.
+//
+// Prints a line for each seed with its faults by kind, and for one that went wrong the command that plays it again; the
+// last lines are the verdict. Any number of seeds; the exit status says whether all were clean.
+
+import { parseArgs } from 'node:util';
+import { type Bug, bugs } from './bugs.ts';
+import { simulate } from './cluster.ts';
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '20' },
+    from: { type: 'string', default: '1' },
+    minutes: { type: 'string', default: '60' },
+    bug: { type: 'string' },
+    trace: { type: 'boolean', default: false },
+    quiet: { type: 'boolean', default: false },
+    calm: { type: 'boolean', default: false },
+  },
+});
+const bug = values.bug as Bug | undefined;
+if (bug !== undefined && !(bug in bugs)) {
+  console.error(`there is no bug "${bug}": expected one of ${Object.keys(bugs).join(', ')}`);
+  process.exit(2);
+}
+const minutes = Number(values.minutes);
+const from = Number(values.from);
+const all = new Map<string, number>();
+const began = performance.now();
+let failed = 0;
+let simulated_ms = 0;
+const sums = { targets: 0, launches: 0, reigns: 0 };
+for (let seed = from; seed < from + Number(values.seeds); seed++) {
+  const report = await simulate({
+    seed,
+    minutes,
+    faults: !values.calm,
+    ...(bug === undefined ? {} : { bug }),
+    ...(values.trace ? { trace: line => console.log(line) } : {}),
+  });
+  simulated_ms += report.simulated_ms;
+  sums.targets += report.targets;
+  sums.launches += report.launches;
+  sums.reigns += report.reigns;
+  for (const [kind, count] of Object.entries(report.faults)) all.set(kind, (all.get(kind) ?? 0) + count);
+  if (!values.quiet) {
+    const { targets, launches, reigns, records, entries } = report;
+    console.log(
+      `seed ${seed}: ${(report.simulated_ms / 60_000).toFixed(0)} minutes, ${targets} targets, ${launches} launches, ${reigns} reigns, ${records} records, ${entries} entries; ${inWords(report.faults)}`,
+    );
+  }
+  if (report.violations.length === 0) continue;
+  failed += 1;
+  const again = `--from ${seed} --seeds 1 --minutes ${minutes}${bug === undefined ? '' : ` --bug '${bug}'`}`;
+  console.log(`seed ${seed} went wrong; again: npm run simulate -- ${again}`);
+  for (const line of report.violations.slice(0, 10)) console.log(`  ${line}`);
+}
+const real_minutes = (performance.now() - began) / 60_000;
+const hours = simulated_ms / 3_600_000;
+console.log(`faults: ${inWords(Object.fromEntries(all))}`);
+console.log(
+  `${values.seeds} seeds, ${failed} wrong; ${sums.targets} targets, ${sums.launches} launches, ${sums.reigns} reigns; ${hours.toFixed(1)} simulated hours in ${real_minutes.toFixed(1)} minutes: ${(hours / real_minutes).toFixed(0)} hours per minute`,
+);
+process.exitCode = failed === 0 ? 0 : 1;
+
+function inWords(faults: Readonly<Record<string, number>>): string {
+  return Object.entries(faults)
+    .sort(([, a], [, b]) => b - a)
+    .map(([kind, count]) => `${kind} ${count}`)
+    .join(', ');
+}

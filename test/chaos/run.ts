@@ -206,7 +206,8 @@ export function lineOf(report: Report): string {
   return (
     `chaos: ${report.minutes} min, ${targets} targets, ran ${ran}, missed ${missed}, lost ${lost}, doubled ${doubled}, ` +
     `incomplete ${incomplete}; ${count} faults, ${report.failovers} failovers, first launch p50 ` +
-    `${seconds(first_launch.p50_ms)}, p99 ${seconds(first_launch.p99_ms)} (session ${seconds(report.session_timeout_ms)}; seed ${seed})`
+    `${seconds(first_launch.p50_ms)}, p99 ${seconds(first_launch.p99_ms)} (session ${seconds(report.session_timeout_ms)}, ` +
+    `beyond ${seconds(first_launch.bound_ms)} ${first_launch.over_bound}; seed ${seed})`
   );
 }
 

@@ -197,9 +197,17 @@ const killAgainAt = (at: Killing, now: number, times: InstanceSettings): number 
   now + Math.min(now - at.since + times.kill_retry_ms, Math.max(times.kill_retry_ms, kill_retry_ms_max));
 const kill_retry_ms_max = 300_000;
 
-/** When an attempt behind a partition is given up, by the job's own policy; undefined: Mesos must say what became of it. */
-function givenUpAt({ job: { partition_policy } }: InstanceState, at: Live): number | undefined {
-  return partition_policy?.reschedule === true ? at.since + (partition_policy.delay_ms ?? 0) : undefined;
+/**
+ * A job that says nothing: a service is to be there, as Aurora had it for all, so another copy is begun; anything else is to
+ * run once, so it is waited for.
+ */
+const policyOf = ({ partition_policy, service }: Job): Job['partition_policy'] =>
+  partition_policy ?? (service ? { reschedule: true } : undefined);
+
+/** When an attempt behind a partition is given up, by the job's policy; undefined: Mesos must say what became of it. */
+function givenUpAt({ job }: InstanceState, at: Live): number | undefined {
+  const policy = policyOf(job);
+  return policy?.reschedule === true ? at.since + (policy.delay_ms ?? 0) : undefined;
 }
 function givesUpOn(state: InstanceState, at: Live): readonly Effect[] {
   const instant = givenUpAt(state, at);
@@ -341,7 +349,7 @@ function follow(
       if (at.status === 'unreachable') return step(state);
       if (at.status === 'killing') {
         // The kill is repeated until it is confirmed, unless the job cares more for going on than for being sure.
-        if (state.job.partition_policy === undefined) return step(state);
+        if (policyOf(state.job) === undefined) return step(state);
         return ended(state, at, { code: 'killed', by: at.by }, 'killed', status, now, times);
       }
       const away: Live = { ...attempted(at), status: 'unreachable', since: now };

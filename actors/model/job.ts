@@ -199,7 +199,7 @@ export const job_submission = z
       })
       .optional()
       .describe(
-        'What becomes of a task whose agent cannot be reached. `reschedule`: after `delay_ms` (0 when left out) another is begun, though the first may still run there. Left out or false: it is waited for until Mesos knows.',
+        'What becomes of a task whose agent cannot be reached. `reschedule`: after `delay_ms` (0 when left out) another is begun, though the first may still run there. False: it is waited for until Mesos knows. Left out: true for services, false for everything else.',
       ),
     labels: z.record(z.string().min(1).max(256), z.string().max(4096)).optional(),
   })

@@ -243,6 +243,12 @@ test('case 22: where the policy is to reschedule at once, a partitioned attempt 
   t.is(told(away.state, due), 'pending: F:lost t R W K');
 });
 
+test('case 22, where nothing is said: a service is begun again, and what is to run once is waited for', t => {
+  const away = move(at(running, service), update('TASK_UNREACHABLE'), now);
+  t.is(told(away.state, due), 'pending: F:lost t R W K');
+  t.is(told(then(at(running, once), update('TASK_UNREACHABLE')), due, now + 1e12), '=');
+});
+
 test('case 23: where the policy is not to reschedule, it stays partitioned however long, and comes back as itself', t => {
   const away = then(at(running, policy(false)), update('TASK_UNREACHABLE'));
   t.is(told(away, due, now + 1e12), '=');
@@ -270,7 +276,7 @@ test('case 26: a new scheduler gives up when the old one would have', t => {
 test('case 27: under a policy, what is being killed behind a partition is over; without one the kill is repeated', t => {
   for (const reschedule of [true, false])
     t.is(told(at(killing, policy(reschedule)), update('TASK_UNREACHABLE')), 'over: F:killed t R J- A');
-  t.is(told(at(killing), update('TASK_UNREACHABLE')), '=: A');
+  t.is(told(at(killing, once), update('TASK_UNREACHABLE')), '=: A');
 });
 
 test('case 28: under any policy, what is drained or restarted behind a partition is replaced', t => {

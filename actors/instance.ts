@@ -8,7 +8,7 @@
 import type { TaskStatus } from '../mesos/protocol.ts';
 import { type Conclusion, conclude } from '../mesos/statuses.ts';
 import { call, count, type Effect, log, record, tell } from './effects.ts';
-import { type Archive, launchPlan, type Overhead, requirements } from './launch.ts';
+import { type Archive, launchPlan, type Overhead, requirements, waitsForArchive } from './launch.ts';
 import type { InstanceKey, JobKey, RunId, TaskId } from './model/ids.ts';
 import { attemptOf, taskId } from './model/ids.ts';
 import type { Job } from './model/job.ts';
@@ -462,6 +462,9 @@ function ended(
   return prepend(said, again(state, at, failures, now, now + retryDelay(state.job, failures, times), times));
 }
 
+/** Its executor is being packed; looked at again after this. */
+const archive_wait_ms = 250;
+
 /** Another attempt, not before `not_before`. */
 function again(
   state: InstanceState,
@@ -489,6 +492,7 @@ function ask(
   const kept = at === state.record ? [] : [record('instance', state.key, at)];
   const next = { ...state, record: at };
   if (at.not_before !== undefined && at.not_before > now) return stepWith(next, [...kept, arm(state, at.not_before)]);
+  if (waitsForArchive(state.job, times.archive)) return stepWith(next, [...kept, arm(state, now + archive_wait_ms)]);
   const wanted = {
     key: state.key,
     task_id: taskId(state.key, at.attempt),

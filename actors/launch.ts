@@ -8,19 +8,18 @@ import type { InstanceState } from './instance.ts';
 import type { JobKey } from './model/ids.ts';
 import type { Job } from './model/job.ts';
 import { hasExecutor, own_blank, taskInput, taskOf } from './model/processes.ts';
-import type { Cause } from './model/reasons.ts';
 import type { Granted } from './placement.ts';
 
-/** What an instance needs of a host: one object for all instances of a version, so that a no for one is a no for all. */
+/** What an instance needs of a host: the same for all instances of a version, so that a no for one is a no for all. */
 export type Requirements = { readonly plan: LaunchPlan; readonly priority: number };
 /** What the default executor takes beside the task: cpus, and MB of memory and disk. */
 export type Overhead = LaunchPlan['executor'];
 
-const shared = new WeakMap<Job, Requirements>();
+/** The last one made: instances of a job come one after the other. A map of all would be more to collect than it spares. */
+let latest: { readonly job: Job; readonly version: number; readonly made: Requirements } | undefined;
 
 export function requirements(key: JobKey, version: number, job: Job, executor: Overhead): Requirements {
-  const known = shared.get(job);
-  if (known !== undefined) return known;
+  if (latest?.job === job && latest.version === version) return latest.made;
   const made: Requirements = {
     plan: {
       task_id: '',
@@ -43,28 +42,31 @@ export function requirements(key: JobKey, version: number, job: Job, executor: O
     },
     priority: job.priority,
   };
-  shared.set(job, made);
+  latest = { job, version, made };
   return made;
 }
 
-/** The variables that all instances of a run share, made once for its cause, which is one object for all of them. */
+/** The variables that all instances of a run share, made once for instances that come one after the other. */
 function ofRun({ cause, job_key, run, run_created_at }: InstanceState): readonly Variable[] {
-  const known = runs.get(cause);
-  if (known !== undefined && known[1]?.value === run && known[0]?.value === job_key) return known;
+  if (shared[1]?.value === run && shared[0]?.value === job_key) return shared;
   const scheduled_at = 'at' in cause ? cause.at : run_created_at;
   const made = [
     { name: 'HORAE_JOB', value: job_key },
     { name: 'HORAE_RUN_ID', value: run },
     { name: 'HORAE_SCHEDULED_AT', value: new Date(scheduled_at).toISOString() },
   ];
-  runs.set(cause, made);
+  shared = made;
   return made;
 }
 type Variable = { readonly name: string; readonly value: string };
-const runs = new WeakMap<Cause, readonly Variable[]>();
+let shared: readonly Variable[] = [];
 
-/** Where agents fetch Horae's executor. */
-export type Archive = () => string;
+/** Where agents fetch Horae's executor; undefined as long as there is none. Asking makes that it will be. */
+export type Archive = () => string | undefined;
+
+/** Whether a job must wait until the executor has been packed. */
+export const waitsForArchive = (job: Job, archive: Archive | undefined): boolean =>
+  archive !== undefined && hasExecutor(job) && archive() === undefined;
 
 /** The attempt as the Mesos side takes it. What is reserved for it is added where the place is known. */
 export function launchPlan(
@@ -92,7 +94,8 @@ export function launchPlan(
       theirs.length === 0 ? own : [...theirs.map(name => ({ name, value: fill(job.env[name]!) })), ...own];
     return { ...plan, command: { shell: true, value: fill(job.command ?? ''), environment: { variables } } };
   }
-  if (archive === undefined)
+  const archive_url = archive?.();
+  if (archive_url === undefined)
     throw new Error(
       `${task_id} wants an executor, and nobody has said where it is: expected TreeSettings with an archive`,
     );
@@ -107,7 +110,7 @@ export function launchPlan(
       document: taskOf(job),
       instance: state.index,
       user: job.role,
-      archive_url: archive(),
+      archive_url,
     },
   };
 }

@@ -22,7 +22,7 @@ export type Identity = {
   /** Only agents that satisfy all of these are offered (mesos/offer-constraints.ts). */
   readonly offer_constraints?: readonly string[];
   /** Where agents find Horae's own executor; only simulations do without. */
-  readonly archive?: () => string;
+  readonly archive?: () => string | undefined;
 };
 /** The role that everybody has, where none is wanted in particular. */
 export const rolesOf = (roles: readonly string[] | undefined): readonly string[] =>

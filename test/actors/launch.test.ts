@@ -1,7 +1,8 @@
 // launch.test.ts: from a job to what Mesos is told: which executor, which resources, what of the job is filled in where.
 
 import test from 'ava';
-import type { InstanceState } from '../../actors/instance.ts';
+import type { Effect } from '../../actors/effects.ts';
+import { type InstanceState, instance } from '../../actors/instance.ts';
 import { launchPlan, requirements } from '../../actors/launch.ts';
 import { instanceKey, jobKey, taskId } from '../../actors/model/ids.ts';
 import { readJob } from '../../actors/model/job.ts';
@@ -99,4 +100,29 @@ test('one whose health is looked at has an executor, even if it is a single comm
     stateOf({ command: 'serve', health_check: { checker: { type: 'shell', command: 'true' } } }),
   );
   t.is(operation.type, 'LAUNCH');
+});
+
+test('a job that needs the executor asks for no place before it is packed; others do not wait for it', t => {
+  let packed: string | undefined;
+  const times = {
+    retry_delay_ms: 1,
+    retry_delay_ms_max: 1,
+    kill_retry_ms: 1,
+    well_after_ms: 1,
+    start_timeout_ms: 1,
+    executor: overhead,
+    archive: () => packed,
+  };
+  const said = (step: { readonly effects: readonly Effect[] }) =>
+    step.effects.flatMap(one => (one.type === 'tell' ? [`${one.to} ${one.message.type}`] : []));
+  const move = instance(times);
+  t.deepEqual(said(move(stateOf({ command: 'true' }), { type: 'begin' }, 0)), ['placement wanted']);
+  const waits = move(stateOf({ processes: [{ name: 'a', command: 'true' }] }), { type: 'begin' }, 0);
+  t.deepEqual(said(waits), ['timetable armed']);
+  t.is(waits.state.record?.status, 'pending');
+  t.deepEqual(said(move(waits.state, { type: 'due' }, 250)), ['timetable armed'], 'it is not there yet');
+  packed = 'http://127.0.0.1/executor.tar.gz';
+  const asks = move(waits.state, { type: 'due' }, 500);
+  t.deepEqual(said(asks), ['placement wanted']);
+  t.is(asks.effects.length, 1, 'nothing is written for having waited');
 });

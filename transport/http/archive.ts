@@ -3,17 +3,13 @@
 // There is nothing secret in it, and a fetcher has neither a password nor a page behind it: so whoever asks for it by its
 // full name gets it. The name changes with what is in it, so it may be kept for ever.
 
-import { createReadStream } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import type { Log } from './route.ts';
 
-export type ServedArchive = {
-  /** The one path that is served. */
-  readonly path: string;
-  /** Where it lies, once it is packed. */
-  readonly file: () => Promise<{ readonly path: string; readonly bytes: number }>;
-};
+/** The one that is given out; undefined as long as there is none. */
+export type ServedArchive = () => { readonly at: string; readonly path: string; readonly bytes: number } | undefined;
 
 /** Everything below this is agents' business. */
 export const archive_prefix = '/executor/';
@@ -32,22 +28,27 @@ export async function sendArchive(
   request.resume();
   if (request.method !== 'GET' && request.method !== 'HEAD')
     return told(405, `expected GET or HEAD, not ${request.method}`, { allow: 'GET, HEAD' });
-  if (request.url?.split('?')[0] !== archive?.path)
+  const there = archive?.();
+  if (there === undefined || request.url?.split('?')[0] !== there.at)
     return told(404, 'there is no such archive (any more): an agent is told its address with each task');
+  let file: FileHandle;
   try {
-    const { path, bytes } = await archive!.file();
-    response.writeHead(200, {
-      'content-type': 'application/gzip',
-      'content-length': bytes,
-      'cache-control': 'public, max-age=31536000, immutable',
-    });
-    if (request.method === 'HEAD') response.end();
-    else await pipeline(createReadStream(path), response);
+    file = await open(there.path);
   } catch (error) {
-    if (response.destroyed && !response.writableFinished)
-      return log.debug({ error: String(error) }, 'an agent went away while it fetched the executor');
-    log.error({ error: String(error) }, 'the archive of the executor could not be given to an agent');
-    if (response.headersSent) response.destroy();
-    else told(500, 'the archive cannot be had: the log of the scheduler says why');
+    log.error({ error: String(error) }, 'the archive of the executor cannot be read: tasks of processes cannot start');
+    return told(500, 'the archive cannot be read: the log of the scheduler says why');
+  }
+  response.writeHead(200, {
+    'content-type': 'application/gzip',
+    'content-length': there.bytes,
+    'cache-control': 'public, max-age=31536000, immutable',
+  });
+  try {
+    if (request.method === 'HEAD') response.end();
+    else await pipeline(file.createReadStream({ autoClose: false }), response);
+  } catch (error) {
+    log.info({ error: String(error) }, 'an agent has not got the whole archive of the executor');
+  } finally {
+    await file.close();
   }
 }

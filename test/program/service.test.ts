@@ -1,0 +1,109 @@
+// service.test.ts: the real program keeps a real service: three processes in order, a health check over HTTP, a log that rotates.
+
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import { runningUnder } from '../support/processes.ts';
+import { type Owner, tempDir } from '../support/temp.ts';
+import { until } from '../support/until.ts';
+import { type Api, runsOf, startHorae } from './horae.ts';
+
+const cleaners: (() => void | Promise<void>)[] = [];
+const owner: Owner = { teardown: each => void cleaners.push(each) };
+let api: Api;
+let scratch: string;
+let data_dir: string;
+test.before(async () => {
+  scratch = await tempDir(owner);
+  data_dir = join(scratch, 'data');
+  ({ api } = await startHorae(owner, data_dir, [
+    '--agent-resources',
+    'cpus:4;mem:4000;disk:10000;ports:[31000-31999]',
+  ]));
+});
+test.after.always(async () => {
+  for (const each of cleaners.splice(0).reverse()) await each();
+});
+
+/** Answers as its state file says, and prints a line for each question. */
+const server = `
+const http = require('node:http');
+const fs = require('node:fs');
+http.createServer((request, response) => {
+  console.log('asked for ' + request.url + ' ' + 'x'.repeat(100));
+  const sick = fs.existsSync(process.argv[2]);
+  response.writeHead(sick ? 500 : 200).end(sick ? 'sick' : 'ok');
+}).listen(Number(process.argv[1]), '127.0.0.1');`;
+
+async function serviceCalled(name: string, more: object = {}) {
+  const [sick, said] = [join(scratch, `${name}-is-sick`), join(scratch, `${name}-order`)];
+  const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
+  const answer = await api.request('POST', '/api/v1/jobs', {
+    role: 'me',
+    environment: 'test',
+    name,
+    service: true,
+    mem: 64,
+    retry_delay_ms: 100,
+    kill_grace_ms: 5_000,
+    processes: [
+      { name: 'prepare', command: `echo prepared {{mesos.instance}} >> ${said}` },
+      { name: 'check', command: `echo checked >> ${said}` },
+      {
+        name: 'serve',
+        command: `echo serves >> ${said}; exec ${process.execPath} -e ${quoted(server)} {{thermos.ports[http]}} ${sick}`,
+        logger: { mode: 'rotate', size_bytes: 1_024, backups: 2 },
+      },
+    ],
+    health_check: {
+      checker: { type: 'http', port: 'http', path: '/well' },
+      interval_ms: 250,
+      initial_interval_ms: 5_000,
+      timeout_ms: 10_000,
+    },
+    ...more,
+  });
+  if (answer.status !== 201) throw new Error(`${name}: ${answer.status} ${answer.text}`);
+  return { key: `me/test/${name}`, sick, said };
+}
+async function instanceOf(key: string) {
+  const [run] = await runsOf(api, key);
+  return run?.instances[0];
+}
+/** The first or a later attempt: on a slow machine one may not be well in time. */
+const running = (key: string, attempt: number) =>
+  until(`attempt ${attempt} of ${key} to run`, async () => {
+    const one = await instanceOf(key);
+    return one !== undefined && one.state === 'running' && one.attempt >= attempt && one;
+  });
+/** Every folder of this name below another. */
+function folders(below: string, name: string): readonly string[] {
+  return readdirSync(below, { withFileTypes: true }).flatMap(entry => {
+    const path = join(below, entry.name);
+    if (!entry.isDirectory()) return [];
+    return entry.name === name ? [path] : folders(path, name);
+  });
+}
+
+test('its processes run in order, it runs when it is healthy, its log rotates, and it is ended when it is sick', async t => {
+  const { key, sick, said } = await serviceCalled('web');
+  const first = await running(key, 1);
+  t.true(readFileSync(said, 'utf8').startsWith('prepared 0\nchecked\nserves\n'));
+  const ports = (first as unknown as { ports: Record<string, number> }).ports;
+  t.is((await fetch(`http://127.0.0.1:${ports.http}/by-hand`)).status, 200);
+
+  const [logs] = folders(join(data_dir, 'agent'), 'serve').filter(path => path.includes('/.logs/'));
+  const kept = await until('three files of its log', () => {
+    const files = readdirSync(join(logs!, '0')).filter(file => file.startsWith('stdout'));
+    return files.length >= 3 && files;
+  });
+  t.is(kept.length, 3, 'the one that is written and two that are older');
+  for (const file of kept) t.true(existsSync(join(logs!, '0', file)) && statSync(join(logs!, '0', file)).size <= 2_048);
+
+  writeFileSync(sick, '');
+  await until('its end', async () => ((await instanceOf(key))?.attempt ?? 0) > first.attempt);
+  rmSync(sick);
+  await running(key, first.attempt + 1);
+  t.is((await api.request('DELETE', `/api/v1/jobs/${key}`)).status, 204);
+  await until('nothing of it to run', () => [...runningUnder(data_dir)].length === 0);
+});

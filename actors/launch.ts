@@ -16,10 +16,10 @@ export type Requirements = { readonly plan: LaunchPlan; readonly priority: numbe
 export type Overhead = LaunchPlan['executor'];
 
 /** The last one made: instances of a job come one after the other. A map of all would be more to collect than it spares. */
-let latest: { readonly job: Job; readonly version: number; readonly made: Requirements } | undefined;
+let latest: { job: Job; version: number; executor: Overhead; made: Requirements } | undefined;
 
 export function requirements(key: JobKey, version: number, job: Job, executor: Overhead): Requirements {
-  if (latest?.job === job && latest.version === version) return latest.made;
+  if (latest?.job === job && latest.version === version && latest.executor === executor) return latest.made;
   const made: Requirements = {
     plan: {
       task_id: '',
@@ -42,7 +42,7 @@ export function requirements(key: JobKey, version: number, job: Job, executor: O
     },
     priority: job.priority,
   };
-  latest = { job, version, made };
+  latest = { job, version, executor, made };
   return made;
 }
 
@@ -61,12 +61,8 @@ function ofRun({ cause, job_key, run, run_created_at }: InstanceState): readonly
 type Variable = { readonly name: string; readonly value: string };
 let shared: readonly Variable[] = [];
 
-/** Where agents fetch Horae's executor; undefined as long as there is none. Asking makes that it will be. */
-export type Archive = () => string | undefined;
-
-/** Whether a job must wait until the executor has been packed. */
-export const waitsForArchive = (job: Job, archive: Archive | undefined): boolean =>
-  archive !== undefined && hasExecutor(job) && archive() === undefined;
+/** Where agents fetch Horae's executor. */
+export type Archive = () => string;
 
 /** The attempt as the Mesos side takes it. What is reserved for it is added where the place is known. */
 export function launchPlan(
@@ -94,8 +90,7 @@ export function launchPlan(
       theirs.length === 0 ? own : [...theirs.map(name => ({ name, value: fill(job.env[name]!) })), ...own];
     return { ...plan, command: { shell: true, value: fill(job.command ?? ''), environment: { variables } } };
   }
-  const archive_url = archive?.();
-  if (archive_url === undefined)
+  if (archive === undefined)
     throw new Error(
       `${task_id} wants an executor, and nobody has said where it is: expected TreeSettings with an archive`,
     );
@@ -110,7 +105,7 @@ export function launchPlan(
       document: taskOf(job),
       instance: state.index,
       user: job.role,
-      archive_url,
+      archive_url: archive(),
     },
   };
 }

@@ -17,16 +17,17 @@ export const nothing: Amount = new Map();
 /** Reads resources as they stand in JSON. Sets and what is malformed come back as a sentence. */
 export function amountOf(resources: readonly Resource[]): Read {
   // Tasks of one job, launched without a wire between, bring the very same objects: one amount will do for all of them.
-  const [first] = resources;
-  const before = first === undefined ? undefined : reads.get(first);
-  if (before?.resources.length === resources.length && before.resources.every((one, at) => one === resources[at]))
-    return before.read;
+  for (const { resources: before, read } of reads)
+    if (before.length === resources.length && before.every((one, at) => one === resources[at])) return read;
   const read = readAmount(resources);
-  if (first !== undefined) reads.set(first, { resources, read });
+  reads[reading++ % reads_max] = { resources, read };
   return read;
 }
 type Read = { readonly ok: true; readonly amount: Amount } | { readonly ok: false; readonly message: string };
-const reads = new WeakMap<Resource, { readonly resources: readonly Resource[]; readonly read: Read }>();
+/** The last few: a task's, its executor's, and those of one before. */
+const reads_max = 4;
+const reads: { readonly resources: readonly Resource[]; readonly read: Read }[] = [];
+let reading = 0;
 
 function readAmount(resources: readonly Resource[]): Read {
   const amount = new Map<string, Quantity>();

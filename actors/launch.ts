@@ -61,8 +61,12 @@ function ofRun({ cause, job_key, run, run_created_at }: InstanceState): readonly
 type Variable = { readonly name: string; readonly value: string };
 let shared: readonly Variable[] = [];
 
-/** Where agents fetch Horae's executor. */
-export type Archive = () => string;
+/** Where agents fetch Horae's executor; undefined as long as there is none. Asking makes that it will be. */
+export type Archive = () => string | undefined;
+
+/** Whether a job must wait until the executor has been packed. */
+export const waitsForArchive = (job: Job, archive: Archive | undefined): boolean =>
+  archive !== undefined && hasExecutor(job) && archive() === undefined;
 
 /** The attempt as the Mesos side takes it. What is reserved for it is added where the place is known. */
 export function launchPlan(
@@ -90,7 +94,8 @@ export function launchPlan(
       theirs.length === 0 ? own : [...theirs.map(name => ({ name, value: fill(job.env[name]!) })), ...own];
     return { ...plan, command: { shell: true, value: fill(job.command ?? ''), environment: { variables } } };
   }
-  if (archive === undefined)
+  const archive_url = archive?.();
+  if (archive_url === undefined)
     throw new Error(
       `${task_id} wants an executor, and nobody has said where it is: expected TreeSettings with an archive`,
     );
@@ -105,7 +110,7 @@ export function launchPlan(
       document: taskOf(job),
       instance: state.index,
       user: job.role,
-      archive_url: archive(),
+      archive_url,
     },
   };
 }

@@ -84,6 +84,8 @@ type Server = {
   up: boolean;
   serving: boolean;
   lost_since: number | undefined;
+  /** Under which leader it serves: with another it begins anew, and its clients must come again. */
+  term: number;
   /** Entries of the log that are in its tree, or are surely going to be. */
   applied: number;
   planned: number;
@@ -112,11 +114,12 @@ const usual_commit_ms = 3;
 export function createEnsemble(agenda: Agenda, network: Network, random: () => number, count = 3): Ensemble {
   const between = (low: number, high: number) => low + random() * (high - low);
   const tree = new Tree();
-  const log: { readonly zxid: number; readonly effects: readonly Effect[] }[] = [];
+  const log: { readonly zxid: number; readonly effects: readonly Effect[]; readonly ended?: number }[] = [];
   const sessions = new Map<number, Session>();
   const listeners: ((committed: Committed) => void)[] = [];
   let leader: Server | undefined;
   let electing = false;
+  let term = 1;
   let session_count = 0;
   let commit_ms = usual_commit_ms;
   let last_commit_at = 0;
@@ -128,6 +131,7 @@ export function createEnsemble(agenda: Agenda, network: Network, random: () => n
       up: true,
       serving: true,
       lost_since: undefined,
+      term: 1,
       applied: 0,
       planned: 0,
       last_apply_at: 0,
@@ -155,7 +159,8 @@ export function createEnsemble(agenda: Agenda, network: Network, random: () => n
       agenda.after(between(election_ms_min, election_ms_max), () => {
         electing = false;
         const able = servers.filter(hasMajority);
-        leader ??= able[Math.floor(random() * able.length)];
+        leader = able[Math.floor(random() * able.length)];
+        term++;
         // Whoever begins to order the writes has heard of nobody yet, and gives everybody the whole time.
         if (leader !== undefined) for (const session of sessions.values()) session.heard_at = agenda.now();
       });
@@ -164,7 +169,9 @@ export function createEnsemble(agenda: Agenda, network: Network, random: () => n
       if (!server.up) continue;
       if (leader !== undefined && linked(server, leader)) {
         server.lost_since = undefined;
-        if (!server.serving) server.serving = true;
+        if (server.term !== term) close(server);
+        server.term = term;
+        server.serving = true;
         plan(server);
         continue;
       }
@@ -204,9 +211,9 @@ export function createEnsemble(agenda: Agenda, network: Network, random: () => n
   // --- writing ----------------------------------------------------------------------------------------------------------
 
   /** Enters effects into the log. Whoever stands with the leader applies them, in order, sooner or later. */
-  const commit = (effects: readonly Effect[], session: number): number => {
+  const commit = (effects: readonly Effect[], session: number, ended?: number): number => {
     const zxid = log.length + 1;
-    log.push({ zxid, effects });
+    log.push({ zxid, effects, ...(ended === undefined ? {} : { ended }) });
     const place = sessions.get(session)?.place;
     for (const listener of listeners) listener({ zxid, session, place, effects });
     last_commit_at = Math.max(last_commit_at, agenda.now() + random() * commit_ms);
@@ -223,7 +230,7 @@ export function createEnsemble(agenda: Agenda, network: Network, random: () => n
     }
   };
   const apply = (server: Server, index: number) => {
-    const { zxid, effects } = log[index]!;
+    const { zxid, effects, ended } = log[index]!;
     const existed = effects.map(({ path }) => server.tree.nodes.has(path));
     server.tree.apply(effects, zxid);
     server.applied = index + 1;
@@ -236,6 +243,8 @@ export function createEnsemble(agenda: Agenda, network: Network, random: () => n
       server.waiting.shift();
       next.resume();
     }
+    // Whoever still talks to us in a session that has ended is told by the end of the connection.
+    for (const served of [...server.guests]) if (served.session === ended) drop(server, served);
   };
   const fire = (server: Server, path: string, kind: 'data' | 'children') => {
     const found = server.watches.get(path);
@@ -258,18 +267,21 @@ export function createEnsemble(agenda: Agenda, network: Network, random: () => n
       .filter(([, node]) => node.owner === id)
       .map(([path]) => ({ path, node: undefined }));
     tree.apply(effects, log.length + 1);
-    commit(effects, id);
+    commit(effects, id, id);
     sessions.delete(id);
   };
 
   // --- serving ----------------------------------------------------------------------------------------------------------
 
-  /** Runs at the leader, when word of it gets there. */
+  /** Runs at the leader, when word of it gets there: a cut cable delays it, another leader never hears of it. */
   const atLeader = (server: Server, work: () => void) => {
-    agenda.after(random() * 2, () => {
-      if (leader === undefined || !linked(server, leader)) return;
-      work();
-    });
+    const { term: of_term } = server;
+    const arrive = () => {
+      if (server.term !== of_term || of_term !== term || !server.serving) return;
+      if (leader !== undefined && linked(server, leader)) return work();
+      agenda.after(tick_ms, arrive);
+    };
+    agenda.after(random() * 2, arrive);
   };
   /** When this server has applied that much. */
   const once = (server: Server, index: number, resume: () => void) => {
@@ -294,8 +306,8 @@ export function createEnsemble(agenda: Agenda, network: Network, random: () => n
     const sender = served.session;
     atLeader(server, () => {
       const session = sessions.get(sender);
-      if (session === undefined || session.server !== server.name)
-        return answer({ ok: false, code: 'connection-loss', path: '/' }); // It has ended, or has moved on.
+      // It has ended, or has moved on.
+      if (session === undefined || session.server !== server.name) return drop(server, served);
       if (request.type === 'sync') return once(server, log.length, () => answer({ ok: true, made: [] }));
       if (request.type === 'close') {
         end(sender);

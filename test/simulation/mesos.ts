@@ -56,6 +56,13 @@ export function createMesos(
   const fleet = simulatedFleet(
     {
       ...host,
+      // What happened while an agent was away is told when it comes back.
+      register(agent, info, tasks, executors) {
+        for (const { task_id, state, pending } of tasks)
+          if (terminal_states.has(state) || pending.some(each => terminal_states.has(each.state)))
+            witness.ended(task_id);
+        host.register(agent, info, tasks, executors);
+      },
       updates(agent, updates) {
         for (const { status } of updates) if (terminal_states.has(status.state)) witness.ended(status.task_id.value);
         host.updates(agent, updates);

@@ -37,7 +37,7 @@ export type AgentFiles = {
   /** Sees what a subscription tells, before anybody else does. */
   readonly heard: (events: readonly Event[]) => void;
   /** undefined when the agent has no such file (any more). Rejects with AgentAway. */
-  readonly open: (agent_id: string, task_id: string, name: 'stdout' | 'stderr') => Promise<AgentFile | undefined>;
+  readonly open: (agent_id: string, task_id: string, name: string) => Promise<AgentFile | undefined>;
 };
 
 /** What an agent gives in one answer. */

@@ -3,7 +3,7 @@
 
 import { join } from 'node:path';
 import type { FrameworkRecord } from '../actors/model/records.ts';
-import type { Sandboxes } from '../actors/model/views.ts';
+import type { Sandboxes, TaskReports } from '../actors/model/views.ts';
 import type { Scheduler } from '../actors/root.ts';
 import { record_schemas } from '../actors/schemas.ts';
 import type { MesosLink } from '../mesos/protocol.ts';
@@ -22,6 +22,7 @@ import { endingOf, type Ground } from './start.ts';
 export type Mesos = {
   readonly link: MesosLink;
   readonly sandboxes: Sandboxes;
+  readonly reports: TaskReports;
   readonly identity: Identity;
   /** For the door, where agents come to it for the executor. */
   readonly archive?: ServedArchive | undefined;
@@ -106,6 +107,7 @@ export async function runAlone(ground: Ground, openMesos: OpenMesos): Promise<st
     submit: scheduler.submit,
     views: projection,
     sandboxes: mesos.sandboxes,
+    reports: mesos.reports,
     archive: mesos.archive,
     history: journal,
   });

@@ -9,6 +9,7 @@ import type { AgentResources } from '../settings.ts';
 import { type Mesos, runAlone } from './alone.ts';
 import { openArchive } from './archive.ts';
 import { Refused } from './refused.ts';
+import { heardBy, openReports } from './reports.ts';
 import { type Ground, standOn } from './start.ts';
 
 export async function dev(argv: readonly string[]): Promise<void> {
@@ -32,19 +33,22 @@ async function machineAsMesos(ground: Ground): Promise<Mesos> {
     throw new Refused(`cannot run tasks in ${work_dir}: ${error instanceof Error ? error.message : String(error)}`);
   });
   const archive = await openArchive(ground, true);
+  const reports = openReports(ground);
+  const link = httpLink({
+    urls: [mesos.url],
+    clock,
+    log,
+    ...(mesos.credentials === undefined ? {} : { credentials: mesos.credentials }),
+    heartbeat_missed_max: settings.heartbeat_missed_max,
+    record_bytes_max: settings.record_bytes_max,
+    subscribe_timeout_ms: settings.subscribe_timeout_ms,
+    call_timeout_ms: settings.call_timeout_ms,
+    calls_in_flight_max: settings.calls_in_flight_max,
+    calls_waiting_max: settings.calls_waiting_max,
+  });
   return {
-    link: httpLink({
-      urls: [mesos.url],
-      clock,
-      log,
-      ...(mesos.credentials === undefined ? {} : { credentials: mesos.credentials }),
-      heartbeat_missed_max: settings.heartbeat_missed_max,
-      record_bytes_max: settings.record_bytes_max,
-      subscribe_timeout_ms: settings.subscribe_timeout_ms,
-      call_timeout_ms: settings.call_timeout_ms,
-      calls_in_flight_max: settings.calls_in_flight_max,
-      calls_waiting_max: settings.calls_waiting_max,
-    }),
+    link: heardBy(link, [reports]),
+    reports,
     sandboxes: {
       async open(agent_id, task_id, name) {
         const file = await sandboxFile(work_dir, agent_id, task_id, name);

@@ -7,15 +7,15 @@ import type * as tls from 'node:tls';
 import type { Sandboxes } from '../actors/model/views.ts';
 import { AgentAway, type AgentFiles, agentFiles } from '../mesos/agent-files.ts';
 import { type Masters, readMasters } from '../mesos/detector.ts';
-import { authorization, type Credentials, type HttpLink, httpLink } from '../mesos/http-link.ts';
+import { authorization, type Credentials, httpLink } from '../mesos/http-link.ts';
 import { watchLeader } from '../mesos/leader-watch.ts';
-import type { MesosLink } from '../mesos/protocol.ts';
 import type { Settings } from '../settings.ts';
 import { Refused as HttpRefused } from '../transport/http/problems.ts';
 import { checkTls } from '../transport/http/tls.ts';
 import type { Mesos } from './alone.ts';
 import { openArchive, publicUrl } from './archive.ts';
 import { fail, named, Refused } from './refused.ts';
+import { heardBy, openReports } from './reports.ts';
 import type { Identity } from './scheduler.ts';
 import type { Ground } from './start.ts';
 
@@ -69,9 +69,11 @@ export async function openMasters(ground: Ground, framework_id: () => string | u
     timeout_ms: settings.call_timeout_ms,
   });
   const archive = await openArchive(ground);
+  const reports = openReports(ground);
   return {
-    link: heardBy(link, files),
+    link: heardBy(link, [files, reports]),
     sandboxes: sandboxesOf(files),
+    reports,
     identity: { ...identityOf(settings), archive: archive.url },
     archive: archive.served,
     async close() {
@@ -206,22 +208,6 @@ async function zookeeperOf(
       clock,
       log,
     });
-}
-
-/** A link whose events pass by those who must know where agents are. */
-function heardBy(link: HttpLink, files: AgentFiles): MesosLink {
-  return {
-    subscribe: (request, listener) =>
-      link.subscribe(request, {
-        ...listener,
-        events(events) {
-          files.heard(events);
-          listener.events(events);
-        },
-      }),
-    call: call => link.call(call),
-    close: () => link.close(),
-  };
 }
 
 function sandboxesOf(files: AgentFiles): Sandboxes {

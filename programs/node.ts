@@ -189,6 +189,7 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
     submit: errands.submit,
     views: projection,
     sandboxes: mesos.sandboxes,
+    reports: mesos.reports,
     archive: mesos.archive,
     history: replica,
     cluster,

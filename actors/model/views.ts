@@ -3,6 +3,7 @@
 // Reads never queue behind decisions: they look at a projection that committed records feed, and at the history in lmdb.
 // The same changes, in the same order, reach REST cursors, WebSocket and SSE: `{position, kind, key, body}`.
 
+import type { HeardReport } from '../../mesos/task-reports.ts';
 import type { InstanceKey, JobKey, RunId } from './ids.ts';
 import type {
   CalendarRecord,
@@ -92,10 +93,16 @@ export interface Views {
   subscribe(listener: (batch: FeedBatch) => void): () => void;
 }
 
+/** What executors say of tasks beside their states. It is in nobody's records: a node that does not lead has heard nothing. */
+export interface TaskReports {
+  /** The last that was heard of a task; undefined when there is none (any more). */
+  of(task_id: string): HeardReport | undefined;
+}
+
 /** The output of tasks: opened by whoever runs the agents, which alone knows where sandboxes are and what may be read. */
 export interface Sandboxes {
-  /** `stdout` or `stderr` of a task; undefined when there is no such sandbox or file (any more). */
-  open(agent_id: string, task_id: string, name: 'stdout' | 'stderr'): Promise<SandboxFile | undefined>;
+  /** `stdout` of a task, or another file by its path in the sandbox; undefined when there is none (any more). */
+  open(agent_id: string, task_id: string, name: string): Promise<SandboxFile | undefined>;
 }
 /** An open file, which may still grow. */
 export interface SandboxFile {

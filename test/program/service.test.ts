@@ -66,6 +66,10 @@ async function serviceCalled(name: string, more: object = {}) {
   if (answer.status !== 201) throw new Error(`${name}: ${answer.status} ${answer.text}`);
   return { key: `me/test/${name}`, sick, said };
 }
+type Seen = {
+  readonly processes: readonly { readonly name: string; readonly status: string; readonly runs: number }[];
+  readonly health?: { readonly up: boolean; readonly history: readonly { readonly ok: boolean }[] };
+};
 async function instanceOf(key: string) {
   const [run] = await runsOf(api, key);
   return run?.instances[0];
@@ -91,6 +95,28 @@ test('its processes run in order, it runs when it is healthy, its log rotates, a
   t.true(readFileSync(said, 'utf8').startsWith('prepared 0\nchecked\nserves\n'));
   const ports = (first as unknown as { ports: Record<string, number> }).ports;
   t.is((await fetch(`http://127.0.0.1:${ports.http}/by-hand`)).status, 200);
+
+  const seen = await until('what its executor says', async () => {
+    const one = (await instanceOf(key)) as unknown as { readonly task?: Seen; readonly links: Record<string, string> };
+    return one.task?.health?.up === true && { ...one, task: one.task };
+  });
+  t.deepEqual(
+    seen.task.processes.map(({ name, status, runs }) => [name, status, runs]),
+    [
+      ['prepare', 'succeeded', 1],
+      ['check', 'succeeded', 1],
+      ['serve', 'running', 1],
+    ],
+  );
+  t.true(seen.task.health!.history.some(({ ok }) => ok));
+  const log = await until('its log', async () => {
+    const { status, text } = await api.request('GET', `${seen.links.stdout}?process=serve&process_run=0`);
+    return status === 200 && text;
+  });
+  t.regex(log, /asked for \/(well|by-hand) x+/);
+  t.is((await api.request('GET', `${seen.links.stdout}?process=nobody`)).status, 404);
+  t.is((await api.request('GET', `${seen.links.stdout}?process=..`)).status, 400);
+  t.regex((await api.request('GET', '/metrics')).text, /horae_task_health\{health="well"\} 1/);
 
   const [logs] = folders(join(data_dir, 'agent'), 'serve').filter(path => path.includes('/.logs/'));
   const kept = await until('three files of its log', () => {

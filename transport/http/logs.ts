@@ -42,6 +42,17 @@ export const log_routes: readonly Route[] = [
         .regex(/^[1-9]\d{0,8}$/, 'expected a number from 1')
         .optional()
         .describe('Which attempt; the latest when left out.'),
+      process: z
+        .string()
+        .max(64)
+        .regex(/^[^/.][^/]*$/, 'expected the name of a process')
+        .optional()
+        .describe('Which process of a task of processes; what its executor says when left out.'),
+      process_run: z
+        .string()
+        .regex(/^\d{1,4}$/, 'expected a number from 0')
+        .optional()
+        .describe('Which run of that process; the latest that is known of when left out.'),
     }),
     headers: { Range: 'bytes=FROM-TO, bytes=FROM- or bytes=-LAST.', 'Last-Event-ID': 'Offset to go on at.' },
     answers: {
@@ -63,7 +74,13 @@ async function log(exchange: Exchange): Promise<typeof streaming> {
   if (stream !== 'stdout' && stream !== 'stderr')
     throw new Refused('not-found', `there is no log "${stream.slice(0, 40)}": expected stdout or stderr`);
   const index = /^\d{1,6}$/.test(params.index ?? '') ? Number(params.index) : -1;
-  const wanted: Wanted = { key, run, index, attempt: query.attempt === undefined ? undefined : Number(query.attempt) };
+  const wanted: Wanted = {
+    key,
+    run,
+    index,
+    attempt: query.attempt === undefined ? undefined : Number(query.attempt),
+    ...ofProcess(query),
+  };
   if (services.views.job(key) === undefined && services.views.finished_run(key, run) === undefined)
     throw noSuchJob(key);
   const attempt = find(services, wanted);
@@ -83,7 +100,13 @@ type Wanted = {
   readonly run: RunId;
   readonly index: number;
   readonly attempt: number | undefined;
+  readonly process?: string | undefined;
+  readonly process_run?: number | undefined;
 };
+const ofProcess = ({ process, process_run }: Exchange['query']) => ({
+  process,
+  process_run: process_run === undefined ? undefined : Number(process_run),
+});
 type Attempt = { readonly number: number; readonly agent_id: string | undefined; readonly over: boolean };
 
 /** The attempt that is meant, as things stand; `number` 0 = none has begun. */
@@ -122,12 +145,19 @@ function agentOf(services: Services, key: JobKey, run: RunId, index: number, num
 
 async function open(
   services: Services,
-  { key, run, index }: Wanted,
+  { key, run, index, process, process_run }: Wanted,
   { number, agent_id }: Attempt,
   stream: Stream,
 ): Promise<SandboxFile | undefined> {
   if (number < 1 || agent_id === undefined) return undefined;
-  return services.sandboxes.open(agent_id, taskId(`${key}/${run}/${index}`, number), stream);
+  const task_id = taskId(`${key}/${run}/${index}`, number);
+  if (process === undefined) return services.sandboxes.open(agent_id, task_id, stream);
+  const runs = services.reports.of(task_id)?.processes.find(one => one.name === process)?.runs ?? 1;
+  return services.sandboxes.open(
+    agent_id,
+    task_id,
+    `.logs/${process}/${process_run ?? Math.max(0, runs - 1)}/${stream}`,
+  );
 }
 
 // --- reading ------------------------------------------------------------------------------------------------------------

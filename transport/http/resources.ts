@@ -5,7 +5,7 @@ import { taskId } from '../../actors/model/ids.ts';
 import type { Job } from '../../actors/model/job.ts';
 import type { Cause } from '../../actors/model/reasons.ts';
 import type { FinishedRun, OutcomeRow, WaitingStart } from '../../actors/model/records.ts';
-import type { JobView, RunView } from '../../actors/model/views.ts';
+import type { JobView, RunView, TaskReports } from '../../actors/model/views.ts';
 import type { JobResource, OutcomeResource, RunResource } from './schemas.ts';
 
 export const iso = (at: number): string => new Date(at).toISOString();
@@ -93,7 +93,12 @@ export function runState({ record, instances }: RunView): 'pending' | 'running' 
 }
 
 /** `waits`: why an instance waits, in words. */
-export function liveRun(key: JobKey, view: RunView, waits: (instance: string) => string | undefined): RunResource {
+export function liveRun(
+  key: JobKey,
+  view: RunView,
+  waits: (instance: string) => string | undefined,
+  reports: TaskReports,
+): RunResource {
   const { record } = view;
   const starts = view.instances.flatMap(({ record: one }) =>
     'started_at' in one && one.started_at !== undefined ? [one.started_at] : [],
@@ -128,12 +133,33 @@ export function liveRun(key: JobKey, view: RunView, waits: (instance: string) =>
             agent_id: one.agent_id,
             hostname: one.hostname,
             ports: one.ports,
+            task: task_id === undefined ? undefined : taskReport(reports.of(task_id)),
             started_at: isoOf(one.started_at),
             links,
           });
       }
     }),
     links: { self: runPath(key, record.run) },
+  });
+}
+
+/** The same with instants as people read them. Its ports are the instance's. */
+function taskReport(report: ReturnType<TaskReports['of']>): RunResource['instances'][number]['task'] {
+  if (report === undefined) return undefined;
+  const { heard_at, stage, processes, health } = report;
+  return present({
+    heard_at: iso(heard_at),
+    stage,
+    processes: processes.map(one => present({ ...one, since: isoOf(one.since) })),
+    health:
+      health === undefined
+        ? undefined
+        : present({
+            ...health,
+            snoozed_since: isoOf(health.snoozed_since),
+            snoozed_until: isoOf(health.snoozed_until),
+            history: health.history.map(one => ({ ...one, at: iso(one.at) })),
+          }),
   });
 }
 

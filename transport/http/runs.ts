@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import type { JobKey } from '../../actors/model/ids.ts';
-import type { JobView, PendingReason } from '../../actors/model/views.ts';
+import type { JobView, PendingReason, TaskReports } from '../../actors/model/views.ts';
 import { Refused, refusedBy } from './problems.ts';
 import { finishedRun, jobPath, liveRun, outcomeResource, runPath, waitingRun } from './resources.ts';
 import {
@@ -129,10 +129,10 @@ async function kill(exchange: Exchange, run: string | undefined): Promise<Reply>
 function read(exchange: Exchange): Reply {
   const key = keyOfPath(exchange);
   const run = exchange.params.run ?? '';
-  const { views } = exchange.services;
+  const { views, reports } = exchange.services;
   const job = views.job(key);
   const live = views.run(key, run);
-  if (live !== undefined) return { status: 200, body: liveRun(key, live, waitsOf(views.pending(key))) };
+  if (live !== undefined) return { status: 200, body: liveRun(key, live, waitsOf(views.pending(key)), reports) };
   const start = job?.trigger?.waiting.find(each => each.run === run);
   if (start !== undefined) return { status: 200, body: waitingRun(key, start, job!.record.job.instances) };
   const over = views.finished_run(key, run);
@@ -146,13 +146,13 @@ function read(exchange: Exchange): Reply {
  */
 function list(exchange: Exchange): Reply {
   const key = keyOfPath(exchange);
-  const { views } = exchange.services;
+  const { views, reports } = exchange.services;
   const limit = limitOf(exchange);
   const job = views.job(key);
   const cursor = readCursor(exchange.query.before, key);
   const runs: RunResource[] = [];
   if (cursor.part === 'l') {
-    const live = job === undefined ? [] : liveRuns(job, views.pending(key));
+    const live = job === undefined ? [] : liveRuns(job, views.pending(key), reports);
     const from = live.findIndex(run => cursor.after !== undefined && run.run === cursor.after) + 1;
     runs.push(...live.slice(from, from + limit));
     if (from + limit < live.length) return page(exchange, limit, runs, `l${runs.at(-1)!.run}`);
@@ -167,11 +167,11 @@ function list(exchange: Exchange): Reply {
   return page(exchange, limit, runs, rest.next === undefined ? undefined : `h${rest.next}`);
 }
 
-export function liveRuns(job: JobView, pending: readonly PendingReason[]): RunResource[] {
+export function liveRuns(job: JobView, pending: readonly PendingReason[], reports: TaskReports): RunResource[] {
   const waits = waitsOf(pending);
   const live = [
     ...(job.trigger?.waiting.map(start => waitingRun(job.key, start, job.record.job.instances)) ?? []),
-    ...job.runs.map(run => liveRun(job.key, run, waits)),
+    ...job.runs.map(run => liveRun(job.key, run, waits, reports)),
   ];
   return live.sort((a, b) => (a.created_at < b.created_at ? 1 : a.created_at > b.created_at ? -1 : 0));
 }

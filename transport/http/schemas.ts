@@ -98,6 +98,37 @@ export const job_page = z.object({
 });
 
 export const run_states = ['waiting', 'pending', 'running', 'killing', 'succeeded', 'failed', 'killed'] as const;
+const process_status = z.enum(['waiting', 'forked', 'running', 'succeeded', 'failed', 'stopped']);
+/** What its executor last said of a task of processes. */
+const task_report = z.object({
+  heard_at: instant,
+  stage: z.string().describe('Where the task is on its way from its first process to its last word.'),
+  processes: z.array(
+    z.object({
+      name: z.string(),
+      status: process_status,
+      runs: count,
+      failures: count,
+      losses: count.describe('Runs that nobody saw end, or that a signal ended: no fault of theirs.'),
+      pid: count.optional(),
+      since: instant.optional(),
+      last: z.string().optional().describe('How its last run ended.'),
+    }),
+  ),
+  health: z
+    .object({
+      up: z.boolean(),
+      attempts: count,
+      failures_in_a_row: count,
+      successes_in_a_row: count,
+      snoozed_since: instant.optional().describe('Nobody looks at its health since.'),
+      snoozed_until: instant.optional(),
+      history: z
+        .array(z.object({ at: instant, ok: z.boolean(), why: z.string().optional() }))
+        .describe('The last few.'),
+    })
+    .optional(),
+});
 const instance = z.object({
   index: count,
   state: z.enum([
@@ -120,6 +151,9 @@ const instance = z.object({
   agent_id: z.string().optional(),
   hostname: z.string().optional(),
   ports: z.record(z.string(), z.int()).optional(),
+  task: task_report
+    .optional()
+    .describe('As its executor last said; absent for a plain command, and until it is heard.'),
   reason: end_reason.optional(),
   pending_reason: z.string().optional().describe('Why it waits, in words.'),
   links,

@@ -9,7 +9,7 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Submit } from '../../actors/model/commands.ts';
 import type { Job } from '../../actors/model/job.ts';
-import type { Sandboxes, Views } from '../../actors/model/views.ts';
+import type { Sandboxes, TaskReports, Views } from '../../actors/model/views.ts';
 import type { Clock } from '../../schedules/clock.ts';
 import type { Result } from '../../schedules/problem.ts';
 import { createFeed } from '../console/feed.ts';
@@ -44,6 +44,8 @@ export type HttpOptions = {
   readonly views: Views;
   readonly history: History;
   readonly sandboxes: Sandboxes;
+  /** Left out: nobody hears any. */
+  readonly reports?: TaskReports;
   /** undefined: whoever connects over loopback is `local` and may do everything. */
   readonly credentials: Credentials | undefined;
   readonly insecure: boolean;
@@ -115,6 +117,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   const services: Services = {
     ...options,
     version,
+    reports: options.reports ?? { of: () => undefined },
     cluster: options.cluster ?? alone(() => url, version),
     default_zone,
     chronos_generation,

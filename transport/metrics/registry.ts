@@ -34,6 +34,7 @@ export const registry = {
   horae_start_time_seconds: gauge('seconds since 1970', [], 'When this process began.'),
 
   horae_jobs: gauge('jobs', [], 'Jobs that exist.'),
+  horae_task_health: gauge('tasks', ['health'], 'Live tasks with health checks, as their executors last said: well, sick (or not well yet), snoozed.'),
   horae_instances: gauge('instances', ['status'], 'Instances of active runs, by where they stand.'),
   horae_waiting_instances: gauge('instances', [], 'Instances waiting for an offer.'),
   horae_timetable_armed: gauge('jobs', [], 'Jobs with a next target in the timetable.'),

@@ -1,0 +1,92 @@
+// task-reports.ts: what executors say of their tasks beside their states: processes, ports, health.
+//
+// It comes with status updates, as often as something is worth seeing, and nobody decides anything by it: so it is written down
+// nowhere. After a change of the leader it is known again when the executor says the next thing. Only so many are kept; those
+// of whom nothing was heard for longest go first.
+
+import type { Instant } from '../schedules/clock.ts';
+import type { TaskReport } from './executor/report.ts';
+import type { Event, TaskStatus } from './protocol.ts';
+
+export type HeardReport = TaskReport & {
+  readonly heard_at: Instant /** Nothing more will be heard. */;
+  readonly over: boolean;
+};
+export type HearingReports = {
+  /** The last that was heard of a task; undefined when there is none (any more). */
+  readonly of: (task_id: string) => HeardReport | undefined;
+  readonly heard: (events: readonly Event[]) => void;
+  /** Live tasks whose checks are snoozed, those that are not well, and those that are. */
+  readonly counts: () => { readonly snoozed: number; readonly sick: number; readonly well: number };
+};
+
+/** An executor of ours says less; whoever says more is another's. */
+const data_bytes_max = 65_536;
+
+export function hearReports(now: () => Instant, reports_max: number): HearingReports {
+  // In order of the last word: a report that comes anew goes to the end.
+  const reports = new Map<string, HeardReport>();
+  const hear = (status: TaskStatus) => {
+    const task_id = status.task_id.value;
+    const over = final.has(status.state);
+    const report = status.data === undefined ? undefined : readReport(status.data);
+    const before = reports.get(task_id);
+    if (report === undefined) {
+      if (over && before !== undefined) reports.set(task_id, { ...before, over });
+      return;
+    }
+    reports.delete(task_id);
+    reports.set(task_id, { ...report, heard_at: now(), over });
+    if (reports.size > reports_max) {
+      const [oldest] = reports.keys();
+      reports.delete(oldest!);
+    }
+  };
+  return {
+    heard(events) {
+      for (const event of events) if (event.type === 'UPDATE') hear(event.update.status);
+    },
+    of: task_id => reports.get(task_id),
+    counts() {
+      const counts = { snoozed: 0, sick: 0, well: 0 };
+      for (const { over, health } of reports.values()) {
+        if (over || health === undefined) continue;
+        if (health.snoozed_since !== undefined) counts.snoozed++;
+        else if (health.up && health.failures_in_a_row === 0) counts.well++;
+        else counts.sick++;
+      }
+      return counts;
+    },
+  };
+}
+
+const final = new Set([
+  'TASK_FINISHED',
+  'TASK_FAILED',
+  'TASK_KILLED',
+  'TASK_ERROR',
+  'TASK_LOST',
+  'TASK_DROPPED',
+  'TASK_GONE',
+  'TASK_GONE_BY_OPERATOR',
+]);
+
+/** What other executors put there means nothing to us. */
+function readReport(data: string): TaskReport | undefined {
+  if (data.length > data_bytes_max) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(data, 'base64').toString('utf8'));
+  } catch {
+    return undefined;
+  }
+  const report = value as Partial<TaskReport> | null;
+  const is_ours =
+    typeof report === 'object' &&
+    report?.format === 1 &&
+    typeof report.stage === 'string' &&
+    Array.isArray(report.processes) &&
+    typeof report.ports === 'object' &&
+    report.ports !== null;
+  return is_ours ? (report as TaskReport) : undefined;
+}

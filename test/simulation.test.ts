@@ -1,0 +1,59 @@
+// simulation.test.ts: a minute of what `npm run simulate` plays by the thousand, and whether it would notice.
+
+import test from 'ava';
+import { type Bug, bugs } from './simulation/bugs.ts';
+import { simulate } from './simulation/cluster.ts';
+
+const seeds = Array.from({ length: 10 }, (_, n) => n + 1);
+const hour_ms = 3_600_000;
+const seeds_max = 50;
+const faults = new Map<string, number>();
+let reigns = 0;
+let simulated_ms = 0;
+
+for (const seed of seeds)
+  test.serial(
+    `hour ${seed} of a cluster: nothing is lost, nothing runs twice, and a deposed leader harms nothing`,
+    async t => {
+      const report = await simulate({ seed });
+      for (const [kind, count] of Object.entries(report.faults)) faults.set(kind, (faults.get(kind) ?? 0) + count);
+      reigns += report.reigns;
+      simulated_ms += report.simulated_ms;
+      t.deepEqual(report.violations, [], `again: npm run simulate -- --from ${seed} --seeds 1`);
+      t.true(report.simulated_ms >= hour_ms);
+      t.true(report.targets > 0 && report.launches > 0);
+    },
+  );
+
+test.serial('these hours were not quiet ones: each kind of fault came, and leaders changed', t => {
+  t.true(faults.size >= 25, [...faults.keys()].join(', '));
+  t.true(reigns > 5 * seeds.length, `${reigns} reigns`);
+  t.log(`${(simulated_ms / hour_ms).toFixed(1)} hours, ${reigns} reigns`);
+  t.log([...faults].map(([kind, count]) => `${kind} ${count}`).join(', '));
+});
+
+for (const bug of Object.keys(bugs) as Bug[])
+  test.serial(`a cluster with its ${bug} is found out within ${seeds_max} hours`, async t => {
+    for (let seed = 1; seed <= seeds_max; seed++) {
+      const { violations } = await simulate({ seed, bug });
+      if (violations.length === 0) continue;
+      t.log(`seed ${seed}: ${violations[0]}`);
+      return t.pass();
+    }
+    t.fail(`${seeds_max} hours, and nothing was noticed`);
+  });
+
+test.serial('the same seed plays the same hour', async t => {
+  const traces = await Promise.all(
+    [0, 1].map(async () => {
+      const lines: string[] = [];
+      const report = await simulate({ seed: 7, minutes: 10, trace: line => lines.push(told(line)) });
+      return { lines, report };
+    }),
+  );
+  t.true(traces[0]!.lines.length > 100);
+  t.deepEqual(traces[0], traces[1]);
+});
+
+/** Without what the log's own library reads off the real clock. */
+const told = (line: string) => line.replace(/"time":\d+,/, '');

@@ -31,6 +31,7 @@ export function openapiDocument(routes: readonly Route[], version: string): Json
       { name: 'jobs', description: 'What is to be done' },
       { name: 'runs', description: 'What is being done and has been done' },
       { name: 'calendars', description: 'Days on which work rests, under names' },
+      { name: 'discovery', description: 'Where what runs can be reached' },
       { name: 'system', description: 'The scheduler itself' },
       { name: 'chronos', description: "Chronos's API, as its clients know it" },
     ],

@@ -234,6 +234,21 @@ export const calendar_resource = z.object({
   used_by: z.array(z.string()).describe('Keys of jobs that name it; the first hundred.'),
 });
 export const calendar_page = z.object({ calendars: z.array(calendar_resource) });
+export const members = z.object({
+  job: z.string(),
+  members: z.array(
+    z.object({
+      index: count,
+      task_id: z.string(),
+      host: z.string(),
+      ports: z.record(z.string(), z.int()),
+      version: z.int().min(1).describe('Of the job when it was launched.'),
+    }),
+  ),
+});
+export const target_groups = z.array(
+  z.object({ targets: z.array(z.string()), labels: z.record(z.string(), z.string()) }),
+);
 export const pending_page = z.object({
   pending: z.array(
     z.object({
@@ -313,6 +328,8 @@ export const components = {
   PauseRequest: pause_request,
   BackfillRequest: backfill_request,
   BackfillStarted: backfill_started,
+  Members: members,
+  TargetGroups: target_groups,
   PendingPage: pending_page,
   AuditPage: audit_page,
   Health: health,

@@ -20,6 +20,7 @@ import type { Metrics } from '../metrics.ts';
 import { isForAgents, type ServedArchive, sendArchive } from './archive.ts';
 import { calendar_routes } from './calendars.ts';
 import { chronos_routes } from './chronos-routes.ts';
+import { discovery_routes } from './discovery.ts';
 import { createDispatch } from './dispatch.ts';
 import { explain_routes } from './explain.ts';
 import { authenticate, authorize, checkHost, checkOrigin, type GuardRules, isLoopback } from './guard.ts';
@@ -90,6 +91,7 @@ export function allRoutes(version: string): readonly Route[] {
     ...log_routes,
     ...explain_routes,
     ...missed_routes,
+    ...discovery_routes,
     ...calendar_routes,
     ...leader_routes,
   ];

@@ -60,6 +60,8 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
   let crashes: readonly number[] = [];
   let restarts = 0;
   let ended = false;
+  /** And nothing of it stands any more. */
+  let felled = false;
   /** A tree was felled, and the next one waits until the outbox is empty. */
   let planting = false;
   let standing: Tree | undefined;
@@ -173,8 +175,9 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
       answers.clear();
     },
     async depose(why) {
-      if (ended) return;
-      ended = true;
+      // Also while it stops: what it waits for then, an empty outbox, may never be.
+      if (felled) return;
+      ended = felled = true;
       tree.fell();
       for (const [id, answer] of answers) answer(interrupted(id, why));
       answers.clear();
@@ -184,6 +187,8 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
       if (ended) return;
       ended = true;
       await outbox.idle();
+      if (felled) return;
+      felled = true;
       tree.fell();
       for (const answer of answers.values()) answer(refusal('shutting-down', 'the scheduler is going down'));
       answers.clear();

@@ -306,6 +306,22 @@ test('what Mesos says is final ends the process: another scheduler has our id', 
   t.regex(w.fatal[0]!.reason, /Mesos ended our subscription: Framework failed over/);
 });
 
+test('a scheduler that is deposed while it stops is felled all the same, and lets go of Mesos', async t => {
+  const w = await world({ stall_at: 1 });
+  const stopping = t.throwsAsync(w.scheduler.stop(), { message: 'another node leads' });
+  await w.settle();
+  w.outbox.drop(new Error('another node leads'));
+  await stopping;
+  const deposed = w.scheduler.depose('another node leads');
+  await w.settle();
+  await deposed;
+  const subscribed = () => [...w.mesos.host.master.frameworks.values()].some(({ stream }) => stream !== undefined);
+  t.false(subscribed());
+  await w.until(w.clock.now() + 600_000);
+  t.false(subscribed());
+  t.is(w.scheduler.counts().jobs, 0);
+});
+
 test('a scheduler that is deposed launches nothing more, and whoever waits is told that the fate is unknown', async t => {
   const w = await world();
   const answer = w.scheduler.submit({

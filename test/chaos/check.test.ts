@@ -89,6 +89,7 @@ test('a failover is measured from the blow, from the return of the quorum where 
     { fault: { kind: 'kill-leader', for_ms: 1 }, from_ms: 30_000, to_ms: 31_000, leader_hit_ms: 30_000 },
     { fault: { kind: 'kill-quorum', for_ms: 1 }, from_ms: 32_000, to_ms: 46_000, back_ms: 45_000 },
     { fault: { kind: 'kill-leader', for_ms: 1 }, from_ms: 70_000, to_ms: 71_000, leader_hit_ms: 70_000 },
+    { fault: { kind: 'kill-member', member: 1, for_ms: 1 }, from_ms: 80_500, to_ms: 90_000 },
   ] as const;
   const marks = [8_500, 20_400, 51_000, 81_000].map(at_ms => ({
     verb: 'start' as const,
@@ -100,11 +101,11 @@ test('a failover is measured from the blow, from the return of the quorum where 
   }));
   const found = failovers(reigns, events, marks, [{ from_ms: 72_000, to_ms: 75_000 }]);
   t.deepEqual(
-    found.map(({ after, first_launch_ms, stalled }) => [after, first_launch_ms, stalled]),
+    found.map(({ after, first_launch_ms, stalled, struck_again }) => [after, first_launch_ms, stalled, struck_again]),
     [
-      ['kill-leader', 11_400, false],
-      ['kill-leader and kill-quorum', 6_000, false],
-      ['kill-leader', 11_000, true],
+      ['kill-leader', 11_400, false, false],
+      ['kill-leader and kill-quorum', 6_000, false, false],
+      ['kill-leader', 11_000, true, true],
     ],
   );
   const moments = [8_400, undefined, 20_000, 71_000, 90_000];

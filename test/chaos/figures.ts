@@ -17,6 +17,8 @@ export type Failover = {
   readonly first_launch_ms?: number;
   /** The machine stood still meanwhile. */
   readonly stalled: boolean;
+  /** Another fault fell before anything was launched: then it took what both of them take. */
+  readonly struck_again: boolean;
 };
 
 export function failovers(
@@ -43,6 +45,9 @@ export function failovers(
       began_ms: reign.at_ms,
       ...(since_ms === undefined ? {} : { since_ms, after: after.join(' and ') || any!.fault.kind }),
       ...(since_ms === undefined || first === undefined ? {} : { first_launch_ms: first - since_ms }),
+      struck_again: events.some(
+        event => event.from_ms > (since_ms ?? before_ms) && event.from_ms < (first ?? reign.at_ms),
+      ),
       stalled: stalls.some(
         ({ from_ms, to_ms }) => from_ms <= (first ?? reign.at_ms) && to_ms >= (since_ms ?? before_ms),
       ),

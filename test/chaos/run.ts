@@ -50,6 +50,8 @@ export type Report = {
   readonly skipped: readonly string[];
   readonly session_timeout_ms: number;
   readonly first_launch: Spread & { readonly over_bound: number; readonly bound_ms: number };
+  /** Where another fault fell before anything was launched; in no other figure. */
+  readonly struck_again: Spread;
   /** The same from the return of ZooKeeper, and of Mesos, whether somebody else leads then or not. */
   readonly after_zookeeper: Spread;
   readonly after_mesos: Spread;
@@ -160,9 +162,11 @@ function reportOf(
     complaints.push(`nothing went wrong, and ${targets.length - on_time} targets are not told as ran`);
   const faults: Record<string, number> = {};
   for (const { fault } of events) faults[fault.kind] = (faults[fault.kind] ?? 0) + 1;
-  const measured = shifts.flatMap(({ stalled, first_launch_ms }) =>
-    stalled || first_launch_ms === undefined ? [] : [first_launch_ms],
-  );
+  const measure = (again: boolean) =>
+    shifts.flatMap(({ stalled, struck_again, first_launch_ms }) =>
+      stalled || struck_again !== again || first_launch_ms === undefined ? [] : [first_launch_ms],
+    );
+  const measured = measure(false);
   const resumed = (moment: (event: Event) => number | undefined) => resumptions(events.map(moment), found, stalls);
   const bound_ms = session_ms + bound_beyond_session_ms;
   return {
@@ -180,6 +184,7 @@ function reportOf(
       over_bound: measured.filter(ms => ms > bound_ms).length,
       bound_ms,
     },
+    struck_again: spread(measure(true)),
     after_zookeeper: spread(resumed(({ fault, back_ms }) => (fault.kind === 'kill-nodes' ? undefined : back_ms))),
     after_mesos: spread(resumed(({ mesos_back_ms }) => mesos_back_ms)),
     stalls: { count: stalls.length, ms: stalls.reduce((sum, { from_ms, to_ms }) => sum + to_ms - from_ms, 0) },

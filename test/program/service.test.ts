@@ -3,24 +3,26 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { runningUnder } from '../support/processes.ts';
+import { runningUnder, send } from '../support/processes.ts';
 import { type Owner, tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
-import { type Api, runsOf, startHorae } from './horae.ts';
+import { type Api, type Running, runsOf, startHorae } from './horae.ts';
 
 const cleaners: (() => void | Promise<void>)[] = [];
 const owner: Owner = { teardown: each => void cleaners.push(each) };
 let api: Api;
+let horae: Running;
 let scratch: string;
 let data_dir: string;
 test.before(async () => {
   scratch = await tempDir(owner);
   data_dir = join(scratch, 'data');
-  ({ api } = await startHorae(owner, data_dir, [
-    '--agent-resources',
-    'cpus:4;mem:4000;disk:10000;ports:[31000-31999]',
-  ]));
+  await start();
 });
+async function start() {
+  horae = await startHorae(owner, data_dir, ['--agent-resources', 'cpus:4;mem:4000;disk:10000;ports:[31000-31999]']);
+  ({ api } = horae);
+}
 test.after.always(async () => {
   for (const each of cleaners.splice(0).reverse()) await each();
 });
@@ -30,7 +32,7 @@ const server = `
 const http = require('node:http');
 const fs = require('node:fs');
 http.createServer((request, response) => {
-  console.log('asked for ' + request.url + ' ' + 'x'.repeat(100));
+  console.log('asked for ' + request.url + ' ' + 'x'.repeat(600));
   const sick = fs.existsSync(process.argv[2]);
   response.writeHead(sick ? 500 : 200).end(sick ? 'sick' : 'ok');
 }).listen(Number(process.argv[1]), '127.0.0.1');`;
@@ -52,6 +54,7 @@ async function serviceCalled(name: string, more: object = {}) {
       {
         name: 'serve',
         command: `echo serves >> ${said}; exec ${process.execPath} -e ${quoted(server)} {{thermos.ports[http]}} ${sick}`,
+        min_duration_ms: 50,
         logger: { mode: 'rotate', size_bytes: 1_024, backups: 2 },
       },
     ],
@@ -89,47 +92,113 @@ function folders(below: string, name: string): readonly string[] {
   });
 }
 
-test('its processes run in order, it runs when it is healthy, its log rotates, and it is ended when it is sick', async t => {
-  const { key, sick, said } = await serviceCalled('web');
-  const first = await running(key, 1);
-  t.true(readFileSync(said, 'utf8').startsWith('prepared 0\nchecked\nserves\n'));
-  const ports = (first as unknown as { ports: Record<string, number> }).ports;
-  t.is((await fetch(`http://127.0.0.1:${ports.http}/by-hand`)).status, 200);
+test.serial(
+  'its processes run in order, it runs when it is healthy, its log rotates, and it is ended when it is sick',
+  async t => {
+    const { key, sick, said } = await serviceCalled('web');
+    const first = await running(key, 1);
+    t.true(readFileSync(said, 'utf8').startsWith('prepared 0\nchecked\nserves\n'));
+    const ports = (first as unknown as { ports: Record<string, number> }).ports;
+    t.is((await fetch(`http://127.0.0.1:${ports.http}/by-hand`)).status, 200);
 
-  const seen = await until('what its executor says', async () => {
-    const one = (await instanceOf(key)) as unknown as { readonly task?: Seen; readonly links: Record<string, string> };
-    return one.task?.health?.up === true && { ...one, task: one.task };
-  });
-  t.deepEqual(
-    seen.task.processes.map(({ name, status, runs }) => [name, status, runs]),
-    [
-      ['prepare', 'succeeded', 1],
-      ['check', 'succeeded', 1],
-      ['serve', 'running', 1],
-    ],
-  );
-  t.true(seen.task.health!.history.some(({ ok }) => ok));
-  const log = await until('its log', async () => {
-    const { status, text } = await api.request('GET', `${seen.links.stdout}?process=serve&process_run=0`);
-    return status === 200 && text;
-  });
-  t.regex(log, /asked for \/(well|by-hand) x+/);
-  t.is((await api.request('GET', `${seen.links.stdout}?process=nobody`)).status, 404);
-  t.is((await api.request('GET', `${seen.links.stdout}?process=..`)).status, 400);
-  t.regex((await api.request('GET', '/metrics')).text, /horae_task_health\{health="well"\} 1/);
+    const seen = await until('what its executor says', async () => {
+      const one = (await instanceOf(key)) as unknown as {
+        readonly task?: Seen;
+        readonly links: Record<string, string>;
+      };
+      return one.task?.health?.up === true && { ...one, task: one.task };
+    });
+    t.deepEqual(
+      seen.task.processes.map(({ name, status, runs }) => [name, status, runs]),
+      [
+        ['prepare', 'succeeded', 1],
+        ['check', 'succeeded', 1],
+        ['serve', 'running', 1],
+      ],
+    );
+    t.true(seen.task.health!.history.some(({ ok }) => ok));
+    const log = await until('its log', async () => {
+      const { status, text } = await api.request('GET', `${seen.links.stdout}?process=serve&process_run=0`);
+      return status === 200 && text;
+    });
+    t.regex(log, /x{9}/);
+    t.is((await api.request('GET', `${seen.links.stdout}?process=nobody`)).status, 404);
+    t.is((await api.request('GET', `${seen.links.stdout}?process=..`)).status, 400);
+    t.regex((await api.request('GET', '/metrics')).text, /horae_task_health\{health="well"\} 1/);
 
-  const [logs] = folders(join(data_dir, 'agent'), 'serve').filter(path => path.includes('/.logs/'));
-  const kept = await until('three files of its log', () => {
-    const files = readdirSync(join(logs!, '0')).filter(file => file.startsWith('stdout'));
-    return files.length >= 3 && files;
-  });
-  t.is(kept.length, 3, 'the one that is written and two that are older');
-  for (const file of kept) t.true(existsSync(join(logs!, '0', file)) && statSync(join(logs!, '0', file)).size <= 2_048);
+    const [logs] = folders(join(data_dir, 'agent'), 'serve').filter(path => path.includes('/.logs/'));
+    const kept = await until('three files of its log', () => {
+      const files = readdirSync(join(logs!, '0')).filter(file => file.startsWith('stdout'));
+      return files.length >= 3 && files;
+    });
+    t.is(kept.length, 3, 'the one that is written and two that are older');
+    for (const file of kept)
+      t.true(existsSync(join(logs!, '0', file)) && statSync(join(logs!, '0', file)).size <= 2_048);
 
-  writeFileSync(sick, '');
-  await until('its end', async () => ((await instanceOf(key))?.attempt ?? 0) > first.attempt);
-  rmSync(sick);
-  await running(key, first.attempt + 1);
+    writeFileSync(sick, '');
+    await until('its end', async () => ((await instanceOf(key))?.attempt ?? 0) > first.attempt);
+    rmSync(sick);
+    await running(key, first.attempt + 1);
+    t.is((await api.request('DELETE', `/api/v1/jobs/${key}`)).status, 204);
+    await until('nothing of it to run', () => [...runningUnder(data_dir)].length === 0);
+  },
+);
+
+/** Live processes of a task that carry these words in their command line. */
+const pidsOf = (words: string) =>
+  runningUnder(data_dir).filter(pid => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').includes(words);
+    } catch {
+      return false; // It has ended meanwhile.
+    }
+  });
+
+test.serial('whatever of it is killed, there is one copy of it again, and never two', async t => {
+  const { key, sick } = await serviceCalled('hardy');
+  let { attempt } = await running(key, 1);
+  // The server alone has the path of its own state file for its last word.
+  const servers = () => pidsOf(` ${sick} `).filter(pid => !pidsOf('/bin/bash').includes(pid));
+  const executors = () => pidsOf('mesos/executor/main.js');
+  const victims = ['server', 'executor', 'start script', 'program', 'server', 'executor'] as const;
+  let two = 0;
+  const watching = setInterval(() => {
+    if (servers().length > 1) two++;
+  }, 50);
+  t.teardown(() => clearInterval(watching));
+  for (const victim of victims) {
+    const [server] = await until('one server', () => servers().length === 1 && servers());
+    switch (victim) {
+      case 'server':
+        // A process that a signal ends is lost, not failed: its executor starts it again.
+        send(server!, 'SIGKILL');
+        await until('another server', () => servers().some(pid => pid !== server));
+        break;
+      case 'executor': {
+        const [executor] = await until('one executor', () => executors().length === 1 && executors());
+        send(executor!, 'SIGKILL');
+        await until('another executor', () => executors().some(pid => pid !== executor));
+        t.deepEqual(servers(), [server], 'what it looked after lives on');
+        break;
+      }
+      case 'start script': {
+        // Its container is gone for the agent, and with it everything that was in it.
+        send(pidsOf('horae-executor/run')[0]!, 'SIGKILL');
+        ({ attempt } = await running(key, attempt + 1));
+        t.false(servers().includes(server!));
+        break;
+      }
+      case 'program':
+        horae.child.send('SIGKILL');
+        await horae.child.ended;
+        t.deepEqual(servers(), [server], 'it needs nobody');
+        await start();
+        ({ attempt } = await running(key, attempt));
+        t.deepEqual(servers(), [server], 'and is found again');
+        break;
+    }
+  }
+  t.is(two, 0);
   t.is((await api.request('DELETE', `/api/v1/jobs/${key}`)).status, 204);
-  await until('nothing of it to run', () => [...runningUnder(data_dir)].length === 0);
+  await until('nothing of it to run', () => runningUnder(join(data_dir, 'agent')).length === 0);
 });

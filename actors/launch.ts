@@ -38,6 +38,8 @@ export function requirements(key: JobKey, version: number, job: Job, executor: O
       lasts_ms: job.service ? lasting.service_ms : lasting.other_ms,
       command: {},
       kill_grace_ms: job.kill_grace_ms,
+      // Aurora's form, which names of hosts are made of.
+      ...(job.ports.length === 0 ? {} : { discovery_name: `${job.name}.${job.environment}.${job.role}` }),
       labels: {},
     },
     priority: job.priority,

@@ -50,6 +50,8 @@ export type LaunchPlan = {
   /** Processes for Horae's own executor, whose needs are those in `executor`; then there is no command. */
   readonly processes?: ProcessesPlan;
   readonly kill_grace_ms: number;
+  /** Under which name others of the cluster find its ports; left out: nobody does. */
+  readonly discovery_name?: string;
   readonly labels: Readonly<Record<string, string>>;
 };
 

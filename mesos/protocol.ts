@@ -127,8 +127,18 @@ export type TaskInfo = {
   readonly check?: unknown;
   readonly max_completion_time?: { readonly nanoseconds: number };
   readonly labels?: Labels;
-  readonly discovery?: unknown;
+  readonly discovery?: DiscoveryInfo;
   readonly data?: string;
+};
+
+/** For name servers that listen to the master, such as Mesos-DNS. */
+export type DiscoveryInfo = {
+  readonly visibility: 'FRAMEWORK' | 'CLUSTER' | 'EXTERNAL';
+  readonly name?: string;
+  readonly environment?: string;
+  readonly ports?: {
+    readonly ports: readonly { readonly number: number; readonly name?: string; readonly protocol?: string }[];
+  };
 };
 
 export const task_states = [

@@ -10,7 +10,7 @@ import type { TaskDocument } from './executor/document.ts';
 import { executorInfo, processesTask } from './executor/executor-info.ts';
 import type { LaunchDocument } from './executor/launch.ts';
 import type { LaunchPlan, Placement } from './match.ts';
-import type { Call, CommandInfo, Labels, Operation, TaskInfo } from './protocol.ts';
+import type { Call, CommandInfo, DiscoveryInfo, Labels, Operation, TaskInfo } from './protocol.ts';
 
 export type Accept = Extract<Call, { type: 'ACCEPT' }>;
 
@@ -104,7 +104,7 @@ function ofProcesses(placement: Placement, processes: ProcessesPlan, framework_i
   return processesTask(known(placement), { format: 1, task, instance, user, ports }, executor);
 }
 
-function known({ plan, agent_id, resources }: Placement): Omit<TaskInfo, 'command' | 'data' | 'executor'> {
+function known({ plan, agent_id, ports, resources }: Placement): Omit<TaskInfo, 'command' | 'data' | 'executor'> {
   const labels = labelsOf(plan.labels);
   return {
     name: plan.name,
@@ -112,9 +112,16 @@ function known({ plan, agent_id, resources }: Placement): Omit<TaskInfo, 'comman
     agent_id: { value: agent_id },
     resources,
     kill_policy: { grace_period: { nanoseconds: plan.kill_grace_ms * 1_000_000 } },
+    ...(plan.discovery_name === undefined ? {} : { discovery: discoveryOf(plan.discovery_name, ports) }),
     ...(labels === undefined ? {} : { labels }),
   };
 }
+
+const discoveryOf = (name: string, ports: Placement['ports']): DiscoveryInfo => ({
+  visibility: 'CLUSTER',
+  name,
+  ports: { ports: Object.entries(ports).map(([name, number]) => ({ number, name, protocol: 'tcp' })) },
+});
 
 /** The plan's command, whose environment also names the ports that the task was given. */
 function withPorts(plan: LaunchPlan, ports: Placement['ports']): CommandInfo {

@@ -62,6 +62,11 @@ test("a job of processes goes out with Horae's own executor, its needs beside th
   t.is(amount(info!.executor?.resources, 'disk'), 192, 'for the archive');
   t.is(amount(info!.resources, 'disk'), 128, 'all of it for the task');
   t.is(info!.kill_policy?.grace_period?.nanoseconds, 9_000_000_000);
+  t.deepEqual(info!.discovery, {
+    visibility: 'CLUSTER',
+    name: 'web.prod.www',
+    ports: { ports: [{ number: ports.http!, name: 'http', protocol: 'tcp' }] },
+  });
   const read = readLaunch(info!, hostname);
   if (!read.ok) return t.fail(JSON.stringify(read.problems));
   t.is(read.value.document.processes[0]!.command, `serve ${ports.http} 3`);
@@ -99,7 +104,8 @@ test('one whose health is looked at has an executor, even if it is a single comm
   const { operation } = launched(
     stateOf({ command: 'serve', health_check: { checker: { type: 'shell', command: 'true' } } }),
   );
-  t.is(operation.type, 'LAUNCH');
+  if (operation.type !== 'LAUNCH') return t.fail(operation.type);
+  t.is(operation.launch.task_infos[0]!.discovery, undefined, 'without ports there is nothing to be found');
 });
 
 test('a job that needs the executor asks for no place before it is packed; others do not wait for it', t => {

@@ -211,7 +211,8 @@ export function createKeeper(ports: KeeperPorts): Keeper {
   const heard = (standing: Standing, before: Standing) => {
     ports.changed();
     if (standing === before) return;
-    if (standing === 'leading' && before === 'doubt') void look();
+    // Who has lost the reign meanwhile, and not the place in line, may begin another.
+    if (standing === 'leading' && before === 'doubt' && reigns()) void look();
     else if (standing === 'leading') tell({ type: 'elected' });
     else if (standing === 'doubt') tell({ type: 'doubted' });
     else if (before === 'leading' || before === 'doubt') tell({ type: 'lost', why: 'our place in line is gone' });

@@ -121,6 +121,20 @@ test('a node stands as soon as it has caught up, leads when it is first, and end
   t.is(sessions.length, 1);
 });
 
+test('who loses the reign while ZooKeeper is silent, and is found to be first in line still, leads again', async t => {
+  const { guards, said, mode, lead } = keeping();
+  const session = await lead();
+  session.ours = undefined;
+  session.become('doubt');
+  guards[0]!.fatal('no answer', new JournalError('unknown', 'no answer'));
+  await mode('standing');
+  t.deepEqual(said, ['planted', 'felled']);
+  session.ours = true;
+  session.become('leading');
+  await mode('leading');
+  t.is(guards.length, 2);
+});
+
 test('the gate closes by itself when the session may have run out, and opens when ZooKeeper says that it has not', async t => {
   const { keeper, guards, said, lead } = keeping();
   const session = await lead();

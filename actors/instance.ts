@@ -5,6 +5,7 @@
 // task, and its id is never used twice. What is written down here is enough to go on after any crash: an attempt that was
 // recorded and perhaps launched is settled by asking Mesos, never by launching it again.
 
+import { windowMs } from '../mesos/executor/health.ts';
 import type { TaskStatus } from '../mesos/protocol.ts';
 import { type Conclusion, conclude } from '../mesos/statuses.ts';
 import { call, count, type Effect, log, record, tell } from './effects.ts';
@@ -12,6 +13,7 @@ import { type Archive, launchPlan, type Overhead, requirements, waitsForArchive 
 import type { InstanceKey, JobKey, RunId, TaskId } from './model/ids.ts';
 import { attemptOf, taskId } from './model/ids.ts';
 import type { Job } from './model/job.ts';
+import { hasExecutor, taskOf } from './model/processes.ts';
 import type { Cause, EndReason } from './model/reasons.ts';
 import {
   type Attempted,
@@ -28,7 +30,7 @@ export type InstanceSettings = {
   readonly retry_delay_ms: number;
   readonly retry_delay_ms_max: number;
   readonly kill_retry_ms: number;
-  /** How long an attempt may take from its place to its first TASK_RUNNING; then it is killed and begun again elsewhere. */
+  /** From its place to its first TASK_RUNNING, health checks apart; then it is killed and begun again elsewhere. */
   readonly start_timeout_ms: number;
   /** A service that ran at least this long was well: its next restart waits no longer than the first. */
   readonly well_after_ms: number;
@@ -299,7 +301,7 @@ function follow(
   switch (concluded.kind) {
     case 'starting':
       // Nobody else ever gives up on a task of which nothing comes: an executor may hang, an image never arrive.
-      if ((at.status === 'assigned' || at.status === 'starting') && now - at.since >= times.start_timeout_ms)
+      if ((at.status === 'assigned' || at.status === 'starting') && now - at.since >= startMs(state.job, times))
         return instance(times)(state, { type: 'kill', by: 'start-timeout', replace: true, grace: true }, now);
       if (at.status !== 'assigned' && at.status !== 'unreachable') return step(state);
       return became(state, { ...attempted(at), status: 'starting' }, seenAgain(state, at));
@@ -364,6 +366,12 @@ function follow(
     }
   }
 }
+
+/** How long it may take to its first TASK_RUNNING: with a health check, which ends by itself, all of its attempts on top. */
+const startMs = (job: Job, times: InstanceSettings): number => {
+  const health = hasExecutor(job) ? taskOf(job).health : undefined;
+  return times.start_timeout_ms + (health === undefined ? 0 : windowMs(health));
+};
 
 /** Mesos does not have the task (any more), and nobody saw it end. */
 function vanished(

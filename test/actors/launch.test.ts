@@ -108,6 +108,34 @@ test('one whose health is looked at has an executor, even if it is a single comm
   t.is(operation.launch.task_infos[0]!.discovery, undefined, 'without ports there is nothing to be found');
 });
 
+test('a task whose health is looked at has the time of all its checks before it is given up', t => {
+  const health_check = {
+    checker: { type: 'shell', command: 'true' },
+    initial_interval_ms: 3_600_000,
+    interval_ms: 60_000,
+    max_consecutive_failures: 2,
+    min_consecutive_successes: 3,
+  };
+  const window_ms = (60 + 2 + 3) * 60_000;
+  const times = {
+    retry_delay_ms: 1,
+    retry_delay_ms_max: 1,
+    kill_retry_ms: 1,
+    well_after_ms: 1,
+    start_timeout_ms: 10_000,
+    executor: overhead,
+  };
+  const placed = { attempt: 1, failures: 0, since: 0, agent_id: 'S0', hostname: 'h0', version: 1 };
+  const says = (command: object, now: number) => {
+    const state = { ...stateOf({ command: 'serve', ...command }), record: { status: 'starting', ...placed } as const };
+    const status = { task_id: { value: taskId(state.key, 1) }, state: 'TASK_STARTING' } as const;
+    return instance(times)(state, { type: 'updated', status }, now).state.record?.status;
+  };
+  t.is(says({}, 10_000), 'killing');
+  t.is(says({ health_check }, window_ms + 9_999), 'starting');
+  t.is(says({ health_check }, window_ms + 10_000), 'killing');
+});
+
 test('a job that needs the executor asks for no place before it is packed; others do not wait for it', t => {
   let packed: string | undefined;
   const times = {

@@ -17,7 +17,7 @@ import { createNetwork } from './network.ts';
 import { cluster_path, createNode, type Meddling, type SimulatedNode } from './node.ts';
 import { createExchange } from './office.ts';
 import { createPeople } from './people.ts';
-import { compareBooks, decidedBy } from './reckoning.ts';
+import { compareBooks, decidedBy, isOver } from './reckoning.ts';
 import { type Truth, watchTruth } from './truth.ts';
 
 export type Options = {
@@ -49,8 +49,9 @@ const agent_count = 3;
 const quartz_error = 2e-4;
 /** After everything is whole: until somebody leads, and everything that is due has been decided. */
 const bound_ms = 2 * minute;
-/** Until all that was begun has ended. */
+/** Until all that was begun has ended; and a while after that, in which nothing may begin. */
 const end_ms = 40 * minute;
+const quiet_ms = 3 * minute;
 const look_ms = 10_000;
 const violations_max = 20;
 
@@ -135,7 +136,10 @@ export async function simulate({ seed, minutes = 60, faults: faulty = true, bug,
     decidedBy(ledger, healed_at, wrong);
   }
   for (const [key] of ledger.living('job')) people.insist({ type: 'delete', key });
-  await until(agenda.now() + end_ms);
+  const give_up_at = agenda.now() + end_ms;
+  while (agenda.now() < give_up_at && violations.length === 0 && !isOver({ ledger, truth, people, nodes }))
+    await until(agenda.now() + look_ms);
+  await until(agenda.now() + quiet_ms);
   const targets = violations.length > 0 ? 0 : compareBooks({ ledger, truth, people, nodes, wrong });
   host.close();
   fleet.close();

@@ -71,13 +71,21 @@ export function decidedBy(ledger: Ledger, instant: number, wrong: (what: string)
   }
 }
 
-export function compareBooks(world: {
+type Books = {
   readonly ledger: Ledger;
   readonly truth: Truth;
   readonly people: People;
   readonly nodes: readonly SimulatedNode[];
-  readonly wrong: (what: string) => void;
-}): number {
+};
+
+/** Nothing lives any more, nobody waits, and every node knows it. */
+export const isOver = ({ ledger, truth, people, nodes }: Books): boolean =>
+  state_kinds.every(kind => ledger.living(kind).length === 0) &&
+  truth.running().length === 0 &&
+  people.waiting() === 0 &&
+  nodes.every(node => node.copy()?.position() === ledger.position());
+
+export function compareBooks(world: Books & { readonly wrong: (what: string) => void }): number {
   const { ledger, truth, people, nodes, wrong } = world;
   for (const kind of state_kinds)
     for (const [key, body] of ledger.living(kind)) wrong(`${kind} ${key} was left behind: ${JSON.stringify(body)}`);

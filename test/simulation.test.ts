@@ -4,7 +4,8 @@ import test from 'ava';
 import { type Bug, bugs } from './simulation/bugs.ts';
 import { simulate } from './simulation/cluster.ts';
 
-const seeds = Array.from({ length: 10 }, (_, n) => n + 1);
+/** The last ones have found something once: a cluster without a leader, and a copy that took folded records for lost ones. */
+const seeds = [...Array.from({ length: 8 }, (_, n) => n + 1), 111, 212];
 const hour_ms = 3_600_000;
 const seeds_max = 50;
 const faults = new Map<string, number>();

@@ -317,6 +317,9 @@ testZooKeeper('a tree for which we have no rights is refused, with the place', a
 });
 
 test('servers that are not there are said to be unreachable, at a limit', async t => {
+  // The clock's timers keep no process alive, and here there is nothing else.
+  const alive = setInterval(() => undefined, 2 ** 30);
+  t.teardown(() => clearInterval(alive));
   const zk = connectZooKeeper({
     servers: `127.0.0.1:${await freePort()}`,
     session_timeout_ms: 5_000,

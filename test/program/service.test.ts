@@ -3,6 +3,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
+import { freePort } from '../support/free-port.ts';
 import { runningUnder, send } from '../support/processes.ts';
 import { type Owner, tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
@@ -14,13 +15,17 @@ let api: Api;
 let horae: Running;
 let scratch: string;
 let data_dir: string;
+let free_ports: readonly number[] | undefined;
 test.before(async () => {
   scratch = await tempDir(owner);
   data_dir = join(scratch, 'data');
   await start();
 });
 async function start() {
-  horae = await startHorae(owner, data_dir, ['--agent-resources', 'cpus:4;mem:4000;disk:10000;ports:[31000-31999]']);
+  // Ports that nobody on this machine listens at: the tasks of somebody else's scheduler may have the usual ones.
+  free_ports ??= await Promise.all(Array.from({ length: 6 }, freePort));
+  const ranges = free_ports.map(port => `${port}-${port}`).join(',');
+  horae = await startHorae(owner, data_dir, ['--agent-resources', `cpus:4;mem:4000;disk:10000;ports:[${ranges}]`]);
   ({ api } = horae);
 }
 test.after.always(async () => {

@@ -45,7 +45,10 @@ async function update(task, status) {
   const uuid = Buffer.from(randomUUID().replaceAll('-', ''), 'hex').toString('base64');
   const whole = { task_id: { value: task }, source: 'SOURCE_EXECUTOR', timestamp: Date.now() / 1000, uuid, ...status };
   updates.set(uuid, whole);
-  if (stream === undefined) return;
+  if (stream !== undefined) await send(whole);
+}
+
+async function send(whole) {
   for (;;) {
     const code = await post({ type: 'UPDATE', update: { status: whole } });
     if (code !== 503) return;
@@ -98,6 +101,7 @@ function launch(task) {
 }
 
 function subscribe() {
+  const told = new Set(updates.keys());
   const request = http.request(
     { hostname, port, method: 'POST', path: '/api/v1/executor', headers, agent: false },
     response => {
@@ -109,6 +113,8 @@ function subscribe() {
       }
       const mine = response;
       stream = response;
+      // What came up while the subscription was on its way stood in no list.
+      for (const [uuid, whole] of updates) if (!told.has(uuid)) void send(whole);
       let buffer = Buffer.alloc(0);
       response.on('data', part => {
         buffer = Buffer.concat([buffer, part]);

@@ -159,6 +159,9 @@ const pidsOf = (words: string) =>
     }
   });
 
+/** Looked at once: whoever is there now may be gone at the next look. */
+const only = (pids: readonly number[]) => pids.length === 1 && pids;
+
 test.serial('whatever of it is killed, there is one copy of it again, and never two', async t => {
   const { key, sick } = await serviceCalled('hardy');
   let { attempt } = await running(key, 1);
@@ -172,7 +175,7 @@ test.serial('whatever of it is killed, there is one copy of it again, and never 
   }, 50);
   t.teardown(() => clearInterval(watching));
   for (const victim of victims) {
-    const [server] = await until('one server', () => servers().length === 1 && servers());
+    const [server] = await until('one server', () => only(servers()));
     switch (victim) {
       case 'server':
         // A process that a signal ends is lost, not failed: its executor starts it again.
@@ -180,7 +183,7 @@ test.serial('whatever of it is killed, there is one copy of it again, and never 
         await until('another server', () => servers().some(pid => pid !== server));
         break;
       case 'executor': {
-        const [executor] = await until('one executor', () => executors().length === 1 && executors());
+        const [executor] = await until('one executor', () => only(executors()));
         send(executor!, 'SIGKILL');
         await until('another executor', () => executors().some(pid => pid !== executor));
         t.deepEqual(servers(), [server], 'what it looked after lives on');

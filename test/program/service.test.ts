@@ -149,15 +149,16 @@ test.serial(
   },
 );
 
-/** Live processes of a task that carry these words in their command line. */
-const pidsOf = (words: string) =>
-  runningUnder(data_dir).filter(pid => {
+/** Live processes of tasks with their command lines, each of which is read once: a shell becomes what it executes. */
+const commandLines = () =>
+  runningUnder(data_dir).flatMap(pid => {
     try {
-      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').includes(words);
+      return [{ pid, line: readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ') }];
     } catch {
-      return false; // It has ended meanwhile.
+      return []; // It has ended meanwhile.
     }
   });
+const pidsOf = (words: string) => commandLines().flatMap(({ pid, line }) => (line.includes(words) ? [pid] : []));
 
 /** Looked at once: whoever is there now may be gone at the next look. */
 const only = (pids: readonly number[]) => pids.length === 1 && pids;
@@ -165,8 +166,11 @@ const only = (pids: readonly number[]) => pids.length === 1 && pids;
 test.serial('whatever of it is killed, there is one copy of it again, and never two', async t => {
   const { key, sick } = await serviceCalled('hardy');
   let { attempt } = await running(key, 1);
-  // The server alone has the path of its own state file for its last word.
-  const servers = () => pidsOf(` ${sick} `).filter(pid => !pidsOf('/bin/bash').includes(pid));
+  // Shells on the way to it have its words too: the server alone begins with its own program.
+  const servers = () =>
+    commandLines().flatMap(({ pid, line }) =>
+      line.startsWith(`${process.execPath} -e `) && line.endsWith(` ${sick} `) ? [pid] : [],
+    );
   const executors = () => pidsOf('mesos/executor/main.js');
   const victims = ['server', 'executor', 'start script', 'program', 'server', 'executor'] as const;
   let two = 0;
@@ -186,7 +190,7 @@ test.serial('whatever of it is killed, there is one copy of it again, and never 
         const [executor] = await until('one executor', () => only(executors()));
         send(executor!, 'SIGKILL');
         await until('another executor', () => executors().some(pid => pid !== executor));
-        await until('what it looked after, and nobody else', () => servers().join() === String(server));
+        t.deepEqual(servers(), [server], 'what it looked after lives on');
         break;
       }
       case 'start script': {
@@ -202,7 +206,7 @@ test.serial('whatever of it is killed, there is one copy of it again, and never 
         t.deepEqual(servers(), [server], 'it needs nobody');
         await start();
         ({ attempt } = await running(key, attempt));
-        await until('the same server, found again', () => servers().join() === String(server));
+        t.deepEqual(servers(), [server], 'and is found again');
         break;
     }
   }

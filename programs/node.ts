@@ -10,7 +10,7 @@ import type { Pending, PendingReason } from '../actors/model/views.ts';
 import type { Settings } from '../settings.ts';
 import type { Brought, Glance } from '../transport/cluster/desk.ts';
 import { createDoor, link_path } from '../transport/cluster/door.ts';
-import { createErrands, not_leading } from '../transport/cluster/errand.ts';
+import { createErrands, not_leading, reachedWithin } from '../transport/cluster/errand.ts';
 import { createForesight } from '../transport/cluster/foresight.ts';
 import { type Introduction, nonce_bytes, protocol } from '../transport/cluster/handshake.ts';
 import { createLine } from '../transport/cluster/line.ts';
@@ -144,14 +144,7 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
   const errands = createErrands({
     desk,
     line,
-    reached: (position, deadline_ms) =>
-      new Promise(resolve => {
-        const late = clock.wakeAt(clock.now() + deadline_ms, () => resolve(false));
-        void replica.reached(position).then(() => {
-          late.cancel();
-          resolve(true);
-        });
-      }),
+    reached: reachedWithin(clock, position => replica.reached(position)),
     wait_ms: settings.leader_wait_ms,
     stopping: () => stopping,
     clock,

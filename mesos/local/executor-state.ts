@@ -8,7 +8,7 @@ import type { Instant } from '../../schedules/clock.ts';
 import type { ExecutorInfo, FrameworkInfo, KillPolicy, TaskInfo, TaskState, TaskStatus } from '../protocol.ts';
 import type { ExecutorNote } from './executor-notes.ts';
 import type { ExecutorCall, ExecutorEvent } from './executor-protocol.ts';
-import { type AgentInfo, type AgentUpdate, terminal_states } from './messages.ts';
+import { type AgentInfo, type AgentOrder, type AgentUpdate, terminal_states } from './messages.ts';
 
 export type HouseOptions = {
   readonly agent: AgentInfo;
@@ -110,24 +110,7 @@ export type HouseInput =
       readonly task_id: string;
       readonly kill_policy?: KillPolicy;
     }
-  | {
-      readonly type: 'shutdown';
-      readonly framework_id: string;
-      readonly executor_id: string;
-      readonly framework_over: boolean;
-    }
-  | {
-      readonly type: 'message';
-      readonly framework_id: string;
-      readonly executor_id: string;
-      readonly data: string;
-    }
-  | {
-      readonly type: 'acknowledge';
-      readonly framework_id: string;
-      readonly task_id: string;
-      readonly uuid: string;
-    }
+  | Extract<AgentOrder, { type: 'shutdown' | 'message' | 'acknowledge' }>
   /** Answered; `stream` is open when the answer to a SUBSCRIBE is 200. */
   | { readonly type: 'call'; readonly call: ExecutorCall; readonly stream: string }
   | { readonly type: 'stream-closed'; readonly stream: string }

@@ -10,11 +10,10 @@
 import { randomUUID, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
 import type { Subscribe } from '../protocol.ts';
 import type { Log } from './agent-options.ts';
 import type { Answer, MasterHost } from './host.ts';
+import { acceptsJson, bodyOf } from './http-body.ts';
 import { otherPrincipal } from './subscriptions.ts';
 import { readCall } from './wire-call.ts';
 
@@ -44,7 +43,6 @@ export type MasterServer = {
 export const server_defaults = { body_bytes_max: 64 << 20, unread_bytes_max: 64 << 20 } as const;
 
 const paths = new Set(['/api/v1/scheduler', '/master/api/v1/scheduler']);
-const unpack = promisify(gunzip);
 
 /** Listens, by default on a free port of 127.0.0.1. The port is known before the master is, which tells its frameworks. */
 export async function listen(door: Door = { host: '127.0.0.1', port: 0 }): Promise<OpenDoor> {
@@ -166,34 +164,4 @@ export function admitted(credentials: readonly BasicCredentials[], header: strin
     if (given.length === expected.length && timingSafeEqual(given, expected)) return principal;
   }
   return undefined;
-}
-
-function acceptsJson(header: string | undefined): boolean {
-  if (header === undefined) return true;
-  return header
-    .split(',')
-    .some(part => ['*/*', 'application/*', 'application/json'].includes(part.split(';')[0]!.trim().toLowerCase()));
-}
-
-async function bodyOf(request: IncomingMessage, bytes_max: number): Promise<string | { status: number; text: string }> {
-  const too_long = { status: 413, text: `Expecting a body of at most ${bytes_max} bytes` };
-  const parts: Buffer[] = [];
-  let bytes = 0;
-  for await (const part of request) {
-    if (!(part instanceof Buffer)) throw new Error('a request body came as text: expected bytes');
-    bytes += part.length;
-    if (bytes > bytes_max) return too_long;
-    parts.push(part);
-  }
-  const body = Buffer.concat(parts);
-  if (request.headers['content-encoding'] !== 'gzip') return body.toString('utf8');
-  try {
-    return (await unpack(body, { maxOutputLength: bytes_max })).toString('utf8');
-  } catch (error) {
-    if (error instanceof RangeError) return too_long;
-    return {
-      status: 400,
-      text: `Failed to decompress body: ${error instanceof Error ? error.message : String(error)}`,
-    };
-  }
 }

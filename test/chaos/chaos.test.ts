@@ -3,7 +3,7 @@
 // `npm run chaos -- --minutes 15` does the same for as long as one likes, and draws it.
 
 import { join } from 'node:path';
-import test from 'ava';
+import { serialWith } from '../support/needs.ts';
 import { tempDir } from '../support/temp.ts';
 import { zookeeper } from '../support/zookeeper.ts';
 import type { Kind } from './plan.ts';
@@ -17,7 +17,7 @@ const faults: readonly Kind[] = [
   'cut-mesos',
   'kill-mesos',
 ];
-const testCluster = zookeeper === undefined ? test.skip : test.serial;
+const testCluster = serialWith(zookeeper);
 
 testCluster('a minute in which leaders, ZooKeeper and Mesos die: no target is missed, lost or run twice', async t => {
   t.timeout(10 * 60_000);

@@ -1,29 +1,36 @@
 // cables.test.ts: what a cluster makes of broken cables and dying ZooKeeper servers: no target is lost, none is run twice.
 
-import test from 'ava';
+import type { ExecutionContext } from 'ava';
+import { serialWith } from '../support/needs.ts';
 import { until as untilWithin } from '../support/until.ts';
 import { type Cable, startProxy, zookeeper } from '../support/zookeeper.ts';
 import { startLedger } from './ledger.ts';
 import { type Node, said, startNodes, toldBy } from './nodes.ts';
 
 // One after the other: each is five programs.
-const testCluster = zookeeper === undefined ? test.skip : test.serial;
+const testCluster = serialWith(zookeeper);
 const minutes_max = 10 * 60_000;
 /** A machine that stands still for a minute is no reason to give up. */
 const until: typeof untilWithin = (what, probe, deadline_ms = 150_000) => untilWithin(what, probe, deadline_ms);
 const soon = () => Math.ceil(Date.now() / 1_000) * 1_000 + 1_000;
 
+/** Nodes of which each reaches ZooKeeper by a cable of its own. */
+async function startCabled(t: ExecutionContext) {
+  const cables: Cable[] = [];
+  const cluster = await startNodes(t, {
+    async servers({ members }, n) {
+      cables[n] = await startProxy(t, members[0]!.port);
+      return cables[n].address;
+    },
+  });
+  return { cluster, cables };
+}
+
 testCluster(
   'cables to ZooKeeper that break and come back: the same node leads on, and no target is lost or doubled',
   async t => {
     t.timeout(minutes_max);
-    const cables: Cable[] = [];
-    const cluster = await startNodes(t, {
-      async servers({ members }, n) {
-        cables[n] = await startProxy(t, members[0]!.port);
-        return cables[n].address;
-      },
-    });
+    const { cluster, cables } = await startCabled(t);
     const leader = await cluster.leader();
     const cable = cables[cluster.nodes.indexOf(leader)]!;
     const ledger = await startLedger(leader.api, cluster.directory, soon());
@@ -42,13 +49,7 @@ testCluster(
   'a leader whose cable to ZooKeeper is out holds still, another goes on, and the first falls in behind it',
   async t => {
     t.timeout(minutes_max);
-    const cables: Cable[] = [];
-    const cluster = await startNodes(t, {
-      async servers({ members }, n) {
-        cables[n] = await startProxy(t, members[0]!.port);
-        return cables[n].address;
-      },
-    });
+    const { cluster, cables } = await startCabled(t);
     const leader = await cluster.leader();
     const rest = cluster.nodes.filter(node => node !== leader);
     const cable = cables[cluster.nodes.indexOf(leader)]!;

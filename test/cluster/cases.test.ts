@@ -6,6 +6,7 @@ import test from 'ava';
 import type { InstanceRecord } from '../../actors/model/records.ts';
 import { type Api, runsOf } from '../program/horae.ts';
 import { endOf } from '../support/child.ts';
+import { serialWith } from '../support/needs.ts';
 import { until } from '../support/until.ts';
 import { world } from '../support/world.ts';
 import { zookeeper } from '../support/zookeeper.ts';
@@ -13,7 +14,7 @@ import { startLedger } from './ledger.ts';
 import { type Nodes, said, startNodes } from './nodes.ts';
 
 // One after the other: each is several programs.
-const testCluster = zookeeper === undefined ? test.skip : test.serial;
+const testCluster = serialWith(zookeeper);
 const minutes_max = 10 * 60_000;
 const soon = () => Math.ceil(Date.now() / 1_000) * 1_000 + 1_000;
 

@@ -1,14 +1,11 @@
 // console.test.ts: a page in a real browser, shown by a node that only follows, when the leader dies.
 
-import test from 'ava';
 import { openBrowser, openPage } from '../console/browser.ts';
-import { chromium } from '../support/needs.ts';
+import { chromium, testWith } from '../support/needs.ts';
 import { zookeeper } from '../support/zookeeper.ts';
 import { startNodes } from './nodes.ts';
 
-const able = zookeeper !== undefined && chromium !== undefined && chromium !== '';
-
-(able ? test : test.skip)(
+testWith(zookeeper && chromium)(
   'the console follows the leader without a reload, and shows what the next one does',
   async t => {
     t.timeout(10 * 60_000);

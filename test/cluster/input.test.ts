@@ -10,11 +10,12 @@ import { apiAt } from '../program/horae.ts';
 import { launch } from '../program/serving.ts';
 import { endOf } from '../support/child.ts';
 import { freePort } from '../support/free-port.ts';
+import { serialWith } from '../support/needs.ts';
 import { type Owner, tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { type Ensemble, fileOwner, startZooKeeper, zookeeper } from '../support/zookeeper.ts';
 
-const testCluster = zookeeper === undefined ? test.skip : test.serial;
+const testCluster = serialWith(zookeeper);
 const owner = fileOwner();
 let ensemble: Ensemble;
 let directory: string;

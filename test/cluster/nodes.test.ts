@@ -1,14 +1,14 @@
 // nodes.test.ts: three real nodes on a real ZooKeeper: whichever is asked answers, one leads, and whoever leads may go.
 
-import test from 'ava';
 import { type Api, type RunAnswer, runsOf } from '../program/horae.ts';
 import { endOf } from '../support/child.ts';
+import { serialWith } from '../support/needs.ts';
 import { until } from '../support/until.ts';
 import { zookeeper } from '../support/zookeeper.ts';
 import { type Node, type Nodes, said, startNodes, toldBy } from './nodes.ts';
 
 // One after the other: each is five programs.
-const testCluster = zookeeper === undefined ? test.skip : test.serial;
+const testCluster = serialWith(zookeeper);
 const key = 'me/test/hello';
 const hello = { role: 'me', environment: 'test', name: 'hello', command: 'echo hello' };
 const minutes_max = 10 * 60_000;

@@ -13,7 +13,7 @@ import { beginReign, type Reigning } from '../../programs/reign.ts';
 import { openSession } from '../../programs/session.ts';
 import type { Settings } from '../../settings.ts';
 import type { Brought, Desk } from '../../transport/cluster/desk.ts';
-import { createErrands, type Errands, not_leading } from '../../transport/cluster/errand.ts';
+import { createErrands, type Errands, not_leading, reachedWithin } from '../../transport/cluster/errand.ts';
 import type { Journal } from '../../transport/journal/journal.ts';
 import { type MemoryJournal, memoryJournal } from '../../transport/journal/memory.ts';
 import { openReplica, type Replica } from '../../transport/journal/replica.ts';
@@ -198,14 +198,7 @@ export function createNode(world: NodeWorld, machine: Machine): SimulatedNode {
     errands = createErrands({
       desk,
       line,
-      reached: (position, deadline_ms) =>
-        new Promise(resolve => {
-          const late = clock.wakeAt(clock.now() + deadline_ms, () => resolve(false));
-          void copy.reached(position).then(() => {
-            late.cancel();
-            resolve(true);
-          });
-        }),
+      reached: reachedWithin(clock, position => copy.reached(position)),
       wait_ms: settings.leader_wait_ms,
       clock,
     });

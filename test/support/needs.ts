@@ -13,5 +13,10 @@ export function testWith(part: string | undefined): typeof test | typeof test.sk
   return part === undefined || part === '' ? test.skip : test;
 }
 
+/** As `testWith`, one after the other: for what starts many programs. */
+export function serialWith(part: string | undefined): typeof test.serial | typeof test.skip {
+  return part === undefined || part === '' ? test.skip : test.serial;
+}
+
 /** For tests that mount a small file system, to fill it. */
 export const may_mount = process.env.HORAE_TEST_MOUNT;

@@ -25,6 +25,17 @@ export type ErrandOptions = {
   readonly stopping?: () => boolean;
   readonly clock: Clock;
 };
+/** For `ErrandOptions.reached`: waits for `reach`, which does not give up, until the deadline. */
+export const reachedWithin =
+  (clock: Clock, reach: (position: number) => Promise<unknown>): ErrandOptions['reached'] =>
+  (position, deadline_ms) =>
+    new Promise((resolve, reject) => {
+      const late = clock.wakeAt(clock.now() + deadline_ms, () => resolve(false));
+      reach(position)
+        .then(() => resolve(true), reject)
+        .finally(() => late.cancel());
+    });
+
 export type Errands = { readonly submit: Submit; readonly catchUp: () => Promise<void> };
 
 /** What a node that does not lead answers. Nothing was done. */

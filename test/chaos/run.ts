@@ -60,7 +60,7 @@ export type Report = {
   readonly load: number;
   readonly picture?: string;
   readonly complaints: readonly string[];
-  /** Where everything lies, when something was wrong. */
+  /** Where everything lies, when something was wrong or took too long. */
   readonly directory: string;
 };
 
@@ -134,7 +134,9 @@ export async function chaos(t: Owner, options: ChaosOptions): Promise<Report> {
   }
   keepWords(field, directory, report, { events, shifts, stalls });
   await killUnder(directory);
-  if (report.complaints.length === 0) rmSync(directory, { recursive: true, maxRetries: 5 });
+  // What took too long is looked into as well.
+  if (report.complaints.length === 0 && report.first_launch.over_bound === 0)
+    rmSync(directory, { recursive: true, maxRetries: 5 });
   return report;
 }
 

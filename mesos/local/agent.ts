@@ -6,7 +6,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { type FSWatcher, mkdirSync, readdirSync, rmSync, statSync, watch } from 'node:fs';
+import { type FSWatcher, mkdirSync, readdirSync, statSync, watch } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { Wake } from '../../schedules/clock.ts';
@@ -25,7 +25,7 @@ import { type AgentInfo, type AgentOrder, type Launch, terminal_states } from '.
 import { bootId, readIfThere, whyNoTasks } from './processes.ts';
 import { argumentsOf, environmentOf, pathsOf, sweepSandboxes } from './sandbox.ts';
 import { textOfExit } from './signals.ts';
-import { agentId, keepPort, keepWrapper, lockWorkDir, portBefore } from './work-dir.ts';
+import { agentId, forget, keepPort, keepWrapper, lockWorkDir, portBefore } from './work-dir.ts';
 import { type Ending, parseEnding } from './wrapper.ts';
 
 type Task = Remembered & {
@@ -565,9 +565,4 @@ function whyNot(task: TaskInfo): string | undefined {
   if (user !== undefined && user !== userInfo().username)
     return `this agent runs tasks as ${userInfo().username} only, not as ${user}`;
   return undefined;
-}
-
-function forget({ meta, ended }: { meta: string; ended: string }): void {
-  rmSync(ended, { force: true });
-  rmSync(meta, { recursive: true, force: true });
 }

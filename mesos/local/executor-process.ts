@@ -5,7 +5,7 @@
 // that it detached would otherwise run beside the next copy of its task.
 
 import { spawn } from 'node:child_process';
-import { appendFileSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { appendFileSync, mkdirSync, symlinkSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '../../schedules/clock.ts';
@@ -16,6 +16,7 @@ import { fetchAll } from './executor-fetch.ts';
 import { killTree } from './process-tree.ts';
 import { hasCode, isAlive, readIfThere } from './processes.ts';
 import { argumentsOf, pathsOf } from './sandbox.ts';
+import { forget } from './work-dir.ts';
 import { parseEnding, parseIdentity } from './wrapper.ts';
 
 /** One life of an executor. */
@@ -234,9 +235,7 @@ export function executorProcesses(options: ExecutorProcessesOptions): ExecutorPr
       }
     },
     forget(container_id) {
-      const { meta, ended } = paths(container_id);
-      rmSync(ended, { force: true });
-      rmSync(meta, { recursive: true, force: true });
+      forget(paths(container_id));
     },
     close() {
       open = false;

@@ -2,7 +2,7 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { isAlive, ownIdentity, readIfThere } from './processes.ts';
 import { parseIdentity, wrapper_text } from './wrapper.ts';
 
@@ -52,4 +52,19 @@ export function writeDurably(path: string, text: string): void {
   fsyncSync(fd);
   closeSync(fd);
   renameSync(`${path}.new`, path);
+}
+
+/** Of a task that is over: how it ended, and its wrapper's folder. */
+export function forget({ meta, ended }: { readonly meta: string; readonly ended: string }): void {
+  rmSync(ended, { force: true });
+  // Under its name it goes at once: emptied file by file, it would for a moment be there without its claim, and a wrapper
+  // that comes too late would find that nobody has the task. What a crash leaves is swept like what nobody knows.
+  const gone = join(dirname(meta), `.${randomBytes(8).toString('hex')}`);
+  try {
+    renameSync(meta, gone);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return;
+  }
+  rmSync(gone, { recursive: true, force: true });
 }

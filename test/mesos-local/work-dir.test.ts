@@ -1,10 +1,11 @@
 // work-dir.test.ts: what an agent keeps on disk: its notebook, and sandboxes that are read, swept and never escaped.
 
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -18,6 +19,7 @@ import test, { type ExecutionContext } from 'ava';
 import { openCheckpoint, type Remembered } from '../../mesos/local/checkpoint.ts';
 import { resourcesFor, sandboxFile, startLocalMesos } from '../../mesos/local/index.ts';
 import { sweepSandboxes } from '../../mesos/local/sandbox.ts';
+import { forget } from '../../mesos/local/work-dir.ts';
 import type { TaskStatus } from '../../mesos/protocol.ts';
 import { systemClock } from '../../schedules/clock.ts';
 import { may_mount, testWith } from '../support/needs.ts';
@@ -199,3 +201,31 @@ testWith(may_mount)(
     }
   },
 );
+
+test('while a task is being forgotten nobody can claim it', async t => {
+  const work_dir = folder(t);
+  const meta = join(work_dir, 'meta', 'late');
+  mkdirSync(meta, { recursive: true });
+  writeFileSync(join(meta, 'claim'), 'ours');
+  // Much to remove, so that there is time in between.
+  for (let index = 0; index < 3_000; index++) writeFileSync(join(meta, String(index)), '');
+  // As a wrapper does: a file that must not have been there.
+  const late = spawn(
+    '/bin/sh',
+    ['-c', 'set -C; echo up; until [ -e stop ]; do echo mine > meta/late/claim && echo got; done'],
+    {
+      cwd: work_dir,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    },
+  );
+  let said = '';
+  late.stdout.on('data', data => {
+    said += data;
+  });
+  await until('the other one is at it', () => said !== '');
+  forget({ meta, ended: join(work_dir, 'ended') });
+  writeFileSync(join(work_dir, 'stop'), '');
+  await new Promise(resolve => late.on('close', resolve));
+  t.is(said, 'up\n');
+  t.deepEqual(readdirSync(join(work_dir, 'meta')), []);
+});

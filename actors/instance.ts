@@ -8,11 +8,13 @@
 import { windowMs } from '../mesos/executor/health.ts';
 import type { TaskStatus } from '../mesos/protocol.ts';
 import { type Conclusion, conclude } from '../mesos/statuses.ts';
+import { heardOf } from './condition.ts';
 import { call, count, type Effect, log, record, tell } from './effects.ts';
 import { type Archive, launchPlan, type Overhead, requirements, waitsForArchive } from './launch.ts';
 import type { InstanceKey, JobKey, RunId, TaskId } from './model/ids.ts';
 import { attemptOf, taskId } from './model/ids.ts';
 import type { Job } from './model/job.ts';
+import { givenUpAt, policyOf } from './model/partition.ts';
 import { hasExecutor, taskOf } from './model/processes.ts';
 import type { Cause, EndReason } from './model/reasons.ts';
 import {
@@ -36,6 +38,8 @@ export type InstanceSettings = {
   readonly well_after_ms: number;
   /** What the default executor takes beside each task. */
   readonly executor: Overhead;
+  /** How long an executor waits for a task that is announced to be off the list; 0, or left out: there is no list. */
+  readonly withdraw_wait_ms?: number;
   /** Where agents find Horae's own executor. Only simulations do without. */
   readonly archive?: Archive;
 };
@@ -188,7 +192,7 @@ export const instance =
       case 'due':
         if (at?.status === 'pending') return ask(state, at, now, times);
         if (at?.status === 'killing') return step(state, kill(state, at), arm(state, killAgainAt(at, now, times)));
-        if (at?.status === 'unreachable' && now >= (givenUpAt(state, at) ?? Number.POSITIVE_INFINITY))
+        if (at?.status === 'unreachable' && now >= (givenUpAt(state.job, at.since) ?? Number.POSITIVE_INFINITY))
           return givenUp(state, at, now, times);
         return step(state);
     }
@@ -199,20 +203,8 @@ const killAgainAt = (at: Killing, now: number, times: InstanceSettings): number 
   now + Math.min(now - at.since + times.kill_retry_ms, Math.max(times.kill_retry_ms, kill_retry_ms_max));
 const kill_retry_ms_max = 300_000;
 
-/**
- * A job that says nothing: a service is to be there, as Aurora had it for all, so another copy is begun; anything else is to
- * run once, so it is waited for.
- */
-const policyOf = ({ partition_policy, service }: Job): Job['partition_policy'] =>
-  partition_policy ?? (service ? { reschedule: true } : undefined);
-
-/** When an attempt behind a partition is given up, by the job's policy; undefined: Mesos must say what became of it. */
-function givenUpAt({ job }: InstanceState, at: Live): number | undefined {
-  const policy = policyOf(job);
-  return policy?.reschedule === true ? at.since + (policy.delay_ms ?? 0) : undefined;
-}
 function givesUpOn(state: InstanceState, at: Live): readonly Effect[] {
-  const instant = givenUpAt(state, at);
+  const instant = givenUpAt(state.job, at.since);
   return instant === undefined ? [] : [arm(state, instant)];
 }
 
@@ -306,9 +298,10 @@ function follow(
       if (at.status !== 'assigned' && at.status !== 'unreachable') return step(state);
       return became(state, { ...attempted(at), status: 'starting' }, seenAgain(state, at));
     case 'running': {
-      if (at.status === 'running') return step(state);
       if (at.status === 'killing') return step(state, kill(state, at)); // The kill may have been forgotten (unreachable agents).
-      return runs(state, at, at.started_at ?? Math.round((status.timestamp ?? now / 1000) * 1000));
+      const heard = heardOf(at, status);
+      if (heard.status === 'running') return heard === at ? step(state) : became(state, heard, []);
+      return runs(state, heard, at.started_at ?? Math.round((status.timestamp ?? now / 1000) * 1000));
     }
     case 'killing':
       return step(state);
@@ -394,7 +387,7 @@ function vanished(
 
 /** Its agent can be reached again, or it is over: nobody need give it up any more. */
 const seenAgain = (state: InstanceState, at: Live): readonly Effect[] =>
-  at.status === 'unreachable' && givenUpAt(state, at) !== undefined ? [disarm(state)] : [];
+  at.status === 'unreachable' && givenUpAt(state.job, at.since) !== undefined ? [disarm(state)] : [];
 
 /** It runs, for the first time or again after its agent was away. */
 function runs(state: InstanceState, at: Live, started_at: number): Step<InstanceState, Effect> {
@@ -547,7 +540,7 @@ function became(state: InstanceState, next: Live, effects: readonly Effect[]): S
 
 /** What an attempt carries from state to state, and nothing of the state it leaves. */
 function attempted(at: Live): Attempted {
-  const { attempt, failures, since, agent_id, hostname, ports, version, started_at } = at;
+  const { attempt, failures, since, agent_id, hostname, ports, version, started_at, unhealthy } = at;
   return {
     attempt,
     failures,
@@ -557,6 +550,7 @@ function attempted(at: Live): Attempted {
     version,
     ...(ports === undefined ? {} : { ports }),
     ...(started_at === undefined ? {} : { started_at }),
+    ...(unhealthy === true ? { unhealthy } : {}),
   };
 }
 

@@ -75,7 +75,11 @@ export function launchPlan(
   state: InstanceState,
   { task_id, hostname, ports }: Pick<Granted, 'task_id' | 'hostname' | 'ports'>,
   attempt: number,
-  { executor, archive }: { readonly executor: Overhead; readonly archive?: Archive },
+  {
+    executor,
+    archive,
+    withdraw_wait_ms = 0,
+  }: { readonly executor: Overhead; readonly archive?: Archive; readonly withdraw_wait_ms?: number },
 ): LaunchPlan {
   const { job } = state;
   const own = [
@@ -108,7 +112,7 @@ export function launchPlan(
   return {
     ...plan,
     processes: {
-      task: taskInput(job, env),
+      task: taskInput(job, env, job.announce === undefined ? 0 : withdraw_wait_ms),
       document: taskOf(job),
       instance: state.index,
       user: job.role,

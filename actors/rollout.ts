@@ -42,6 +42,7 @@ export const launched = (job: Job) => ({
   gpus: job.gpus,
   revocable: job.revocable,
   ports: job.ports,
+  announced: job.announce !== undefined,
   env: job.env,
   constraints: job.constraints,
 });

@@ -21,6 +21,7 @@ test('a canonical document, read again, is the same text: sending back what was 
       ],
     },
     { retries: 3, collision_policy: 'KILL_EXISTING' },
+    { announce: { portmap: { b: 80, a: 'http' } }, ports: ['admin'] },
     { catch_up: { window_ms: 5, policy: 'all' }, overlap: { max: 2, policy: 'allow' } },
   ]) {
     const once = textOf({ ...base, ...more });
@@ -32,4 +33,17 @@ test('the order in which a client writes its fields and variables means nothing'
   const one = { ...base, env: { A: '1', B: '2' }, labels: { x: '1', y: '2' }, cron: '@daily', cpus: 1 };
   const other = { cpus: 1, cron: '@daily', labels: { y: '2', x: '1' }, env: { B: '2', A: '1' }, ...base };
   t.is(textOf(one), textOf(other));
+});
+
+test('what is announced must be a port of the job, which is asked for where it is not yet', t => {
+  const read = readJob({ ...base, announce: { portmap: { aurora: 'http' } } });
+  t.deepEqual(read.ok && [read.value.ports, read.value.announce], [
+    ['http'],
+    { primary_port: 'http', portmap: { aurora: 'http' } },
+  ]);
+  const said = (announce: unknown) => textOf({ ...base, ports: ['http'], announce });
+  t.regex(said({ portmap: { x: 'nobody' } }), /there is no port \\"nobody\\".*one of http/);
+  t.regex(said({ portmap: { http: 80 } }), /\\"http\\" is a port already/);
+  t.regex(said({ primary_port: '8080' }), /primary_port.*expected the name of a port/);
+  t.regex(said({ port: 'http' }), /unknown field \\"port\\"/);
 });

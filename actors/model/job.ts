@@ -7,6 +7,7 @@
 import { z } from 'zod';
 import type { CalendarSpec } from '../../schedules/calendar.ts';
 import { bad, good, type Problem, type Result } from '../../schedules/problem.ts';
+import { type Announcement, announce_field, readAnnouncement } from './announcement.ts';
 import { calendar_spec } from './calendar.ts';
 import { identifier, type JobKey, job_key_bytes_max, jobKey } from './ids.ts';
 import { checkTask, hasExecutor, type TaskFields, task_fields } from './processes.ts';
@@ -109,6 +110,7 @@ export const job_submission = z
       .describe(
         'Names of ports; each task finds its numbers in `PORT_<name>`. Those that `{{thermos.ports[name]}}` names are added.',
       ),
+    announce: announce_field,
     env: z
       .record(
         z.string().regex(variable, 'expected letters, digits and "_", not beginning with a digit'),
@@ -247,6 +249,7 @@ export type Job = {
   /** May be given what its agent can take back. */
   readonly revocable?: true;
   readonly ports: readonly string[];
+  readonly announce?: Announcement;
   readonly env: Readonly<Record<string, string>>;
   readonly schedules: readonly ScheduleDocument[];
   readonly enabled: boolean;
@@ -378,7 +381,8 @@ export function readJob(input: unknown): Result<Job> {
   const grace_ms = hasExecutor(given) ? job_defaults.finalization_wait_ms : job_defaults.kill_grace_ms;
   const kill_grace_ms = given.kill_grace_ms ?? given.finalization_wait_ms ?? grace_ms;
   const task = checkTask({ ...given, ports: given.ports ?? [], env: given.env ?? {}, kill_grace_ms });
-  problems.push(...task.problems);
+  const announced = readAnnouncement(given.announce, task.ports);
+  problems.push(...task.problems, ...announced.problems);
   if (problems.length > 0) return bad(...problems);
 
   return good(
@@ -402,7 +406,8 @@ export function readJob(input: unknown): Result<Job> {
       disk: given.disk ?? job_defaults.disk,
       gpus: given.gpus,
       revocable: given.revocable === true ? true : undefined,
-      ports: task.ports,
+      ports: announced.ports,
+      announce: announced.announce,
       env: sorted(given.env),
       schedules,
       enabled: given.enabled ?? true,

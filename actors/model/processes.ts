@@ -159,7 +159,7 @@ export const hasExecutor = ({ processes, health_check, lifecycle }: TaskFields):
   processes !== undefined || health_check !== undefined || lifecycle !== undefined;
 
 /** The job's task for the executor, not read yet. */
-export function taskInput(job: Runs, env = job.env): unknown {
+export function taskInput(job: Runs, env = job.env, withdraw_wait_ms = 0): unknown {
   const processes = job.processes ?? [{ name: 'main', command: job.command ?? '' }];
   const waited_for = new Set(processes.filter(one => !one.ephemeral && !one.final).map(({ name }) => name));
   return {
@@ -168,6 +168,7 @@ export function taskInput(job: Runs, env = job.env): unknown {
     ...(job.max_process_failures === undefined ? {} : { max_failures: job.max_process_failures }),
     ...(job.max_concurrency === undefined ? {} : { max_concurrency: job.max_concurrency }),
     finalization_wait_ms: job.kill_grace_ms,
+    ...(withdraw_wait_ms === 0 ? {} : { withdraw_wait_ms }),
     ports: job.ports,
     env,
     ...(job.health_check === undefined ? {} : { health: job.health_check }),

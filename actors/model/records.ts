@@ -110,6 +110,8 @@ export type Attempted = {
   /** Version of the job that this attempt runs. */
   readonly version: number;
   readonly started_at?: number;
+  /** Its health checks said last that it is not well; nobody is sent to it. */
+  readonly unhealthy?: true;
 };
 export type RunOutcome = 'succeeded' | 'failed' | 'killed';
 

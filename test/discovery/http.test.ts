@@ -16,7 +16,7 @@ const submission = {
   labels: { 'app.team': 'blue' },
 };
 const key = 'www/prod/web';
-const base = { attempt: 2, failures: 0, since: 1, agent_id: 'a', version: 1 };
+const base = { attempt: 2, failures: 0, since: 1, agent_id: 'a', version: 1, started_at: 2 };
 const at = (status: 'assigned' | 'starting' | 'running' | 'unreachable', host: string): InstanceRecord => ({
   ...base,
   status,
@@ -25,8 +25,11 @@ const at = (status: 'assigned' | 'starting' | 'running' | 'unreachable', host: s
 });
 
 async function withInstances(t: Parameters<typeof serve>[0], ...records: readonly InstanceRecord[]) {
+  return withJob(t, {}, ...records);
+}
+async function withJob(t: Parameters<typeof serve>[0], more: object, ...records: readonly InstanceRecord[]) {
   const served = await serve(t);
-  const { status, text } = await served.ask('POST', '/api/v1/jobs', { json: submission });
+  const { status, text } = await served.ask('POST', '/api/v1/jobs', { json: { ...submission, ...more } });
   if (status !== 201) throw new Error(text);
   const run = '1.service';
   const body: RunRecord = { run, cause: { type: 'service' }, instances: 3, created_at: 1 };
@@ -56,6 +59,34 @@ test('an instance is found when it runs, and no more when its end is decided, th
   t.deepEqual(await found(), [[0, 'h0', ports]]);
   t.deepEqual(await found('?port=admin'), [[0, 'h0', { admin: 31_001 }]]);
   t.deepEqual(await found('?port=other'), []);
+});
+
+test('who is sick is not found until it is well again', async t => {
+  const { found, set } = await withInstances(t, at('running', 'h0'), at('running', 'h1'));
+  set(0, { ...at('running', 'h0'), unhealthy: true } as InstanceRecord);
+  t.deepEqual(
+    (await found()).map(([index]) => index),
+    [1],
+  );
+  set(0, at('running', 'h0'));
+  t.deepEqual(
+    (await found()).map(([index]) => index),
+    [0, 1],
+  );
+});
+
+test('who is out of reach is found for as long as its partition policy waits for it', async t => {
+  const away = at('unreachable', 'h0');
+  const { started_at: _, ...never_up } = { ...base, ...away };
+  for (const [partition_policy, expected] of [
+    [undefined, 0],
+    [{ reschedule: true }, 0],
+    [{ reschedule: true, delay_ms: 60_000 }, 1],
+    [{ reschedule: false }, 1],
+  ] as const) {
+    const { found } = await withJob(t, { partition_policy }, away, never_up as InstanceRecord);
+    t.is((await found()).length, expected, JSON.stringify(partition_policy));
+  }
 });
 
 test('Prometheus is told each port of each instance, with labels that say whose it is', async t => {

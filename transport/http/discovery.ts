@@ -16,7 +16,7 @@ export const discovery_routes: readonly Route[] = [
     tag: 'discovery',
     summary: "Where a job's live instances are",
     description:
-      'Instances that run, and where there is a health check are well, with their hosts and ports. One whose end is decided is gone from here before its task is told to go.',
+      'Instances that run, and where there is a health check are well, with their hosts and ports. One whose end is decided is gone from here before its task is told to go; one whose agent is out of reach stays while its partition policy waits for it.',
     permission: 'read',
     query: z.strictObject({ port: port_query }),
     answers: {

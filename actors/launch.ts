@@ -1,5 +1,6 @@
 // launch.ts: from a job to what Mesos must be told: what one instance needs, and what one attempt runs.
 
+import { containerCommand } from '../mesos/container-info.ts';
 import { executor_needs } from '../mesos/executor/executor-info.ts';
 import { bind } from '../mesos/executor/template.ts';
 import { lasting } from '../mesos/maintenance.ts';
@@ -33,10 +34,12 @@ export function requirements(key: JobKey, version: number, job: Job, executor: O
       },
       ...(job.revocable === true ? { revocable: true } : {}),
       ports: job.ports,
-      executor: hasExecutor(job) ? executor_needs : executor,
+      // A group may not hold what Docker is to run.
+      executor: hasExecutor(job) ? executor_needs : job.container?.type === 'docker' ? undefined : executor,
       constraints: job.constraints,
       lasts_ms: job.service ? lasting.service_ms : lasting.other_ms,
       command: {},
+      ...(job.container === undefined ? {} : { container: job.container }),
       kill_grace_ms: job.kill_grace_ms,
       // Aurora's form, which names of hosts are made of.
       ...(job.ports.length === 0 ? {} : { discovery_name: `${job.name}.${job.environment}.${job.role}` }),
@@ -98,7 +101,12 @@ export function launchPlan(
     const fill = (text: string) => filled(text, { task_id, hostname, ports, instance: state.index, user: job.role });
     const variables =
       theirs.length === 0 ? own : [...theirs.map(name => ({ name, value: fill(job.env[name]!) })), ...own];
-    return { ...plan, command: { shell: true, value: fill(job.command ?? ''), environment: { variables } } };
+    const environment = { variables };
+    if (job.container === undefined)
+      return { ...plan, command: { shell: true, value: fill(job.command ?? ''), environment } };
+    const container = { ...job.container, arguments: job.container.arguments.map(fill) };
+    const value = job.command === undefined ? undefined : fill(job.command);
+    return { ...plan, command: { ...containerCommand(container, value), environment } };
   }
   const archive_url = archive?.();
   if (archive_url === undefined)

@@ -10,6 +10,7 @@
 
 import type { Instant } from '../schedules/clock.ts';
 import { type Constraint, type ConstraintTest, compileConstraint } from './constraints.ts';
+import type { ContainerPlan } from './container-info.ts';
 import { fitIndex } from './fit-index.ts';
 import type { Host } from './hosts.ts';
 import { staysFor } from './maintenance.ts';
@@ -47,6 +48,8 @@ export type LaunchPlan = {
   /** It does not mind being ended when the agent wants its resources back, and takes such first. */
   readonly revocable?: boolean;
   readonly command: CommandInfo;
+  /** What it is put into; left out: the agent's own file system. */
+  readonly container?: ContainerPlan;
   /** Processes for Horae's own executor, whose needs are those in `executor`; then there is no command. */
   readonly processes?: ProcessesPlan;
   readonly kill_grace_ms: number;

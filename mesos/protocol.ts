@@ -114,6 +114,48 @@ export type ExecutorInfo = {
   readonly name?: string;
   readonly data?: string;
 };
+export type PortMapping = { readonly host_port: number; readonly container_port: number; readonly protocol?: string };
+export type NetworkInfo = {
+  readonly name?: string;
+  readonly ip_addresses?: readonly { readonly protocol?: 'IPv4' | 'IPv6'; readonly ip_address?: string }[];
+  readonly labels?: Labels;
+  readonly port_mappings?: readonly PortMapping[];
+};
+type Parameter = { readonly key: string; readonly value: string };
+export type Volume = {
+  readonly mode: 'RW' | 'RO';
+  readonly container_path: string;
+  readonly host_path?: string;
+  readonly source?: {
+    readonly type: string;
+    readonly docker_volume?: {
+      readonly driver?: string;
+      readonly name: string;
+      readonly driver_options?: { readonly parameter: readonly Parameter[] };
+    };
+  };
+};
+export type ContainerInfo = {
+  readonly type: 'DOCKER' | 'MESOS';
+  readonly docker?: {
+    readonly image: string;
+    readonly network?: 'HOST' | 'BRIDGE' | 'USER' | 'NONE';
+    readonly port_mappings?: readonly PortMapping[];
+    readonly parameters?: readonly Parameter[];
+    readonly privileged?: boolean;
+    readonly force_pull_image?: boolean;
+  };
+  readonly mesos?: {
+    readonly image?: {
+      readonly type: 'DOCKER' | 'APPC';
+      readonly docker?: { readonly name: string };
+      readonly cached?: boolean;
+    };
+  };
+  readonly volumes?: readonly Volume[];
+  readonly network_infos?: readonly NetworkInfo[];
+  readonly hostname?: string;
+};
 export type TaskInfo = {
   readonly name: string;
   readonly task_id: Id;
@@ -121,7 +163,7 @@ export type TaskInfo = {
   readonly resources: readonly Resource[];
   readonly command?: CommandInfo;
   readonly executor?: ExecutorInfo;
-  readonly container?: unknown;
+  readonly container?: ContainerInfo;
   readonly kill_policy?: KillPolicy;
   readonly health_check?: HealthCheck;
   readonly check?: unknown;
@@ -214,7 +256,11 @@ export type TaskStatus = {
   readonly uuid?: string;
   readonly healthy?: boolean;
   readonly labels?: Labels;
-  readonly container_status?: unknown;
+  readonly container_status?: {
+    readonly container_id?: Id;
+    readonly network_infos?: readonly NetworkInfo[];
+    readonly executor_pid?: number;
+  };
   readonly check_status?: unknown;
   readonly unreachable_time?: { readonly nanoseconds: number };
 };

@@ -6,6 +6,7 @@
 // restarts. Or, where it is one of several processes or its health is looked at, with Horae's own executor. One ACCEPT carries
 // all placements of one host, whichever way they go.
 
+import { containerInfo } from './container-info.ts';
 import type { TaskDocument } from './executor/document.ts';
 import { executorInfo, processesTask } from './executor/executor-info.ts';
 import type { LaunchDocument } from './executor/launch.ts';
@@ -93,7 +94,9 @@ export function operationsOf(placements: readonly Placement[], framework_id: str
 
 /** What Mesos is told of a task with a command. */
 export function taskInfo(placement: Placement): TaskInfo {
-  return { ...known(placement), command: withPorts(placement.plan, placement.ports) };
+  const { plan, ports } = placement;
+  const container = plan.container === undefined ? {} : { container: containerInfo(plan.container, ports) };
+  return { ...known(placement), command: withPorts(plan, ports), ...container };
 }
 
 /** What Mesos, and through it Horae's executor, is told of a task of processes. */

@@ -9,6 +9,7 @@ import type { CalendarSpec } from '../../schedules/calendar.ts';
 import { bad, good, type Problem, type Result } from '../../schedules/problem.ts';
 import { type Announcement, announce_field, readAnnouncement } from './announcement.ts';
 import { calendar_spec } from './calendar.ts';
+import { type Container, container_field, containerProblems, portsOfContainer, readContainer } from './container.ts';
 import { identifier, type JobKey, job_key_bytes_max, jobKey } from './ids.ts';
 import { checkTask, hasExecutor, type TaskFields, task_fields } from './processes.ts';
 
@@ -91,6 +92,7 @@ export const job_submission = z
       .optional()
       .describe('Shell line, run by `/bin/sh -c`; by `/bin/bash -c` where there is a health check or a lifecycle.'),
     ...task_fields,
+    container: container_field.optional(),
     service: z.boolean().optional().describe('true: kept running for ever. false: runs to its end.'),
     instances: z.int().min(1).max(4000).optional().describe('Copies of the task in each run; 1 when left out.'),
     cpus: z.number().gt(0).max(100_000).optional().describe('CPUs per instance; 0.1 when left out.'),
@@ -240,6 +242,7 @@ export type Job = {
   readonly description?: string;
   readonly owner?: string;
   readonly command?: string;
+  readonly container?: Container;
   readonly service: boolean;
   readonly instances: number;
   readonly cpus: number;
@@ -298,7 +301,10 @@ export function readJob(input: unknown): Result<Job> {
       `job key "${key}" has ${Buffer.byteLength(key)} bytes`,
       `at most ${job_key_bytes_max} bytes for role/environment/name together`,
     );
-  if ((given.command === undefined) === (given.processes === undefined))
+  const container = given.container === undefined ? undefined : readContainer(given.container, given.command);
+  // An image may bring its own command.
+  const nothing_to_run = given.command === undefined && given.processes === undefined && container === undefined;
+  if (nothing_to_run || (given.command !== undefined && given.processes !== undefined))
     wrong(
       '/command',
       given.command,
@@ -380,9 +386,12 @@ export function readJob(input: unknown): Result<Job> {
     );
   const grace_ms = hasExecutor(given) ? job_defaults.finalization_wait_ms : job_defaults.kill_grace_ms;
   const kill_grace_ms = given.kill_grace_ms ?? given.finalization_wait_ms ?? grace_ms;
-  const task = checkTask({ ...given, ports: given.ports ?? [], env: given.env ?? {}, kill_grace_ms });
+  const asked = [...new Set([...(given.ports ?? []), ...(container === undefined ? [] : portsOfContainer(container))])];
+  const task = checkTask({ ...given, ports: asked, env: given.env ?? {}, kill_grace_ms });
   const announced = readAnnouncement(given.announce, task.ports);
   problems.push(...task.problems, ...announced.problems);
+  if (container !== undefined)
+    problems.push(...containerProblems(container, { command: given.command, has_executor: hasExecutor(given) }));
   if (problems.length > 0) return bad(...problems);
 
   return good(
@@ -393,6 +402,7 @@ export function readJob(input: unknown): Result<Job> {
       description: given.description,
       owner: given.owner,
       command: given.command,
+      container,
       processes: given.processes,
       order: given.order,
       max_process_failures: given.max_process_failures,

@@ -46,9 +46,12 @@ export function wrongCommand(task: TaskInfo): string | undefined {
   return wrongCommandInfo(task);
 }
 
-function wrongCommandInfo({ command }: TaskInfo): string | undefined {
-  if (command?.value === undefined) return 'Task uses a command without a value';
-  const nul = [command.value, ...(command.arguments ?? [])].find(text => text.includes('\0'));
+function wrongCommandInfo({ command, container }: TaskInfo): string | undefined {
+  const has_image = container?.docker !== undefined || container?.mesos?.image !== undefined;
+  // An image may bring what is run.
+  if (command?.value === undefined && (!has_image || command === undefined || command.shell !== false))
+    return 'Task uses a command without a value';
+  const nul = [command.value ?? '', ...(command.arguments ?? [])].find(text => text.includes('\0'));
   if (nul !== undefined) return 'Task uses a command with a NUL character in it';
   for (const { name, value } of command.environment?.variables ?? [])
     if (name === '' || /[=\0]/.test(name) || value.includes('\0'))
@@ -66,6 +69,7 @@ export function wrongInGroup(
   // What a task of a custom executor is, is between it and the framework.
   if (executor_type !== 'DEFAULT') return undefined;
   if (task.command === undefined) return 'Task should have CommandInfo present';
+  if (task.container?.type === 'DOCKER') return 'Docker ContainerInfo is not supported on the task';
   return wrongCommandInfo(task);
 }
 

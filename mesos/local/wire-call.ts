@@ -61,6 +61,34 @@ const executor = message({
   name: text,
   data: bytes,
 });
+const parameter = message({ key: must(text), value: must(text) });
+const port_mapping = message({ host_port: must(number), container_port: must(number), protocol: text });
+const network_info = message({ name: text, ip_addresses: sparse(message({})), port_mappings: sparse(port_mapping) });
+const docker_volume = message({
+  driver: text,
+  name: must(text),
+  driver_options: message({ parameter: many(parameter) }),
+});
+const container = message({
+  type: must(text),
+  docker: message({
+    image: must(text),
+    network: text,
+    port_mappings: sparse(port_mapping),
+    parameters: sparse(parameter),
+    force_pull_image: flag,
+  }),
+  mesos: message({}),
+  volumes: sparse(
+    message({
+      mode: must(text),
+      container_path: must(text),
+      host_path: text,
+      source: message({ type: text, docker_volume }),
+    }),
+  ),
+  network_infos: sparse(network_info),
+});
 export const task = message({
   name: must(text),
   task_id: must(id),
@@ -68,7 +96,7 @@ export const task = message({
   resources: many(resource),
   command,
   executor,
-  container: message({}),
+  container,
   kill_policy,
   health_check: message({ type: text, command, http: message({}), tcp: message({}) }),
   check: message({}),

@@ -146,7 +146,7 @@ test('what Chronos took and then got wrong is refused with a short message', t =
     [{ constraints: [['rack', 'LIKE', '[[[']] }, '/constraints/0/2'],
     [{ environmentVariables: [{ name: 'A=B', value: 'x' }] }, '/environmentVariables/0/name'],
     [{ environmentVariables: 'A=B' }, '/environmentVariables'],
-    [{ container: { image: 'x' } }, '/container'],
+    [{ container: { image: 5 } }, '/container/image'],
   ];
   for (const [change, place] of refused)
     t.true(

@@ -7,6 +7,7 @@
 // Chronos's names are flat and richer in letters than a job key: they live under chronos/default/, other characters
 // percent-encoded.
 
+import { portsOfContainer } from '../../actors/model/container.ts';
 import type { JobKey } from '../../actors/model/ids.ts';
 import { identifier, jobKey } from '../../actors/model/ids.ts';
 import type { Job } from '../../actors/model/job.ts';
@@ -14,6 +15,7 @@ import type { JobView } from '../../actors/model/views.ts';
 import { approximateMs, parseDuration } from '../../schedules/duration.ts';
 import { overlapOfChronos } from '../../schedules/overlap.ts';
 import { bad, good, type Problem, type Result } from '../../schedules/problem.ts';
+import { readChronosContainer } from './chronos-container.ts';
 
 export const chronos_role = 'chronos';
 export const chronos_environment = 'default';
@@ -86,7 +88,16 @@ export function readChronos(
   const parents = document.parents;
   if (parents !== undefined && parents !== null && !(Array.isArray(parents) && parents.length === 0))
     wrong('/parents', parents, 'this route takes jobs with a schedule', 'no parents');
-  const command = commandOf(document, read, wrong);
+  const shell = read.flag('shell', true);
+  const words = argumentsOf(document, wrong);
+  const container = readChronosContainer(
+    document.container,
+    { command: read.text('command', ''), shell, arguments: words },
+    wrong,
+  );
+  const command = commandOf(document, read, container === undefined ? words : [], wrong);
+  if (command === '' && container === undefined)
+    wrong('/command', document.command, 'there is nothing to run', 'a command');
   const retries = Math.floor(read.number('retries', 2));
   if (retries < 0 || retries > 10_000) wrong('/retries', retries, `retries ${retries}`, 'from 0 to 10000');
   const zone = read.text('scheduleTimeZone', '');
@@ -108,7 +119,7 @@ export function readChronos(
   const disabled = read.flag('disabled', false);
   const high = read.flag('highPriority', false);
   // Read for their types alone: what they mean is not for this route to do, but rubbish in them is rubbish.
-  for (const field of ['softError', 'dataProcessingJobType', 'shell', 'async']) read.flag(field, false);
+  for (const field of ['softError', 'dataProcessingJobType', 'async']) read.flag(field, false);
   if (problems.length > 0) return bad(...problems);
 
   const job: Job = {
@@ -117,13 +128,14 @@ export function readChronos(
     name: key!.slice(key!.lastIndexOf('/') + 1),
     ...(description === '' ? {} : { description }),
     ...(owner === '' ? {} : { owner }),
-    command,
+    ...(command === '' ? {} : { command }),
+    ...(container === undefined ? {} : { container }),
     service: false,
     instances: 1,
     cpus,
     mem,
     disk,
-    ports: [],
+    ports: container === undefined ? [] : [...new Set(portsOfContainer(container))],
     env,
     schedules: [{ id: 's0', iso8601: schedule, ...(zone === '' ? {} : { zone }), dialect: 'chronos' }],
     enabled: !disabled,
@@ -193,21 +205,20 @@ function reader(document: ChronosDocument, wrong: Wrong) {
   };
 }
 
-function commandOf(document: ChronosDocument, read: Reader, wrong: Wrong): string {
+function commandOf(document: ChronosDocument, read: Reader, words: readonly string[], wrong: Wrong): string {
   const command = read.text('command', '');
   if (command.length > 65_536) wrong('/command', command, 'the command is too long', 'at most 65536 characters');
   if (read.text('executor', '') !== '')
     wrong('/executor', document.executor, 'custom executors are not supported', 'no executor');
-  const { container } = document;
-  if (container !== undefined && container !== null && typeof container === 'object' && 'image' in container)
-    wrong('/container', container, 'containers are not supported yet', 'no container');
-  const args = document.arguments;
-  const words = Array.isArray(args) ? args.map(String) : [];
-  if (args !== undefined && args !== null && !Array.isArray(args))
-    wrong('/arguments', args, '"arguments" is not a list', 'a list of strings');
-  if (command === '') wrong('/command', document.command, 'there is nothing to run', 'a command');
   // Chronos spliced arguments into the shell line as they were; quoted, they are what they say and nothing more.
   return words.length === 0 ? command : `${command} ${words.map(quoted).join(' ')}`;
+}
+
+function argumentsOf({ arguments: words }: ChronosDocument, wrong: Wrong): readonly string[] {
+  if (words === undefined || words === null) return [];
+  if (Array.isArray(words)) return words.map(String);
+  wrong('/arguments', words, '"arguments" is not a list', 'a list of strings');
+  return [];
 }
 const quoted = (word: string) => (/^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
 

@@ -8,6 +8,7 @@
 import type { TaskStatus } from '../mesos/protocol.ts';
 import { type Conclusion, conclude } from '../mesos/statuses.ts';
 import { call, type Effect, log, record, reply, tell } from './effects.ts';
+import { reasonOf } from './hearing.ts';
 import type { InstanceMessage, InstanceState } from './instance.ts';
 import type { JobMessage } from './job.ts';
 import { attemptOf, type JobKey, taskId } from './model/ids.ts';
@@ -135,7 +136,6 @@ function followed(
   now: number,
 ): readonly Effect[] {
   const said = status.timestamp === undefined ? now : Math.round(status.timestamp * 1000);
-  const message = concluded.detail;
   switch (concluded.kind) {
     case 'starting':
     case 'killing':
@@ -150,26 +150,16 @@ function followed(
       return [record('instance', state.key, { ...at, status: 'unreachable', since: now })];
     case 'unknown':
       if (status.state !== 'TASK_UNKNOWN') return [];
-      return ended(state, at, 'lost', { code: 'lost', message }, said, now);
+      return ended(state, at, 'lost', reasonOf(concluded), said, now);
     case 'lost':
     case 'gone':
-      return ended(state, at, 'lost', { code: 'lost', message }, said, now);
-    case 'finished':
-      return ended(state, at, 'finished', { code: 'exited', exit_code: concluded.exit_code ?? 0 }, said, now);
     case 'killed':
-      return ended(state, at, 'lost', { code: 'killed', by: 'mesos' }, said, now);
+      return ended(state, at, 'lost', reasonOf(concluded), said, now);
+    case 'finished':
+      return ended(state, at, 'finished', reasonOf(concluded), said, now);
     case 'invalid':
-      return ended(state, at, 'failed', { code: 'invalid', message }, said, now);
-    case 'failed': {
-      const reason: EndReason = !concluded.result_known
-        ? { code: 'result-unknown', message }
-        : concluded.signal !== undefined
-          ? { code: 'signalled', signal: concluded.signal }
-          : concluded.exit_code !== undefined
-            ? { code: 'exited', exit_code: concluded.exit_code }
-            : { code: 'launch-failed', message };
-      return ended(state, at, 'failed', reason, said, now);
-    }
+    case 'failed':
+      return ended(state, at, 'failed', reasonOf(concluded), said, now);
   }
 }
 

@@ -91,12 +91,12 @@ test('case 3: whatever its end, what is being killed is not replaced', t => {
 
 test('case 4: what was killed and says that it runs is killed again, and nothing else changes', t => {
   const over = then(at(killing), update('TASK_KILLED'));
-  t.is(told(over, update('TASK_RUNNING')), '=: A K');
+  t.is(told(over, update('TASK_RUNNING')), '=: K A');
 });
 
 test('case 5: an attempt that nobody knows any more and that runs is killed, and nothing is kept of it', t => {
-  t.is(told(at(running), update('TASK_RUNNING', {}, 1)), '=: A K');
-  t.is(told(at(running), update('TASK_STARTING', {}, 77)), '=: A K');
+  t.is(told(at(running), update('TASK_RUNNING', {}, 1)), '=: K A');
+  t.is(told(at(running), update('TASK_STARTING', {}, 77)), '=: K A');
 });
 
 test('case 6: a service that finishes is begun again under the next attempt of the same instance', t => {
@@ -258,7 +258,7 @@ test('case 23: where the policy is not to reschedule, it stays partitioned howev
 
 test('case 24: who comes back within the delay runs on, and nothing was lost', t => {
   const away = then(at(running, policy(true, 30_000)), update('TASK_UNREACHABLE'));
-  t.is(told(away, update('TASK_RUNNING'), now + 20_000), 'running: R t A');
+  t.is(told(away, update('TASK_RUNNING'), now + 20_000), 'running: t R A');
   t.is(told(then(away, update('TASK_RUNNING'), now + 20_000), due, now + 30_000), '=');
 });
 
@@ -286,7 +286,7 @@ test('case 28: under any policy, what is drained or restarted behind a partition
 
 test('case 29: given up behind a partition and back again, it is killed', t => {
   const away = then(at(running, policy(true)), update('TASK_UNREACHABLE'));
-  t.is(told(then(away, due), update('TASK_RUNNING')), '=: A K');
+  t.is(told(then(away, due), update('TASK_RUNNING')), '=: K A');
 });
 
 test('case 30: however often its agent goes and comes, one record says where it stands', t => {

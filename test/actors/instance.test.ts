@@ -136,9 +136,9 @@ granted, stale                | =: N         | =: N          | =: N           | 
 granted, for an older version | =: N         | =: N          | =: N           | =: N                    | =: N
 dropped                       | .            | .             | .              | pending: R W            | .
 dropped, stale                | .            | .             | .              | .                       | .
-STAGING                       | =: A K       | =: A K        | =: A K         | starting: R A           | =: A K
-STARTING                      | =: A K       | =: A K        | =: A K         | starting: R A           | =: A K
-RUNNING                       | =: A K       | =: A K        | =: A K         | running: R J+ A         | =: A K
+STAGING                       | =: K A       | =: K A        | =: K A         | starting: R A           | =: K A
+STARTING                      | =: K A       | =: K A        | =: K A         | starting: R A           | =: K A
+RUNNING                       | =: K A       | =: K A        | =: K A         | running: R J+ A         | =: K A
 KILLING                       | =: A         | =: A          | =: A           | =: A                    | =: A
 FINISHED                      | =: A         | =: A          | =: A           | over: F:finished R J- A | =: A
 FAILED                        | =: A         | =: A          | =: A           | delayed: F:failed R T A | =: A
@@ -156,7 +156,7 @@ GONE                          | =: A         | =: A          | =: A           | 
 GONE_BY_OPERATOR              | =: A         | =: A          | =: A           | pending: R W A          | =: A
 UNKNOWN                       | =: A         | =: A          | =: A           | pending: R W A          | =: A
 a state of tomorrow           | =: A         | =: A          | =: A           | =: A                    | =: A
-RUNNING, earlier attempt      | =: A K       | =: A K        | =: A K         | =: A K                  | =: A K
+RUNNING, earlier attempt      | =: K A       | =: K A        | =: K A         | =: K A                  | =: K A
 FINISHED, earlier attempt     | =: A         | =: A          | =: A           | =: A                    | =: A
 kill                          | .            | over: w R J-  | over: w t R J- | killing: R V T          | .
 kill at once                  | .            | over: w R J-  | over: w t R J- | killing: R V T          | .
@@ -194,7 +194,7 @@ GONE                          | delayed: F:failed R T A | delayed: F:failed R T 
 GONE_BY_OPERATOR              | delayed: F:failed R T A | delayed: F:failed R T A | delayed: F:failed R T A
 UNKNOWN                       | delayed: F:failed R T A | delayed: F:failed R T A | delayed: F:failed R T A
 a state of tomorrow           | =: A                    | =: A                    | =: A
-RUNNING, earlier attempt      | =: A K                  | =: A K                  | =: A K
+RUNNING, earlier attempt      | =: K A                  | =: K A                  | =: K A
 FINISHED, earlier attempt     | =: A                    | =: A                    | =: A
 kill                          | killing: R K T          | killing: R K T          | killing: R K T
 kill at once                  | killing: R K0 T         | killing: R K0 T         | killing: R K0 T
@@ -232,7 +232,7 @@ GONE                          | over: F:killed t R J- A | pending: F:killed t R 
 GONE_BY_OPERATOR              | over: F:killed t R J- A | pending: F:killed t R W A
 UNKNOWN                       | over: F:killed t R J- A | pending: F:killed t R W A
 a state of tomorrow           | =: A                    | =: A
-RUNNING, earlier attempt      | =: A K                  | =: A K
+RUNNING, earlier attempt      | =: K A                  | =: K A
 FINISHED, earlier attempt     | =: A                    | =: A
 kill                          | .                       | killing: R
 kill at once                  | killing: R K0 T         | killing: R K0 T
@@ -350,12 +350,12 @@ test('whoever is behind a partition is waited for, or replaced after the delay t
   t.is(brief(given_up.effects), 'F:lost t R W K');
   t.is(
     brief(move(given_up.state, messages.RUNNING, now + 60_001).effects),
-    'A K',
+    'K A',
     'it is not let live when it comes back',
   );
 
-  t.is(brief(move(away.state, messages.RUNNING, now + 1).effects), 'R t A', 'in time');
-  t.is(brief(move(away.state, messages.STARTING, now + 1).effects), 'R t A', 'in time, and not so far yet');
+  t.is(brief(move(away.state, messages.RUNNING, now + 1).effects), 't R A', 'in time');
+  t.is(brief(move(away.state, messages.STARTING, now + 1).effects), 't R A', 'in time, and not so far yet');
   t.regex(brief(move(away.state, messages.FAILED, now + 1).effects), /^F:failed t R T A$/);
   t.is(brief(move(away.state, { type: 'begin' }, now + 1).effects), 'T', 'after a restart of the scheduler');
   t.is(brief(move(away.state, messages.kill, now + 1).effects), 'R K T');

@@ -1,0 +1,150 @@
+// hearing.ts: what a message means to an instance: which row of its table it is, with what came along.
+//
+// Every condition is here: is this place still wanted, is that task ours, is it too late, what does the policy say. What comes
+// out is one happening, and from there on nothing is weighed any more: the table says what follows.
+
+import { windowMs } from '../mesos/executor/health.ts';
+import type { TaskStatus } from '../mesos/protocol.ts';
+import { type Conclusion, conclude } from '../mesos/statuses.ts';
+import { heardOf } from './condition.ts';
+import type { InstanceMessage, InstanceSettings, InstanceState } from './instance.ts';
+import type { Happening } from './instance-table.ts';
+import { requirements } from './launch.ts';
+import { attemptOf } from './model/ids.ts';
+import type { Job } from './model/job.ts';
+import { givenUpAt, policyOf } from './model/partition.ts';
+import { hasExecutor, taskOf } from './model/processes.ts';
+import type { EndReason } from './model/reasons.ts';
+
+/** What happened, and what came along. */
+export type Heard = {
+  readonly what: Happening;
+  /** Who wants it killed. */
+  readonly by?: string;
+  readonly at_once?: true;
+  /** Why the attempt ended. A kill of our own outweighs it. */
+  readonly reason?: EndReason;
+};
+
+export function hear(state: InstanceState, message: InstanceMessage, now: number, times: InstanceSettings): Heard {
+  const at = state.record;
+  switch (message.type) {
+    case 'begin':
+      return begun;
+    case 'granted': {
+      // Stale when this instance was killed, or asked for something else, while placement was choosing.
+      const { task_id, requirements: meant } = message.granted;
+      if (at === undefined || attemptOf(task_id) !== at.attempt) return granted_other;
+      if (at.status !== 'pending') return granted;
+      const wanted = requirements(state.job_key, state.version, state.job, times.executor).plan.group;
+      return meant !== wanted || (at.not_before ?? now) > now ? granted_other : granted;
+    }
+    case 'dropped':
+      return at !== undefined && attemptOf(message.task_id) === at.attempt ? dropped : nothing;
+    case 'kill':
+      return wantsKilled(state, message.by, message.replace, message.grace);
+    case 'vacate': {
+      if (at === undefined || !('agent_id' in at) || at.agent_id !== message.agent_id) return nothing;
+      return message.all || state.job.service ? wantsKilled(state, 'maintenance', true, true) : nothing;
+    }
+    case 'reconfigured':
+      return message.version < state.version ? nothing : { what: 'reconfigured' };
+    case 'due':
+      if (at?.status === 'unreachable' && now >= (givenUpAt(state.job, at.since) ?? Number.POSITIVE_INFINITY))
+        return {
+          what: 'waited enough',
+          reason: { code: 'lost', message: `its agent was unreachable for ${now - at.since} ms` },
+        };
+      return due;
+    case 'updated': {
+      const concluded = conclude(message.status);
+      if (at === undefined || attemptOf(message.status.task_id.value) !== at.attempt) {
+        // An attempt that is behind us. If Mesos says that it lives, it must not.
+        return concluded.kind === 'starting' || concluded.kind === 'running' ? ghost : nothing;
+      }
+      return said(state, concluded, message.status, now, times);
+    }
+  }
+}
+
+const begun: Heard = { what: 'begun' };
+const granted: Heard = { what: 'granted' };
+const granted_other: Heard = { what: 'granted other' };
+const dropped: Heard = { what: 'dropped' };
+const nothing: Heard = { what: 'nothing new' };
+const due: Heard = { what: 'due' };
+const ghost: Heard = { what: 'a ghost' };
+const starting: Heard = { what: 'starting' };
+const running: Heard = { what: 'running' };
+const health_changed: Heard = { what: 'health changed' };
+
+/** Without grace a kill hurries the one before; repeated, it is like any other. */
+function wantsKilled({ record: at }: InstanceState, by: string, replace: boolean, grace: boolean): Heard {
+  if (grace || (at?.status === 'killing' && at.at_once === true)) return { what: replace ? 'replace' : 'kill', by };
+  return { what: replace ? 'replace at once' : 'kill at once', by, at_once: true };
+}
+
+/** What Mesos says of the present attempt. */
+function said(
+  state: InstanceState,
+  concluded: Conclusion,
+  status: TaskStatus,
+  now: number,
+  times: InstanceSettings,
+): Heard {
+  const at = state.record;
+  switch (concluded.kind) {
+    case 'starting':
+      // Nobody else ever gives up on a task of which nothing comes: an executor may hang, an image never arrive.
+      if ((at?.status === 'assigned' || at?.status === 'starting') && now - at.since >= startMs(state.job, times))
+        return wantsKilled(state, 'start-timeout', true, true);
+      return starting;
+    case 'running':
+      return at?.status === 'running' && heardOf(at, status) !== at ? health_changed : running;
+    case 'killing':
+      return nothing;
+    case 'finished':
+    case 'failed':
+    case 'killed':
+      return { what: concluded.kind, reason: reasonOf(concluded) };
+    case 'invalid':
+      return { what: 'failed', reason: reasonOf(concluded) };
+    case 'lost':
+      return { what: 'never started', reason: reasonOf(concluded) };
+    case 'unknown':
+      // Only Mesos's own TASK_UNKNOWN says that nobody has it; a state that we have never heard of says nothing.
+      if (status.state !== 'TASK_UNKNOWN') return nothing;
+      return { what: state.job.service ? 'service gone' : 'gone', reason: reasonOf(concluded) };
+    case 'gone':
+      return { what: state.job.service ? 'service gone' : 'gone', reason: reasonOf(concluded) };
+    case 'unreachable':
+      return { what: policyOf(state.job) === undefined ? 'cut off' : 'cut off, policy' };
+  }
+}
+
+/** Why an attempt ended, in our words. */
+export function reasonOf(concluded: Conclusion): EndReason {
+  const { kind, cause, detail: message } = concluded;
+  switch (kind) {
+    case 'finished':
+      return { code: 'exited', exit_code: concluded.exit_code ?? 0 };
+    case 'killed':
+      return { code: 'killed', by: cause === 'drained' ? 'a drain of its agent' : 'mesos' };
+    case 'invalid':
+      return { code: 'invalid', message };
+    case 'failed':
+      if (cause === 'unhealthy') return { code: 'unhealthy', message };
+      if (!concluded.result_known) return { code: 'result-unknown', message };
+      if (concluded.signal !== undefined) return { code: 'signalled', signal: concluded.signal };
+      if (concluded.exit_code !== undefined) return { code: 'exited', exit_code: concluded.exit_code };
+      return { code: 'launch-failed', message };
+    default:
+      return { code: 'lost', message };
+  }
+}
+
+/** How long it may take to its first TASK_RUNNING: with a health check, which ends by itself, all of its attempts on top. */
+const startMs = (job: Job, times: InstanceSettings): number => {
+  const health = hasExecutor(job) ? taskOf(job).health : undefined;
+  return times.start_timeout_ms + (health === undefined ? 0 : windowMs(health));
+};

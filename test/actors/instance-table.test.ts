@@ -1,0 +1,291 @@
+// instance-table.test.ts: the table that instances run on: every cell of it tried, and laid beside what Aurora did.
+//
+// instance.test.ts has what a person expects of every message in every status; here the table itself is read. Each cell is
+// driven through the machine, which must do what the cell says and nothing else. Then each row of Aurora's own table is looked
+// up in ours: same, or decided otherwise for a reason that stands beside it.
+
+import test from 'ava';
+import type { Effect } from '../../actors/effects.ts';
+import { hear } from '../../actors/hearing.ts';
+import { type InstanceMessage, type InstanceState, instance, standingOf } from '../../actors/instance.ts';
+import {
+  type Deed,
+  deeds,
+  type Happening,
+  type Rule,
+  ruleOf,
+  type Standing,
+  standings,
+  table,
+} from '../../actors/instance-table.ts';
+import { requirements } from '../../actors/launch.ts';
+import { taskId } from '../../actors/model/ids.ts';
+import { readJob } from '../../actors/model/job.ts';
+import type { InstanceRecord } from '../../actors/model/records.ts';
+import type { TaskStatus } from '../../mesos/protocol.ts';
+
+const now = Date.UTC(2026, 0, 1);
+const key = 'www/prod/hello/1.service.v1/0';
+const times = {
+  retry_delay_ms: 1_000,
+  retry_delay_ms_max: 60_000,
+  kill_retry_ms: 5_000,
+  well_after_ms: 300_000,
+  start_timeout_ms: 900_000,
+  executor: { cpus: 0.01, mem: 32, disk: 1 },
+};
+const move = instance(times);
+
+function jobOf(more: object = {}) {
+  const read = readJob({ role: 'www', environment: 'prod', name: 'hello', command: 'true', ...more });
+  if (!read.ok) throw new Error(read.problems[0]!.message);
+  return read.value;
+}
+const once = jobOf({ max_task_failures: 3 });
+const service = jobOf({ service: true });
+
+const base = { attempt: 2, failures: 0, since: now - 1_000 };
+const placed = { ...base, agent_id: 'S0', hostname: 'h0', version: 1 };
+const ran = { ...placed, started_at: now - 500 };
+const records: Readonly<Record<Standing, InstanceRecord | undefined>> = {
+  new: undefined,
+  pending: { status: 'pending', ...base },
+  assigned: { status: 'assigned', ...placed },
+  starting: { status: 'starting', ...placed },
+  running: { status: 'running', ...ran },
+  unreachable: { status: 'unreachable', ...ran },
+  killing: { status: 'killing', ...ran, by: 'ann', replace: false },
+  replacing: { status: 'killing', ...ran, by: 'ann', replace: true },
+  over: { status: 'over', ...base, outcome: 'succeeded', reason: { code: 'exited', exit_code: 0 } },
+};
+const at = (record: InstanceRecord | undefined, job = once): InstanceState => ({
+  key,
+  job_key: 'www/prod/hello',
+  run: '1.service.v1',
+  index: 0,
+  cause: { type: 'once' },
+  job,
+  version: 1,
+  run_created_at: now - 60_000,
+  record,
+});
+
+const update = (state: TaskStatus['state'], more: Partial<TaskStatus> = {}, attempt = 2): InstanceMessage => ({
+  type: 'updated',
+  status: {
+    task_id: { value: taskId(key, attempt) },
+    state,
+    agent_id: { value: 'S0' },
+    uuid: 'dXVpZA==',
+    timestamp: now / 1000,
+    ...more,
+  },
+});
+const granted = (attempt: number): InstanceMessage => ({
+  type: 'granted',
+  granted: {
+    group: 'g0',
+    place: 0,
+    task_id: taskId(key, attempt),
+    agent_id: 'S1',
+    hostname: 'h1',
+    ports: {},
+    requirements: requirements('www/prod/hello', 1, once, times.executor).plan.group,
+  },
+});
+const kill = (replace: boolean, grace: boolean): InstanceMessage => ({ type: 'kill', by: 'bob', replace, grace });
+
+/** For each happening a message that is one, and the job for which it is. */
+const samples: Readonly<Record<Happening, readonly [InstanceMessage, job?: typeof once]>> = {
+  begun: [{ type: 'begin' }],
+  due: [{ type: 'due' }],
+  'waited enough': [{ type: 'due' }, service],
+  reconfigured: [{ type: 'reconfigured', job: once, version: 2 }],
+  'nothing new': [update('TASK_KILLING')],
+  granted: [granted(2)],
+  'granted other': [granted(7)],
+  dropped: [{ type: 'dropped', task_id: taskId(key, 2), why: 'test' }],
+  kill: [kill(false, true)],
+  'kill at once': [kill(false, false)],
+  replace: [kill(true, true)],
+  'replace at once': [kill(true, false)],
+  starting: [update('TASK_STARTING')],
+  running: [update('TASK_RUNNING')],
+  'health changed': [update('TASK_RUNNING', { healthy: false })],
+  finished: [update('TASK_FINISHED')],
+  failed: [update('TASK_FAILED', { message: 'Command exited with status 3' })],
+  killed: [update('TASK_KILLED')],
+  'never started': [update('TASK_DROPPED')],
+  gone: [update('TASK_GONE')],
+  'service gone': [update('TASK_GONE'), service],
+  'cut off': [update('TASK_UNREACHABLE')],
+  'cut off, policy': [update('TASK_UNREACHABLE'), service],
+  'a ghost': [update('TASK_RUNNING', {}, 1)],
+};
+
+const only: Partial<Record<Happening, Standing>> = { 'waited enough': 'unreachable', 'health changed': 'running' };
+
+/** Which deed an effect is. Some have several: how an attempt ended is also counted. */
+function deedOf(effect: Effect): readonly Deed[] {
+  switch (effect.type) {
+    case 'record':
+      return effect.kind === 'finished-attempt' ? ['note'] : ['save'];
+    case 'call':
+      if (effect.call.type === 'ACKNOWLEDGE') return ['acknowledge'];
+      return effect.call.type === 'KILL' && effect.call.kill.kill_policy === undefined ? ['banish'] : ['kill'];
+    case 'tell':
+      switch (`${effect.to} ${effect.message.type}`) {
+        case 'placement withdrawn':
+          return ['withdraw'];
+        case 'placement wanted':
+          return ['ask', 'go-on'];
+        case 'timetable armed':
+          return ['watch', 'ask', 'go-on'];
+        case 'timetable disarmed':
+          return ['disarm'];
+        case 'offers answered':
+          return effect.message.type === 'answered' && effect.message.answered[0]?.plan !== undefined
+            ? ['accept']
+            : ['decline'];
+        case 'offers revoked':
+          return ['revoke'];
+        case 'job instance-running':
+          return ['tell'];
+        case 'job instance-over':
+          return ['go-on'];
+        default:
+          throw new Error(`no deed is known for ${effect.to} ${effect.message.type}`);
+      }
+    default:
+      return [];
+  }
+}
+
+/** Deeds that may come to nothing: no timer to put off or to set, a job that was told before. */
+const idle: readonly Deed[] = ['disarm', 'watch', 'tell'];
+
+for (const what of Object.keys(table) as Happening[])
+  test(`${what}: from everywhere it goes where the table says, and does in order what the table says`, t => {
+    for (const standing of standings) {
+      const [message, job] = samples[what];
+      const before = at(records[standing], job);
+      const heard = hear(before, message, now, times).what;
+      // Nothing of the present attempt can be said of one that is not there; some things happen in one place only.
+      if (heard !== what) {
+        t.true(standing === 'new' || standing !== (only[what] ?? standing), `${standing}: heard as ${heard}`);
+        continue;
+      }
+      const rule = ruleOf(what, standing);
+      const after = move(before, message, now);
+      const stands = standingOf(after.state.record);
+      if (rule.to === undefined) t.is(after.state.record, before.record, `${standing}: as it was`);
+      else if (rule.to === 'next') t.true(stands === 'pending' || stands === 'over', standing);
+      else t.is(stands, rule.to, standing);
+
+      const due = [...rule.deeds, ...(message.type === 'updated' ? (['acknowledge'] as const) : [])];
+      const done = after.effects.map(deedOf).filter(which => which.length > 0);
+      for (const deed of due) {
+        if (done[0]?.includes(deed) === true) done.shift();
+        else t.true(idle.includes(deed), `${standing}: ${deed} is done, in its turn`);
+      }
+      t.deepEqual(done, [], `${standing}: nothing else is done`);
+    }
+  });
+
+test('deeds stand in every rule in the one order in which they are done', t => {
+  for (const row of Object.values(table) as (readonly Rule[])[])
+    for (const rule of row) {
+      t.deepEqual(
+        rule.deeds,
+        deeds.filter(deed => rule.deeds.includes(deed)),
+      );
+      t.is(rule.to === undefined, !rule.deeds.includes('save'), 'what changes is saved, and nothing else is');
+      t.is(rule.outcome === undefined, !rule.deeds.includes('note'), 'what ends is noted');
+    }
+});
+
+/**
+ * Aurora's transitions as its sources have them, in the letters of their order: F the failure is counted, S saved, R begun
+ * again, L then lost, K killed, D deleted; (R) for services alone, (R*) within max_task_failures. Ours is asked for in the row
+ * that such a transition comes from: an update of Mesos, or a request.
+ */
+const aurora = `
+from         | to         | does     | here
+INIT         | PENDING    | S        | new, begun
+PENDING      | ASSIGNED   | S        | pending, granted
+PENDING      | KILLING    | D        | pending, kill             | saved as over, and deleted with its run
+ASSIGNED     | STARTING   | S        | assigned, starting
+ASSIGNED     | RUNNING    | S        | assigned, running
+ASSIGNED     | FINISHED   | S(R)     | assigned, finished
+ASSIGNED     | FAILED     | F S(R*)  | assigned, failed
+ASSIGNED     | KILLED     | S R      | assigned, killed
+ASSIGNED     | LOST       | S R K    | assigned, never started   | surely nothing was launched: there is nothing to kill
+ASSIGNED     | KILLING    | S K      | assigned, kill            | after its launch, which perhaps is kept back
+ASSIGNED     | RESTARTING | S K      | assigned, replace         | likewise
+STARTING     | RUNNING    | S        | starting, running
+STARTING     | FINISHED   | S(R)     | starting, finished
+STARTING     | FAILED     | F S(R*)  | starting, failed
+STARTING     | KILLED     | S R      | starting, killed
+STARTING     | LOST       | S R      | starting, never started
+STARTING     | KILLING    | S K      | starting, kill
+STARTING     | RESTARTING | S K      | starting, replace
+STARTING     | PARTITIONED| S        | starting, cut off
+RUNNING      | FINISHED   | S(R)     | running, finished
+RUNNING      | FAILED     | F S(R*)  | running, failed
+RUNNING      | KILLED     | S R      | running, killed
+RUNNING      | LOST       | S R      | running, never started
+RUNNING      | KILLING    | S K      | running, kill
+RUNNING      | RESTARTING | S K      | running, replace
+RUNNING      | PARTITIONED| S        | running, cut off
+RESTARTING   | FINISHED   | S R      | replacing, finished
+RESTARTING   | FAILED     | S R      | replacing, failed
+RESTARTING   | KILLED     | S R      | replacing, killed
+RESTARTING   | LOST       | S R K    | replacing, gone           | nobody has it any more: there is nothing to kill
+RESTARTING   | KILLING    | S        | replacing, kill
+RESTARTING   | PARTITIONED| S L      | replacing, cut off, policy
+KILLING      | FINISHED   | S        | killing, finished
+KILLING      | FAILED     | S        | killing, failed
+KILLING      | KILLED     | S        | killing, killed
+KILLING      | LOST       | S        | killing, gone
+KILLING      | PARTITIONED| S L      | killing, cut off, policy
+PARTITIONED  | RUNNING    | S        | unreachable, running
+PARTITIONED  | STARTING   | S        | unreachable, starting
+PARTITIONED  | FINISHED   | S        | unreachable, finished     | a service is replaced, as from everywhere else
+PARTITIONED  | FAILED     | F S(R*)  | unreachable, failed
+PARTITIONED  | LOST       | S R K    | unreachable, waited enough
+PARTITIONED  | KILLING    | S L      | unreachable, kill         | the kill is asked for until it is confirmed
+PARTITIONED  | RESTARTING | S L      | unreachable, replace      | likewise
+KILLING      | RUNNING    | K        | killing, running
+RESTARTING   | RUNNING    | K        | replacing, running
+FINISHED     | RUNNING    | K        | over, running
+FINISHED     | STARTING   | K        | over, starting
+unknown      | RUNNING    | K        | running, a ghost
+ASSIGNED     | PARTITIONED| illegal  | assigned, cut off         | an agent can be cut off before its task says a word
+PARTITIONED  | KILLED     | illegal  | unreachable, killed       | killed by others where we could not see: begun again
+`;
+
+/** What a rule does, in Aurora's letters. */
+function letters({ to, outcome, deeds: does }: Rule): string {
+  const saved = does.includes('save') ? 'S' : '';
+  const killed = does.some(deed => deed === 'kill' || deed === 'banish') ? 'K' : '';
+  if (outcome === 'finished') return 'S(R)';
+  if (outcome === 'failed') return 'F S(R*)';
+  if (outcome === 'lost') return ['S', 'R', killed].filter(Boolean).join(' ');
+  if (to === 'pending' && !does.includes('accept') && does.includes('disarm')) return 'S R';
+  return [saved, killed].filter(Boolean).join(' ');
+}
+
+for (const line of aurora.trim().split('\n').slice(1)) {
+  const [from, to, does, here, otherwise] = line.split('|').map(cell => cell.trim());
+  test(`Aurora's ${from} to ${to}: ${otherwise === undefined ? 'the same here' : `otherwise here: ${otherwise}`}`, t => {
+    const [standing, ...what] = here!.split(', ');
+    const rule = ruleOf(what.join(', ') as Happening, standing as Standing);
+    const done = letters(rule);
+    // Of one that is being killed all ends are the same rule, which asks the record whether another was wanted.
+    const ours =
+      rule.outcome !== 'killed' ? done : `S${standing === 'replacing' ? ' R' : ''}${does!.includes('L') ? ' L' : ''}`;
+    const theirs = standing === 'replacing' ? does!.replace('S L', 'S R L') : does!;
+    if (otherwise === undefined) t.is(ours, theirs);
+    else t.not(ours, theirs, 'a reason without a difference');
+  });
+}

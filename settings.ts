@@ -38,6 +38,7 @@ const clients = 'Limits on clients';
 const agent = "This machine as an agent (horae dev), and what a task's executor takes";
 const cluster = 'Which Mesos, and who we are there (horae serve, horae doctor)';
 const nodes = 'Several nodes as one scheduler (horae serve --zk)';
+const discovery = 'Services that are found in ZooKeeper (ServerSets)';
 const mesos = 'The conversation with Mesos';
 const placement = 'Offers and placement';
 const instances = 'Retries, restarts, kills';
@@ -114,6 +115,11 @@ export const settings = {
   link_window: whole({ group: nodes, unit: 'questions', default: 256, min: 1, max: 100_000, help: 'Questions of one other node under way here; it holds back what is more.' }),
   links_waiting_max: whole({ group: nodes, unit: 'questions', default: 1_000, min: 1, max: 1_000_000, help: 'Questions waiting here for the leader; further ones are answered 503.' }),
   link_beat_ms: whole({ group: nodes, unit: 'ms', default: 1_000, min: 10, max: 60_000, help: 'Between signs of life on a link between nodes; five missed ones end it.' }),
+
+  serversets_zk: text({ group: discovery, value: 'ENSEMBLE', expected: 'servers and a path such as zk1:2181,zk2:2181/aurora', matches: /^[^\s/]+\/\S*[^\s/]$/, help: 'ZooKeeper, and where in it the ServerSets of jobs that are announced lie: PATH/ROLE/ENV/NAME/member_*. Without this nobody is announced there.' }),
+  serversets_zk_auth_file: file({ group: discovery, help: 'File with USER:PASSWORD on one line, shown to that ZooKeeper (digest); what is made there can then be changed by us alone, and be read by all.' }),
+  serversets_check_ms: whole({ group: discovery, unit: 'ms', default: 60_000, min: 100, max: 86_400_000, help: 'How often it is looked whether somebody else has changed a ServerSet; then it is mended.' }),
+  withdraw_wait_ms: whole({ group: discovery, unit: 'ms', default: 5_000, min: 1, max: 3_600_000, help: 'How long the end of a task that is announced waits until ZooKeeper has it off its ServerSet; then it is ended all the same, and that is counted.' }),
 
   resubscribe_delay_ms: whole({ group: mesos, unit: 'ms', default: 500, min: 1, max: 60_000, help: 'Before the first attempt to subscribe again; doubles with each.' }),
   resubscribe_delay_ms_max: whole({ group: mesos, unit: 'ms', default: 30_000, min: 1, max: 600_000, help: 'The longest time between attempts to subscribe again.' }),
@@ -217,6 +223,13 @@ function crossCheck(read: Settings): readonly Problem[] {
       refuse(flagOf(one), read[one], `${flagOf(one)} is given without ${flagOf(other)}`, 'both, or neither');
   if (read.zk !== undefined && read.cluster_key_file === undefined)
     refuse('--zk', read.zk, '--zk is given without --cluster-key-file', 'both: nodes must know each other');
+  if (read.serversets_zk_auth_file !== undefined && read.serversets_zk === undefined)
+    refuse(
+      '--serversets-zk-auth-file',
+      read.serversets_zk_auth_file,
+      '--serversets-zk-auth-file is given without --serversets-zk',
+      'both, or neither',
+    );
   if (read.mesos_secret_file !== undefined && read.mesos_token_file !== undefined)
     refuse(
       '--mesos-token-file',

@@ -13,6 +13,7 @@ import type { Change, Poison } from '../transport/journal/journal.ts';
 import { lmdbJournal } from '../transport/journal/lmdb.ts';
 import type { Metrics } from '../transport/metrics.ts';
 import { createProjection, type Projection } from '../transport/projection.ts';
+import { openAnnouncing, ownerOf, withdrawingLink } from './announcing.ts';
 import { certificateOf, openDoor } from './door.ts';
 import { Refused } from './refused.ts';
 import { type Identity, openScheduler } from './scheduler.ts';
@@ -84,6 +85,8 @@ export async function runAlone(ground: Ground, openMesos: OpenMesos): Promise<st
     },
     quarantined: key => scheduler.quarantined().get(`job ${key}`) ?? scheduler.quarantined().get(`trigger ${key}`),
   });
+  const announcing = await openAnnouncing(ground, projection);
+  const announcer = announcing?.begin(ownerOf(ground.data_dir), Promise.resolve());
   const { scheduler, stop } = openScheduler({
     settings,
     log,
@@ -91,7 +94,7 @@ export async function runAlone(ground: Ground, openMesos: OpenMesos): Promise<st
     metrics,
     journal,
     records,
-    link: mesos.link,
+    link: announcer === undefined ? mesos.link : withdrawingLink(mesos.link, announcer, projection),
     identity: mesos.identity,
     committed(changes, position) {
       framework_id.note(changes);
@@ -108,6 +111,7 @@ export async function runAlone(ground: Ground, openMesos: OpenMesos): Promise<st
     views: projection,
     sandboxes: mesos.sandboxes,
     reports: mesos.reports,
+    ...(announcing === undefined ? {} : { serversets: announcing.state }),
     archive: mesos.archive,
     history: journal,
   });
@@ -115,6 +119,7 @@ export async function runAlone(ground: Ground, openMesos: OpenMesos): Promise<st
   ending.onSignal(async () => {
     await door.close();
     await stop();
+    await announcer?.close();
     await mesos.close();
     await journal.close();
   });

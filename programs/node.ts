@@ -21,6 +21,7 @@ import { openReplica } from '../transport/journal/replica.ts';
 import { createProjection, type Projection } from '../transport/projection.ts';
 import { readEnsemble } from '../transport/zookeeper/servers.ts';
 import { compactNowAndThen, frameworkId, type OpenMesos, openHistory } from './alone.ts';
+import { authIn, openAnnouncing, withdrawingLink } from './announcing.ts';
 import { certificateOf, openDoor } from './door.ts';
 import { createKeeper, type Keeper } from './keeper.ts';
 import { fail, named, Refused } from './refused.ts';
@@ -42,7 +43,7 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
   const { settings, log, clock, metrics, version } = ground;
   const { servers, path } = ensembleOf(settings);
   const key = keyOf(settings);
-  const auth = authOf(settings);
+  const auth = authIn('--zk-auth-file', settings.zk_auth_file);
   const tls = trustOf(settings);
   const certificate = certificateOf(settings);
   const ending = endingOf(log);
@@ -84,6 +85,8 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
     if (type === 'records') projection.commit(records, position);
     else projection.replace(records, position);
   });
+
+  const announcing = await openAnnouncing(ground, projection);
 
   // The keeper is made when our address is known, which is when the door is open; until then nobody leads.
   let keeper: Keeper | undefined;
@@ -183,6 +186,7 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
     views: projection,
     sandboxes: mesos.sandboxes,
     reports: mesos.reports,
+    ...(announcing === undefined ? {} : { serversets: announcing.state }),
     archive: mesos.archive,
     history: replica,
     cluster,
@@ -221,17 +225,22 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
       ),
     async plant(opened, guard) {
       epoch = opened.epoch;
+      const caught_up = replica.reached(opened.position);
+      // The cluster is what owns the lists, whichever node leads it.
+      const announcer = announcing?.begin({ id: replica.cluster_id() ?? '', epoch }, caught_up);
       const made = beginReign({
         ...ground,
-        link: mesos.link,
+        link: announcer === undefined ? mesos.link : withdrawingLink(mesos.link, announcer, projection),
         identity: mesos.identity,
         opened,
         guard,
         history: replica,
-        caught_up: replica.reached(opened.position),
+        caught_up,
       });
       const over = <T>(value: T): T => {
         if (reign === made) reign = undefined;
+        // Members stay: they are the successor's now.
+        void announcer?.close();
         return value;
       };
       reign = made;
@@ -331,14 +340,6 @@ function keyOf({ cluster_key_file: path }: Settings): Uint8Array {
       `--cluster-key-file is ${path}: it holds ${key.length} characters: expected at least ${key_characters_min}, such as: openssl rand -hex 32`,
     );
   return Buffer.from(key);
-}
-
-function authOf({ zk_auth_file: path }: Settings): string | undefined {
-  if (path === undefined) return undefined;
-  const line = named('--zk-auth-file', path, () => readFileSync(path, 'utf8')).replace(/\r?\n$/, '');
-  if (!/^[^:\r\n]+:[^\r\n]+$/.test(line))
-    throw new Refused(`--zk-auth-file is ${path}: expected USER:PASSWORD on one line, and nothing else`);
-  return line;
 }
 
 function trustOf({ cluster_ca: path }: Settings): { readonly ca: string } | undefined {

@@ -13,6 +13,7 @@ import type { Sandboxes, TaskReports, Views } from '../../actors/model/views.ts'
 import type { Clock } from '../../schedules/clock.ts';
 import type { Result } from '../../schedules/problem.ts';
 import type { Authenticated, Role } from '../credentials.ts';
+import type { AnnouncerState } from '../discovery/announcer.ts';
 import type { History } from '../journal/journal.ts';
 import type { Metrics } from '../metrics.ts';
 import { type BodyType, readBody, readNoBody } from './body.ts';
@@ -47,6 +48,7 @@ export type Services = {
   readonly history: History;
   readonly sandboxes: Sandboxes;
   readonly reports: TaskReports;
+  readonly serversets?: () => AnnouncerState | undefined;
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly log: Log;

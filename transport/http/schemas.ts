@@ -279,6 +279,20 @@ export const health = z.object({
   version: z.string(),
   position: count.describe('Of the last committed record.'),
   jobs: count,
+  serversets: z
+    .object({
+      status: z
+        .enum(['ok', 'away', 'refused', 'foreign', 'deposed'])
+        .describe(
+          '`away`: ZooKeeper does not answer; `refused`: it says no; `foreign`, `deposed`: somebody else writes there.',
+        ),
+      since: instant,
+      why: z.string().optional(),
+      members: count.describe('In all ServerSets.'),
+      waiting: count.describe('ServerSets that wait to be written.'),
+    })
+    .optional()
+    .describe('How it stands with `--serversets-zk`, told by the node that keeps them.'),
 });
 
 export const backfill_started = z.object({

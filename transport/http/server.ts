@@ -15,6 +15,7 @@ import type { Result } from '../../schedules/problem.ts';
 import { createFeed } from '../console/feed.ts';
 import { consoleFile } from '../console/files.ts';
 import { type Credentials, permits } from '../credentials.ts';
+import type { AnnouncerState } from '../discovery/announcer.ts';
 import type { History } from '../journal/journal.ts';
 import type { Metrics } from '../metrics.ts';
 import { isForAgents, type ServedArchive, sendArchive } from './archive.ts';
@@ -47,6 +48,8 @@ export type HttpOptions = {
   readonly sandboxes: Sandboxes;
   /** Left out: nobody hears any. */
   readonly reports?: TaskReports;
+  /** How it stands with ServerSets; left out: there are none. */
+  readonly serversets?: () => AnnouncerState | undefined;
   /** undefined: whoever connects over loopback is `local` and may do everything. */
   readonly credentials: Credentials | undefined;
   readonly insecure: boolean;

@@ -19,10 +19,19 @@ export function systemRoutes(openapi: () => unknown): readonly Route[] {
       summary: 'Whether the scheduler answers, and how far its journal has come',
       permission: 'nothing',
       answers: { 200: { description: 'It answers.', schema: 'Health' } },
-      handle: ({ services: { views, version } }) => ({
-        status: 200,
-        body: { status: 'ok', version, position: views.position(), jobs: views.job_count() },
-      }),
+      handle: ({ services: { views, version, serversets } }) => {
+        const lists = serversets?.();
+        return {
+          status: 200,
+          body: {
+            status: 'ok',
+            version,
+            position: views.position(),
+            jobs: views.job_count(),
+            ...(lists === undefined ? {} : { serversets: { ...lists, since: iso(lists.since) } }),
+          },
+        };
+      },
     },
     {
       method: 'GET',

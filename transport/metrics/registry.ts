@@ -60,6 +60,13 @@ export const registry = {
   horae_mesos_subscribed: gauge('1 or 0', [], 'Whether a master has us as its framework at present.'),
   horae_resubscriptions_total: counter('subscriptions', [], 'Times the subscription was made anew after a break.'),
 
+  horae_serverset_writable: gauge('1 or 0', [], 'Whether the ServerSets in ZooKeeper are being kept by this node at present.'),
+  horae_serverset_members: gauge('members', [], 'Members in ServerSets, as last written or read.'),
+  horae_serverset_lists_waiting: gauge('lists', [], 'ServerSets that wait to be written.'),
+  horae_serverset_writes_total: counter('lists', ['answer'], 'ServerSets written, and failed attempts.'),
+  horae_serverset_withdrawals_total: counter('tasks', ['answer'], 'Tasks taken off their ServerSet before their end: gone, or late (ended while they may still be in it).'),
+  horae_serverset_withdrawal_seconds: histogram('seconds', [], seconds_fine, 'How long the end of a task waited for that.'),
+
   horae_journal_commit_seconds: histogram('seconds', [], seconds_fine, 'From handing a batch to the journal until it is durable.'),
   horae_journal_batch_records: histogram('records', [], sizes, 'Records in one commit.'),
   horae_journal_records_total: counter('records', [], 'Records made durable.'),

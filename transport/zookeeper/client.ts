@@ -27,8 +27,11 @@ export type ZooKeeperOptions = {
   /** What we ask for; the servers may grant another. */
   readonly session_timeout_ms: number;
   readonly auth?: { readonly scheme: 'digest'; readonly id: string };
-  /** Who may touch the nodes we make: `open` = everybody, `creator` = who has our auth (left out: whoever has one does). */
-  readonly acl?: 'open' | 'creator';
+  /**
+   * Who may touch the nodes we make: `open` = everybody, `creator` = who has our auth (left out: whoever has one does),
+   * `readable` = who has our auth, and everybody may read.
+   */
+  readonly acl?: 'open' | 'creator' | 'readable';
   /** How long a call may go unanswered, waiting in line included. */
   readonly call_timeout_ms?: number;
   /** Calls handed over and not yet answered; further ones wait in line. */
@@ -71,8 +74,7 @@ export function connectZooKeeper(options: ZooKeeperOptions): ZooKeeper {
   const in_flight_max = options.calls_in_flight_max ?? calls_in_flight_max_default;
   const waiting_max = options.calls_waiting_max ?? calls_waiting_max_default;
   const packet_bytes_max = options.packet_bytes_max ?? packet_bytes_max_default;
-  const creators = (options.acl ?? (auth === undefined ? 'open' : 'creator')) === 'creator';
-  const acl = creators ? library.ACL.CREATOR_ALL_ACL : library.ACL.OPEN_ACL_UNSAFE;
+  const acl = acls[options.acl ?? (auth === undefined ? 'open' : 'creator')];
   const ensemble = readEnsemble(options.servers, 'servers');
   if (!ensemble.ok)
     throw new ZooKeeperError('bad-arguments', '', ensemble.problems.map(each => each.message).join('; '));
@@ -322,6 +324,13 @@ export function connectZooKeeper(options: ZooKeeperOptions): ZooKeeper {
     },
   };
 }
+
+const { ACL } = library;
+const acls = {
+  open: ACL.OPEN_ACL_UNSAFE,
+  creator: ACL.CREATOR_ALL_ACL,
+  readable: [...ACL.CREATOR_ALL_ACL, ...ACL.READ_ACL_UNSAFE],
+} as const;
 
 // --- between the library's words and ours -------------------------------------------------------------------------------
 

@@ -76,7 +76,11 @@ declare module 'node-zookeeper-client' {
 
   const library: {
     createClient(servers: string, options: { sessionTimeout: number; retries: number }): Client;
-    readonly ACL: { readonly OPEN_ACL_UNSAFE: readonly Acl[]; readonly CREATOR_ALL_ACL: readonly Acl[] };
+    readonly ACL: {
+      readonly OPEN_ACL_UNSAFE: readonly Acl[];
+      readonly CREATOR_ALL_ACL: readonly Acl[];
+      readonly READ_ACL_UNSAFE: readonly Acl[];
+    };
     readonly Exception: { create(code: number, path?: string): LibraryError };
   };
   export default library;

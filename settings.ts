@@ -158,6 +158,7 @@ export const settings = {
   submissions_held_max: whole({ group: timetable, unit: 'submissions', default: 16, min: 1, max: 10_000, help: 'Submissions of one key held while its old job is being deleted; further ones are refused.' }),
   runs_active_max: whole({ group: timetable, unit: 'runs', default: 100, min: 1, max: 10_000, help: 'Runs of a job side by side where overlap is allowed and the job does not say; a further target is skipped.' }),
   runs_waiting_max: whole({ group: timetable, unit: 'runs', default: 100, min: 1, max: 10_000, help: 'Runs of a job waiting for an active one where the job does not say; a further target is skipped.' }),
+  tokens_max: whole({ group: timetable, unit: 'runs', default: 100, min: 1, max: 10_000, help: "Runs of a parent waiting for those of a job's other parents where the job does not say; the oldest is forgotten for a further one." }),
 
   segments_per_snapshot: whole({ group: journal, unit: 'segments', default: 10_000, min: 10, max: 1_000_000, help: 'Commits between snapshots; more make restoring slower, fewer make more writing.' }),
   journal_map_mb: whole({ group: journal, unit: 'MB', default: 16_384, min: 16, max: 4_194_304, help: 'Largest size of the journal; when it is reached the scheduler stops and says so.' }),

@@ -14,11 +14,14 @@ import type { JobMessage } from './job.ts';
 import { attemptOf, type JobKey, taskId } from './model/ids.ts';
 import { type EndReason, refusal } from './model/reasons.ts';
 import { type FinishedAttempt, type InstanceRecord, sortable } from './model/records.ts';
+import { letGo } from './orphans.ts';
 import type { TriggerMessage } from './trigger.ts';
 
 type Live = Exclude<InstanceRecord, { status: 'pending' } | { status: 'over' }>;
 
 export function jobAside(message: JobMessage, key: JobKey, reason: string): readonly Effect[] {
+  // Nobody waits for it to change itself; when it is there again it finds that its parent is not.
+  if (message.type === 'orphaned') return [letGo(message.parent, key)];
   if (message.type !== 'command' && message.type !== 'kill-started') return [];
   const text = `job ${key} was put aside after it crashed: ${reason}`;
   return [reply(message.envelope.request_id, refusal('quarantined', text))];

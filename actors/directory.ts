@@ -8,9 +8,10 @@ import { audit } from './audit.ts';
 import { calendarCommand } from './calendars.ts';
 import { noRoom } from './crowd.ts';
 import { type Effect, log, record, reply, tell } from './effects.ts';
+import { type Kin, no_kin, unfit } from './kin.ts';
 import type { Command, CommandEnvelope } from './model/commands.ts';
 import { type JobKey, runKey } from './model/ids.ts';
-import { keyOf } from './model/job.ts';
+import { keyOf, runsOnce } from './model/job.ts';
 import { refusal } from './model/reasons.ts';
 import type { CalendarRecord, JobRecord, RunRecord } from './model/records.ts';
 import { calendarNames } from './model/schedules.ts';
@@ -59,7 +60,7 @@ export const newDirectory = (
 });
 
 export const directory =
-  (limits: DirectoryLimits, room: Room = () => Number.POSITIVE_INFINITY) =>
+  (limits: DirectoryLimits, room: Room = () => Number.POSITIVE_INFINITY, kin: Kin = no_kin) =>
   (state: DirectoryState, message: DirectoryMessage, now: number): Step<DirectoryState, Effect> => {
     switch (message.type) {
       case 'gone': {
@@ -70,7 +71,7 @@ export const directory =
         let next = state;
         const effects: Effect[] = [];
         for (const envelope of held) {
-          const one = command(next, envelope, now, limits, room);
+          const one = command(next, envelope, now, limits, room, kin);
           next = one.state;
           effects.push(...one.effects);
         }
@@ -85,7 +86,7 @@ export const directory =
         else state.uses.set(message.key, message.calendars);
         return step(state);
       case 'command':
-        return command(state, message.envelope, now, limits, room);
+        return command(state, message.envelope, now, limits, room, kin);
     }
   };
 
@@ -95,6 +96,7 @@ function command(
   now: number,
   limits: DirectoryLimits,
   room: Room,
+  kin: Kin,
 ): Step<DirectoryState, Effect> {
   const wanted = envelope.command;
   const refuse = (code: Parameters<typeof refusal>[0], text: string) =>
@@ -127,8 +129,10 @@ function command(
     return refuse('version-mismatch', `there is no job ${key}, so it is not at version ${wanted.if_version} either`);
   if (state.keys.size >= limits.jobs_max)
     return refuse('too-many', `there are ${state.keys.size} jobs already: the limit is ${limits.jobs_max}`);
-  const { enabled, service, schedules, instances } = wanted.job;
-  if (enabled && (service || schedules.length === 0) && instances > room())
+  const no = unfit(kin, key, wanted.job);
+  if (no !== undefined) return step(state, audit(envelope, now, no.code), reply(envelope.request_id, no));
+  const { enabled, service, instances } = wanted.job;
+  if (enabled && (service || runsOnce(wanted.job)) && instances > room())
     return refuse('too-many', noRoom(instances, room()));
   return create(state, key, wanted, envelope, now);
 }
@@ -161,12 +165,12 @@ function create(
     updated_at: now,
     ...(wanted.origin === undefined ? {} : { origin: wanted.origin }),
   };
-  const { service, enabled, schedules } = wanted.job;
+  const { service, enabled } = wanted.job;
   const first: RunRecord | undefined = !enabled
     ? undefined
     : service
       ? { run: `${incarnation}.service`, cause: { type: 'service' }, instances: wanted.job.instances, created_at: now }
-      : schedules.length === 0
+      : runsOnce(wanted.job)
         ? { run: `${incarnation}.once`, cause: { type: 'once' }, instances: wanted.job.instances, created_at: now }
         : undefined;
   state.keys.set(key, 'live');

@@ -7,6 +7,7 @@ import { arrive, type Overlap as OverlapRule, startable } from '../schedules/ove
 import { count, type Effect, log, record, tell } from './effects.ts';
 import { type JobKey, type RunId, runKey } from './model/ids.ts';
 import type { Overlap } from './model/job.ts';
+import type { ParentRun } from './model/reasons.ts';
 import {
   type FinishedRun,
   type OutcomeRow,
@@ -15,6 +16,7 @@ import {
   type TriggerRecord,
   type WaitingStart,
 } from './model/records.ts';
+import { clearTokens, leaveTokens } from './tokens.ts';
 import type { TriggerSettings, TriggerState } from './trigger.ts';
 
 /** One start at the gate. */
@@ -36,7 +38,7 @@ export function admit(
     case 'skip':
       return {
         state: givenBack(state, [wanting]),
-        effects: outcomeOf(state.key, wanting, 'skipped', arrival.why, now),
+        effects: outcomeOf(state, wanting, 'skipped', arrival.why, now),
         fate: 'skipped',
       };
     case 'buffer':
@@ -72,14 +74,16 @@ function givenBack(state: TriggerState, dropped: readonly WaitingStart[]): Trigg
   return cursors === state.record.cursors ? state : { ...state, record: { ...state.record, cursors } };
 }
 
-/** Starts that wait because of a target will not be; those that somebody asked for go on waiting. */
+/** Starts that wait because of a target or of parents will not be; those that somebody asked for go on waiting. */
 export function dropWaiting(
   state: TriggerState,
   why: string,
   now: number,
 ): { state: TriggerState; effects: readonly Effect[] } {
-  const of_targets = state.record.waiting.filter(one => one.cause.type === 'target');
-  return of_targets.length === 0 ? { state, effects: [] } : dropped(state, of_targets, 'skipped', why, now);
+  const by_themselves = state.record.waiting.filter(
+    ({ cause }) => cause.type === 'target' || cause.type === 'dependency',
+  );
+  return by_themselves.length === 0 ? { state, effects: [] } : dropped(state, by_themselves, 'skipped', why, now);
 }
 
 /**
@@ -97,7 +101,7 @@ export function dropped(
   const effects: Effect[] = [];
   let { record: kept } = givenBack(state, starts);
   for (const start of starts) {
-    effects.push(...outcomeOf(state.key, start, what, why, now));
+    effects.push(...outcomeOf(state, start, what, why, now));
     const { run, cause, since } = start;
     if (cause.type === 'manual') kept = remembering(kept, run);
     if (cause.type !== 'manual' && by === undefined) continue;
@@ -181,7 +185,7 @@ export function launch(
 ): { state: TriggerState; effects: readonly Effect[]; fate: 'started' | 'full' } {
   if (!roomFor(state)) {
     const left = log('warn', { job: state.key, run: wanting.run }, 'a run was dropped: there are too many instances');
-    const effects = [...outcomeOf(state.key, wanting, 'skipped', full, now), left];
+    const effects = [...outcomeOf(state, wanting, 'skipped', full, now), left];
     return { state: givenBack(state, [wanting]), effects, fate: 'full' };
   }
   const { run, cause } = wanting;
@@ -207,6 +211,9 @@ export function launch(
     const of = { schedule, from: at, to: at, count: 1, outcome: 'backfilled', run, backfill, decided_at: now } as const;
     effects.push(...outcome(state.key, schedule, of));
   }
+  // Whoever follows by Chronos's rule has begun, whatever made it begin: what lay there belongs to that.
+  if (state.jobs.job.join === 'latest' && cause.type !== 'dependency')
+    effects.push(...clearTokens(state.reign.kin, state.key));
   const begun = state.begun + body.instances;
   return { state: { ...state, active: [...state.active, run], begun }, effects, fate: 'started' };
 }
@@ -226,14 +233,41 @@ export function outcome(key: JobKey, schedule: string, row: OutcomeRow): readonl
   ];
 }
 
-/** The outcome of a start that will not be; a start that was no target has none. */
+/** Which parent's run turned the set down. */
+function inWords(parents: readonly ParentRun[]): string {
+  const one = parents.find(({ outcome }) => outcome !== 'succeeded');
+  return one === undefined ? of_parents : `${one.job} ${one.outcome}`;
+}
+
+/** Where the outcomes of targets name their schedule, those of sets of tokens say this. */
+const of_parents = 'parents';
+
+/** The outcome of a start that will not be, for those that follow too; one that somebody asked for has none. */
 export function outcomeOf(
-  key: JobKey,
-  { cause }: WaitingStart,
+  { key, reign }: TriggerState,
+  { cause, run }: WaitingStart,
   what: 'skipped' | 'superseded',
   why: string,
   now: number,
 ): readonly Effect[] {
+  if (cause.type === 'dependency') {
+    const { at, parents } = cause;
+    const row: OutcomeRow = {
+      schedule: of_parents,
+      from: at,
+      to: at,
+      count: 1,
+      outcome: what,
+      why: why === of_parents ? inWords(parents) : why,
+      run,
+      decided_at: now,
+    };
+    return [
+      record('outcome', `${key}/${sortable(at)}/${of_parents}.${run}`, row),
+      count('horae_targets_total', { outcome: what }),
+      ...leaveTokens(reign.kin, { job: key, run, outcome: 'skipped', at: now }),
+    ];
+  }
   if (cause.type !== 'target' && cause.type !== 'backfill') return [count('horae_starts_dropped_total', { why })];
   return outcome(key, cause.schedule, {
     schedule: cause.schedule,

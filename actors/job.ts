@@ -5,7 +5,9 @@
 
 import { audit } from './audit.ts';
 import { noRoom } from './crowd.ts';
+import { decreed } from './decree.ts';
 import { count, type Effect, type JobBirth, log, record, reply, tell } from './effects.ts';
+import { type Kin, no_kin, unfit } from './kin.ts';
 import type { Command, CommandEnvelope } from './model/commands.ts';
 import { instanceKey, type JobKey, type RunId, runKey } from './model/ids.ts';
 import type { Job } from './model/job.ts';
@@ -19,10 +21,23 @@ import {
   type TallyRecord,
 } from './model/records.ts';
 import { calendarNames } from './model/schedules.ts';
+import {
+  bereft,
+  letGo,
+  no_wake,
+  type Orphaned,
+  orphan,
+  orphanedLog,
+  tellChildren,
+  undecided,
+  type Wake,
+} from './orphans.ts';
 import { everyone, launched, outdated, type Rollout } from './rollout.ts';
 import { type ActiveRun, killInstance, killRuns, type OverRecord, restoredRun, spawnInstance, with_ } from './runs.ts';
 import { beginService, replaceNext, resize, resumeIfEnabled, revive, stillRolling, switchService } from './service.ts';
 import { type Step, step, stepWith } from './step.ts';
+import { tallied } from './tally.ts';
+import { clearTokens, isSoft, leaveTokens, parentRun } from './tokens.ts';
 
 export type JobState = {
   readonly key: JobKey;
@@ -32,6 +47,8 @@ export type JobState = {
   readonly rollout: Rollout | undefined;
   /** Who has sent its last letter to a job that is being deleted. It must not go before it has read them all. */
   readonly parted: { readonly trigger: boolean; readonly directory: boolean };
+  /** Who still follows it while it is being deleted. */
+  readonly wake: Wake;
 };
 export type JobMessage =
   | { readonly type: 'begin'; readonly birth: JobBirth }
@@ -49,6 +66,10 @@ export type JobMessage =
   | { readonly type: 'command'; readonly envelope: CommandEnvelope<Command> }
   /** The trigger found the run that is to be killed among those that have started. */
   | { readonly type: 'kill-started'; readonly envelope: CommandEnvelope }
+  /** A parent is being deleted. */
+  | Orphaned
+  /** A child of a job that is being deleted does not follow it any more. */
+  | { readonly type: 'let-go'; readonly child: JobKey }
   /** The trigger of a job that is being deleted starts nothing any more. */
   | { readonly type: 'closed' }
   /** The directory hands nothing more to a job that is being deleted. */
@@ -61,14 +82,16 @@ export const newJob = (birth: JobBirth): JobState => ({
   runs: new Map(birth.runs.map(({ record: run, instances }) => [run.run, restoredRun(run, instances)])),
   rollout: undefined,
   parted: { trigger: birth.record.job.service, directory: false },
+  wake: no_wake,
 });
 
-/** `room`: how many further instances there may be, all jobs together. */
+/** `room`: how many further instances there may be, all jobs together. `kin`: who follows whom. */
 export const job = (
   state: JobState,
   message: JobMessage,
   now: number,
   room: () => number = () => Number.POSITIVE_INFINITY,
+  kin: Kin = no_kin,
 ): Step<JobState, Effect> => {
   switch (message.type) {
     case 'begin': {
@@ -83,8 +106,18 @@ export const job = (
           active: [...state.runs.keys()],
           failures: state.tally?.failures_since_success ?? 0,
         });
-      if (jobs.deleting === true) effects.push(...farewells(state));
       let next = state;
+      if (jobs.deleting === true) {
+        effects.push(...farewells(state), ...tellChildren(kin, state));
+        next = { ...state, wake: { ...state.wake, children: new Set(kin.children(state.key)) } };
+      } else if (jobs.job.parents !== undefined) {
+        const alone = bereft(kin, jobs.job);
+        if (alone !== jobs.job) {
+          const changed = replaced(state, alone, now, jobs.origin, kin);
+          next = changed.state;
+          effects.push(...changed.effects);
+        }
+      }
       for (const { record: run, instances } of message.birth.runs) {
         // Ended since this was read: a job that crashed begins again behind the mail that was waiting.
         const active = next.runs.get(run.run);
@@ -104,11 +137,11 @@ export const job = (
           next = rolled.state;
           effects.push(...rolled.effects);
         }
-        const closed = closeIfOver(next, run.run, now);
+        const closed = closeIfOver(next, run.run, now, kin);
         next = closed.state;
         effects.push(...closed.effects);
       }
-      const left = leaveIfDone(next);
+      const left = leaveIfDone(next, kin);
       return stepWith(left.state, [...effects, ...left.effects]);
     }
 
@@ -153,8 +186,8 @@ export const job = (
         const revived = revive(heard, message.run, message.index, now);
         return stepWith(revived.state, [gone, ...revived.effects]);
       }
-      const closed = resumeIfEnabled(closeIfOver(heard, message.run, now), run.record, now);
-      const left = leaveIfDone(closed.state);
+      const closed = resumeIfEnabled(closeIfOver(heard, message.run, now, kin), run.record, now);
+      const left = leaveIfDone(closed.state, kin);
       return stepWith(left.state, [gone, ...closed.effects, ...left.effects]);
     }
 
@@ -162,14 +195,25 @@ export const job = (
       return killRuns(state, message.runs, message.by, now, message.grace);
 
     case 'command':
-      return withUses(state, message.envelope.command, command(state, message.envelope, now, room));
+      return withUses(state, message.envelope.command, command(state, message.envelope, now, room, kin));
 
     case 'kill-started':
       return killStarted(state, message.envelope, now);
+    case 'orphaned':
+      return orphaned(state, message, now, kin);
+    case 'let-go': {
+      const children = new Set(state.wake.children);
+      children.delete(message.child);
+      const { owed } = state.wake;
+      if (children.size > 0) return step({ ...state, wake: { ...state.wake, children } });
+      const left = leaveIfDone({ ...state, wake: no_wake }, kin);
+      const answer = owed === undefined ? [] : [reply(owed.request_id, { type: 'deleted', key: state.key })];
+      return stepWith(left.state, [...left.effects, ...answer]);
+    }
     case 'closed':
-      return leaveIfDone({ ...state, parted: { ...state.parted, trigger: true } });
+      return leaveIfDone({ ...state, parted: { ...state.parted, trigger: true } }, kin);
     case 'dismissed':
-      return leaveIfDone({ ...state, parted: { ...state.parted, directory: true } });
+      return leaveIfDone({ ...state, parted: { ...state.parted, directory: true } }, kin);
   }
 };
 
@@ -187,8 +231,11 @@ function command(
   envelope: CommandEnvelope<Command>,
   now: number,
   room: () => number,
+  kin: Kin,
 ): Step<JobState, Effect> {
   const { command: wanted, principal, request_id } = envelope;
+  const refuseWith = (no: ReturnType<typeof refusal>) =>
+    step(state, audit(envelope, now, no.code), reply(request_id, no));
   const refuse = (code: Parameters<typeof refusal>[0], text: string) =>
     step(state, audit(envelope, now, code), reply(request_id, refusal(code, text)));
   if (state.record.deleting === true) return refuse('not-found', `job ${state.key} is being deleted`);
@@ -213,7 +260,9 @@ function command(
           audit(envelope, now, 'unchanged'),
           reply(request_id, { type: 'unchanged', key: state.key, version: state.record.version }),
         );
-      const next = replaced(state, wanted.job, now, wanted.origin);
+      const no = unfit(kin, state.key, wanted.job);
+      if (no !== undefined) return refuseWith(no);
+      const next = replaced(state, wanted.job, now, wanted.origin, kin);
       return stepWith(next.state, [
         ...next.effects,
         audit(envelope, now, 'replaced'),
@@ -227,7 +276,7 @@ function command(
           audit(envelope, now, 'unchanged'),
           reply(request_id, { type: 'unchanged', key: state.key, version: state.record.version }),
         );
-      const next = replaced(state, { ...state.record.job, enabled: wanted.enabled }, now, state.record.origin);
+      const next = replaced(state, { ...state.record.job, enabled: wanted.enabled }, now, state.record.origin, kin);
       return stepWith(next.state, [
         ...next.effects,
         audit(envelope, now, 'changed'),
@@ -235,18 +284,18 @@ function command(
       ]);
     }
     case 'delete': {
-      const deleting: JobRecord = { ...state.record, deleting: true, updated_at: now };
-      const killed = killRuns({ ...state, record: deleting }, [...state.runs.keys()], principal.name, now);
-      const left = leaveIfDone(killed.state);
-      return stepWith(left.state, [
-        record('job', state.key, deleting),
-        ...farewells(state),
-        ...killed.effects,
-        ...left.effects,
-        audit(envelope, now, 'deleted'),
-        reply(request_id, { type: 'deleted', key: state.key }),
-      ]);
+      const no = undecided(kin, state.key, wanted.orphans);
+      if (no !== undefined) return refuseWith(no);
+      const gone = goes(state, wanted.orphans, principal.name, now, kin);
+      const told = audit(envelope, now, 'deleted');
+      // Whoever asks next must not find a job that follows one that is not there.
+      if (gone.state.wake.children.size > 0)
+        return stepWith({ ...gone.state, wake: { ...gone.state.wake, owed: envelope } }, [...gone.effects, told]);
+      return stepWith(gone.state, [...gone.effects, told, reply(request_id, { type: 'deleted', key: state.key })]);
     }
+    case 'mark-success':
+    case 'clear-tokens':
+      return decreed(state, envelope, wanted, now, kin);
     case 'start-run':
       if (!request_name.test(wanted.request))
         return refuse(
@@ -351,8 +400,52 @@ const farewells = ({ key, record: { job } }: JobState): readonly Effect[] => [
   ...(job.service ? [] : [tell({ to: 'trigger', key, message: { type: 'close' } })]),
 ];
 
+/** From now on the job is being deleted: its runs are killed, and whoever follows it is told. */
+function goes(
+  state: JobState,
+  orphans: JobRecord['orphans'],
+  by: string,
+  now: number,
+  kin: Kin,
+): Step<JobState, Effect> {
+  const children = new Set(kin.children(state.key));
+  const deleting: JobRecord = {
+    ...state.record,
+    deleting: true,
+    updated_at: now,
+    ...(children.size === 0 || orphans === undefined ? {} : { orphans }),
+  };
+  const killed = killRuns({ ...state, record: deleting, wake: { children } }, [...state.runs.keys()], by, now);
+  const left = leaveIfDone(killed.state, kin);
+  return stepWith(left.state, [
+    record('job', state.key, deleting),
+    ...farewells(state),
+    ...tellChildren(kin, killed.state),
+    ...killed.effects,
+    ...left.effects,
+  ]);
+}
+
+/** A parent goes. What becomes of this job was said when it was deleted. */
+function orphaned(state: JobState, message: Orphaned, now: number, kin: Kin): Step<JobState, Effect> {
+  const { parent, policy } = message;
+  const { record: jobs } = state;
+  const released = letGo(parent, state.key);
+  const job = jobs.deleting === true ? jobs.job : orphan(kin, state.key, jobs.job, message);
+  if (job === jobs.job) return step(state, released);
+  const next =
+    policy === 'delete' ? goes(state, 'delete', parent, now, kin) : replaced(state, job, now, jobs.origin, kin);
+  return stepWith(next.state, [...next.effects, orphanedLog(state.key, parent, policy), released]);
+}
+
 /** The job as it is from now on; what is under way goes on as it was begun, a service follows one instance at a time. */
-function replaced(state: JobState, after: Job, now: number, origin: JobRecord['origin']): Step<JobState, Effect> {
+function replaced(
+  state: JobState,
+  after: Job,
+  now: number,
+  origin: JobRecord['origin'],
+  kin: Kin,
+): Step<JobState, Effect> {
   const version = state.record.version + 1;
   // Only what the processes can notice is a reason to restart them.
   const renewed = !same(launched(state.record.job), launched(after));
@@ -367,6 +460,9 @@ function replaced(state: JobState, after: Job, now: number, origin: JobRecord['o
   const kept: JobRecord = origin === undefined ? bare : { ...bare, origin };
   const effects: Effect[] = [record('job', state.key, kept)];
   let next: JobState = { ...state, record: kept };
+  // Edges that stay keep what lies on them.
+  const parted = state.record.job.parents?.filter(one => after.parents?.includes(one) !== true) ?? [];
+  if (parted.length > 0) effects.push(...clearTokens(kin, state.key, parted));
   if (!after.service) {
     // An active run keeps the job that it was started with, for its retries.
     for (const [id, run] of state.runs)
@@ -396,7 +492,7 @@ function replaced(state: JobState, after: Job, now: number, origin: JobRecord['o
 }
 
 /** The last instance has ended: the run becomes history, and its records go in the same step. */
-function closeIfOver(state: JobState, id: RunId, now: number): Step<JobState, Effect> {
+function closeIfOver(state: JobState, id: RunId, now: number, kin: Kin): Step<JobState, Effect> {
   const run = state.runs.get(id);
   if (run === undefined) return step(state);
   const { instances, cause, created_at, killing } = run.record;
@@ -424,6 +520,7 @@ function closeIfOver(state: JobState, id: RunId, now: number): Step<JobState, Ef
       outcome: one.outcome,
       reason: one.reason,
       ...(one.agent_id === undefined ? {} : { agent_id: one.agent_id }),
+      ...(one.result === undefined ? {} : { result: one.result }),
     })),
   };
   const tally = tallied(state.tally, outcome, now);
@@ -435,6 +532,9 @@ function closeIfOver(state: JobState, id: RunId, now: number): Step<JobState, Ef
     ...[...run.over.keys()].map(index => record('instance', instanceKey(state.key, id, index), undefined)),
     record('run', runKey(state.key, id), undefined),
     record('tally', state.key, tally),
+    ...(kin.children(state.key).size === 0
+      ? []
+      : leaveTokens(kin, parentRun(state.key, finished), isSoft(state.record))),
     ...(state.record.job.service
       ? []
       : [
@@ -453,11 +553,13 @@ function closeIfOver(state: JobState, id: RunId, now: number): Step<JobState, Ef
 const results_max = 100;
 
 /** A job that is being deleted takes its leave when no run is left, and nobody will write to it any more. */
-function leaveIfDone(state: JobState): Step<JobState, Effect> {
+function leaveIfDone(state: JobState, kin: Kin): Step<JobState, Effect> {
   const { trigger, directory } = state.parted;
   if (state.record.deleting !== true || state.runs.size > 0 || !trigger || !directory) return step(state);
+  if (state.wake.children.size > 0) return step(state);
   return step(
     state,
+    ...clearTokens(kin, state.key),
     record('trigger', state.key, undefined),
     record('tally', state.key, undefined),
     record('job', state.key, undefined),
@@ -465,23 +567,6 @@ function leaveIfDone(state: JobState): Step<JobState, Effect> {
     tell({ to: 'directory', message: { type: 'gone', key: state.key } }),
     log('info', { job: state.key }, 'job deleted'),
   );
-}
-
-function tallied(before: TallyRecord | undefined, outcome: RunOutcome, now: number): TallyRecord {
-  const was = before ?? { successes: 0, failures: 0, failures_since_success: 0 };
-  switch (outcome) {
-    case 'succeeded':
-      return { ...was, successes: was.successes + 1, failures_since_success: 0, last_success_at: now };
-    case 'failed':
-      return {
-        ...was,
-        failures: was.failures + 1,
-        failures_since_success: was.failures_since_success + 1,
-        last_failure_at: now,
-      };
-    case 'killed':
-      return was;
-  }
 }
 
 /** Records are plain JSON with keys in one order: equal text is equal meaning. */

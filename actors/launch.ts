@@ -9,6 +9,7 @@ import type { InstanceState } from './instance.ts';
 import type { JobKey } from './model/ids.ts';
 import type { Job } from './model/job.ts';
 import { hasExecutor, own_blank, taskInput, taskOf } from './model/processes.ts';
+import type { Cause } from './model/reasons.ts';
 import type { Granted } from './placement.ts';
 
 /** What an instance needs of a host: the same for all instances of a version, so that a no for one is a no for all. */
@@ -59,12 +60,32 @@ function ofRun({ cause, job_key, run, run_created_at }: InstanceState): readonly
     { name: 'HORAE_JOB', value: job_key },
     { name: 'HORAE_RUN_ID', value: run },
     { name: 'HORAE_SCHEDULED_AT', value: new Date(scheduled_at).toISOString() },
+    ...parentVariables(cause),
   ];
   shared = made;
   return made;
 }
 type Variable = { readonly name: string; readonly value: string };
 let shared: readonly Variable[] = [];
+
+/** What a run's environment says of its parents, in the order in which the job names them. */
+function parentVariables(cause: Cause): readonly Variable[] {
+  if (cause.type !== 'dependency') return [];
+  return [
+    { name: 'HORAE_PARENTS', value: String(cause.parents.length) },
+    ...cause.parents.flatMap(({ job, run, outcome, exit_code, result }, index) => {
+      const of = (what: string, value: string | number | undefined) =>
+        value === undefined ? [] : [{ name: `HORAE_PARENT_${index + 1}_${what}`, value: String(value) }];
+      return [
+        ...of('JOB', job),
+        ...of('RUN', run),
+        ...of('OUTCOME', outcome),
+        ...of('EXIT_CODE', exit_code),
+        ...of('RESULT', result),
+      ];
+    }),
+  ];
+}
 
 /** Where agents fetch Horae's executor; undefined as long as there is none. Asking makes that it will be. */
 export type Archive = () => string | undefined;

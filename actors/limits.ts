@@ -71,6 +71,7 @@ export function treeSettings(settings: Settings, identity: Identity): TreeSettin
       ...(identity.archive === undefined ? {} : { archive: identity.archive }),
     },
     instances_max: settings.instances_max,
+    tokens_max: settings.tokens_max,
     entity_crashes: { crashes_max: settings.entity_crash_count_max, period_ms: settings.entity_crash_period_ms },
     subscribe: framework_id => subscribeRequest(framework_id, identity, settings.failover_timeout_days),
   };

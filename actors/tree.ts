@@ -21,8 +21,9 @@ import type { Effect, JobBirth, Mail } from './effects.ts';
 import { type FrameworkLimits, framework, newFramework } from './framework.ts';
 import { type InstanceMessage, type InstanceSettings, type InstanceState, instance } from './instance.ts';
 import { type JobMessage, type JobState, job, newJob } from './job.ts';
+import { newKin } from './kin.ts';
 import type { Answer, CommandEnvelope } from './model/commands.ts';
-import { type InstanceKey, type JobKey, type RunKey, taskId } from './model/ids.ts';
+import { type InstanceKey, type JobKey, type RunKey, type TokenKey, taskId } from './model/ids.ts';
 import type {
   CalendarRecord,
   FrameworkRecord,
@@ -30,6 +31,7 @@ import type {
   InstanceRecord,
   JobRecord,
   RunRecord,
+  TokenRecord,
 } from './model/records.ts';
 import { calendarNames } from './model/schedules.ts';
 import { newOffers, type OffersLimits, offers } from './offers.ts';
@@ -59,6 +61,8 @@ export type TreeSettings = {
   readonly instance: InstanceSettings;
   /** Of all active runs together. */
   readonly instances_max: number;
+  /** Runs of a parent that wait for those of others, where the job does not say. */
+  readonly tokens_max: number;
   /** Crashes of one job, trigger or instance after which it is put aside. */
   readonly entity_crashes: RestartLimit;
   /** What we tell Mesos of ourselves. The id is added from the record. */
@@ -114,9 +118,17 @@ const shard_count = 64;
 export function plant(world: World): Tree {
   const { runtime, outbox, clock, settings } = world;
   const crowd = newCrowd(settings.instances_max, outbox.entries('run') as Iterable<readonly [RunKey, RunRecord]>);
+  const recorded = (key: JobKey) => outbox.latest('job', key) as JobRecord | undefined;
+  const kin = newKin(
+    settings.tokens_max,
+    recorded,
+    outbox.entries('job') as Iterable<readonly [JobKey, JobRecord]>,
+    outbox.entries('token') as Iterable<readonly [TokenKey, TokenRecord]>,
+  );
   const reign: Reign = {
     reign_at: world.reign_at,
     room: crowd.room,
+    kin,
     calendars: names =>
       Object.fromEntries(
         names.flatMap(name => {
@@ -153,6 +165,8 @@ export function plant(world: World): Tree {
     switch (effect.type) {
       case 'record':
         if (effect.kind === 'run') crowd.note(effect.key, effect.body);
+        else if (effect.kind === 'job') kin.noteJob(effect.key, effect.body);
+        else if (effect.kind === 'token') kin.noteToken(effect.key, effect.body);
         return effect;
       case 'call':
         return () => send(effect.call, effect.tag);
@@ -305,7 +319,7 @@ export function plant(world: World): Tree {
   const job_kind: Kind<JobState, JobMessage> = {
     name: 'job',
     initial: key => newJob(taken(births, key) ?? rebirth(key)),
-    transition: (state, message, now) => job(state, message, now, crowd.room),
+    transition: (state, message, now) => job(state, message, now, crowd.room, kin),
     aside: jobAside,
     again(key, message) {
       const [birth] = restored(outbox, key);
@@ -435,7 +449,7 @@ export function plant(world: World): Tree {
   single('framework', { initial: () => newFramework(framework_id), transition: framework(settings.framework) });
   single('directory', {
     initial: () => newDirectory(last, keys, calendars, uses),
-    transition: directory(settings.directory, crowd.room),
+    transition: directory(settings.directory, crowd.room, kin),
   });
   for (const birth of restored(outbox)) spawnJob(birth);
   post.send({ to: 'framework', message: { type: 'begin' } });

@@ -11,7 +11,9 @@ import { noRoom } from './crowd.ts';
 import { recalendared, type Stage, stagesOf, unheard } from './days.ts';
 import { leftBehind, withSchedules } from './definitions.ts';
 import { type Effect, record, reply, tell } from './effects.ts';
+import { advanceJoin } from './following.ts';
 import { admit, admitWaiting, dropped, remembering } from './gate.ts';
+import { type Kin, no_kin } from './kin.ts';
 import type { CommandEnvelope } from './model/commands.ts';
 import type { JobKey, RunId } from './model/ids.ts';
 import type { ScheduleDocument } from './model/job.ts';
@@ -42,8 +44,15 @@ export type Reign = {
   readonly calendars: (names: readonly string[]) => Readonly<Record<string, CalendarRecord>>;
   /** How many further instances there may be, all jobs together. */
   readonly room: () => number;
+  /** Who follows whom, and the tokens that lie between them. */
+  readonly kin: Kin;
 };
-const no_reign: Reign = { reign_at: undefined, calendars: () => ({}), room: () => Number.POSITIVE_INFINITY };
+const no_reign: Reign = {
+  reign_at: undefined,
+  calendars: () => ({}),
+  room: () => Number.POSITIVE_INFINITY,
+  kin: no_kin,
+};
 
 export type Armed = { readonly id: string; readonly document: ScheduleDocument; readonly schedule: Schedule };
 export type TriggerState = {
@@ -82,6 +91,8 @@ export type TriggerMessage =
   | { readonly type: 'changed'; readonly record: JobRecord }
   /** A run that waits, or all of them, is not to be. `killed`: active runs that the job has killed for the same reason. */
   | { readonly type: 'withdraw'; readonly envelope: CommandEnvelope; readonly killed: number }
+  /** A run of a parent has ended, and its token lies there. */
+  | { readonly type: 'token-left' }
   /** A calendar that the job names has other days now. */
   | { readonly type: 'calendars-changed' }
   /** The job is being deleted: nothing starts any more. */
@@ -159,7 +170,7 @@ export const trigger =
       case 'steer':
         return steer(state, message.envelope, now, settings);
       case 'withdraw':
-        return withdraw(state, message.envelope, message.killed, now);
+        return withdraw(state, message.envelope, message.killed, now, settings);
       case 'run-ended': {
         const by_hand = message.run.startsWith(`${state.jobs.incarnation}.m.`);
         const kept = by_hand ? remembering(state.record, message.run) : state.record;
@@ -168,6 +179,10 @@ export const trigger =
         const { state: next, effects } = goOn(told.state, now, settings);
         if (next.record === state.record) return stepWith(next, effects);
         return stepWith(next, [record('trigger', state.key, next.record), ...told.effects, ...effects]);
+      }
+      case 'token-left': {
+        const { state: next, effects } = advanceJoin(state, now, settings);
+        return stepWith(next, next.record === state.record ? effects : [kept(next), ...effects]);
       }
       case 'changed':
         return changed(state, message.record, now, settings);
@@ -178,18 +193,31 @@ export const trigger =
     }
   };
 
-/** Room may have been made: whoever waits goes first, then backfills. */
+/** Room may have been made: whoever waits goes first, then sets of tokens, then backfills. */
 function goOn(state: TriggerState, now: number, settings: TriggerSettings) {
   const waited = admitWaiting(state, now, settings);
-  const filled = advanceBackfills(waited.state, now, settings);
-  return { state: filled.state, effects: [...waited.effects, ...filled.effects] };
+  const joined = advanceJoin(waited.state, now, settings);
+  const filled = advanceBackfills(joined.state, now, settings);
+  return { state: filled.state, effects: [...waited.effects, ...joined.effects, ...filled.effects] };
 }
 
+const kept = ({ key, record: body }: TriggerState): Effect => record('trigger', key, body);
+
 /** Runs that wait are taken back. Where launches are counted, a count that had run out may go on. */
-function withdraw(state: TriggerState, envelope: CommandEnvelope, killed: number, now: number) {
-  const { state: next, effects } = withdrawn(state, envelope, killed, now);
+function withdraw(
+  state: TriggerState,
+  envelope: CommandEnvelope,
+  killed: number,
+  now: number,
+  settings: TriggerSettings,
+): Step<TriggerState, Effect> {
+  // Whoever kills all wants the job to be still: sets of tokens that wait for an active run come to nothing too.
+  const sets =
+    envelope.command.type === 'kill-all' ? advanceJoin(state, now, settings, 'killed') : { state, effects: [] };
+  const moved = sets.state === state ? [] : [kept(sets.state), ...sets.effects];
+  const { state: next, effects } = withdrawn(sets.state, envelope, killed, now);
   const looks = next.record.cursors === state.record.cursors ? [] : rest(next, looksOf(next));
-  return stepWith(next, [...effects, ...looks]);
+  return stepWith(next, [...moved, ...effects, ...looks]);
 }
 
 /** Pause, resume, backfill. */
@@ -219,8 +247,8 @@ function steer(
     }
     case 'resume': {
       if (state.record.paused === undefined) return answered(state, [], envelope, 'unchanged', now);
-      const next = resumed(looked.state);
-      return answered(next, [...looked.effects, ...rest(next, looksOf(next))], envelope, 'changed', now);
+      const { state: next, effects } = advanceJoin(resumed(looked.state), now, settings);
+      return answered(next, [...looked.effects, ...effects, ...rest(next, looksOf(next))], envelope, 'changed', now);
     }
     case 'backfill':
       return backfill(state, envelope, command, now, settings);
@@ -330,13 +358,15 @@ function changed(
   const again = !enabled && jobs.job.enabled && counted === 'targets';
   const ending = state.schedules.filter(({ id }) => again || stays.get(id) !== state.record.cursors[id]?.text);
   const passed = passing(looked.state, ending, enabled ? 'replaced' : 'disabled', now);
-  const following = withSchedules({ ...looked.state, jobs, record: passed.record }, now, settings);
-  return stepWith(following, [
-    record('trigger', state.key, following.record),
+  const after = withSchedules({ ...looked.state, jobs, record: passed.record }, now, settings);
+  const { state: next, effects } = advanceJoin(after, now, settings);
+  return stepWith(next, [
+    kept(next),
     ...looked.effects,
     ...passed.effects,
+    ...effects,
     disarm(state),
-    ...rest(following, looksOf(following)),
+    ...rest(next, looksOf(next)),
   ]);
 }
 

@@ -6,6 +6,7 @@
 
 import type { Address } from '../actors/actor.ts';
 import type { Effect } from '../actors/effects.ts';
+import { no_kin } from '../actors/kin.ts';
 import { treeSettings } from '../actors/limits.ts';
 import { readJob } from '../actors/model/job.ts';
 import type { JobRecord } from '../actors/model/records.ts';
@@ -95,6 +96,7 @@ const trigger_kind: Kind<TriggerState, TriggerMessage> = {
       reign_at: clock.now(),
       calendars: () => ({}),
       room: () => Number.POSITIVE_INFINITY,
+      kin: no_kin,
     }),
   transition: trigger(settings.trigger),
 };

@@ -12,7 +12,9 @@ import {
   type RunId,
   splitInstanceKey,
   splitRunKey,
+  splitTokenKey,
   taskId,
+  tokenKey,
 } from '../actors/model/ids.ts';
 import type {
   CalendarRecord,
@@ -22,6 +24,7 @@ import type {
   OutcomeRow,
   RunRecord,
   TallyRecord,
+  TokenRecord,
   TriggerRecord,
 } from '../actors/model/records.ts';
 import type {
@@ -34,6 +37,7 @@ import type {
   RunView,
   Views,
 } from '../actors/model/views.ts';
+import { Graph } from '../schedules/graph.ts';
 import type { History } from './journal/journal.ts';
 
 export type ProjectionInputs = {
@@ -82,6 +86,8 @@ export function createProjection(inputs: ProjectionInputs): Projection {
   /** Keys of the jobs that exist, in order: what cursors walk along. */
   let sorted: JobKey[] = [];
   const calendars = new Map<string, CalendarRecord>();
+  const graph = new Graph();
+  const tokens = new Map<JobKey, Map<JobKey, TokenRecord[]>>();
   const recent = new Map<string, string>();
   const listeners = new Set<(batch: FeedBatch) => void>();
   const counts: Record<InstanceStatus, number> = {
@@ -160,6 +166,7 @@ export function createProjection(inputs: ProjectionInputs): Projection {
         const entry = entryOf(key);
         const known = entry.record !== undefined;
         entry.record = body as JobRecord | undefined;
+        graph.set(key, entry.record?.deleting === true ? [] : (entry.record?.job.parents ?? []));
         if (body === undefined) {
           if (known) sorted.splice(placeOf(sorted, key), 1);
           tidy(entry);
@@ -168,6 +175,17 @@ export function createProjection(inputs: ProjectionInputs): Projection {
           if (restoring) sorted.push(key);
           else sorted.splice(placeOf(sorted, key), 0, key);
         }
+        return;
+      }
+      case 'token': {
+        const { child, parent, run } = splitTokenKey(key);
+        const edges = tokens.get(child);
+        const rest = (edges?.get(parent) ?? []).filter(one => one.run !== run);
+        if (body !== undefined) rest.push(body as TokenRecord);
+        if (restoring) rest.sort((one, other) => one.order - other.order);
+        if (rest.length > 0) tokens.set(child, (edges ?? new Map()).set(parent, rest));
+        else edges?.delete(parent);
+        if (edges?.size === 0) tokens.delete(child);
         return;
       }
       case 'calendar':
@@ -197,6 +215,8 @@ export function createProjection(inputs: ProjectionInputs): Projection {
       if (tally !== undefined) add('tally', key);
       if (record !== undefined) add('job', key);
     }
+    for (const [child, edges] of tokens)
+      for (const [parent, lying] of edges) for (const { run } of lying) add('token', tokenKey(child, parent, run));
     for (const name of calendars.keys()) add('calendar', name);
     return all;
   };
@@ -264,6 +284,9 @@ export function createProjection(inputs: ProjectionInputs): Projection {
       const rows = page.rows.map(row => row.body as OutcomeRow);
       return page.next === undefined ? { rows } : { rows, next: page.next };
     },
+    children: key => graph.children(key),
+    descendants: key => graph.descendants(key),
+    tokens: key => tokens.get(key) ?? new Map(),
     calendars: () => [...calendars].sort(([a], [b]) => compare(a, b)).map(([name, record]) => ({ name, record })),
     calendar: name => calendars.get(name),
     pending(key) {

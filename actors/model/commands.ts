@@ -6,6 +6,7 @@ import type { CalendarSubmission } from './calendar.ts';
 import type { JobKey, RunId } from './ids.ts';
 import type { Job, Overlap } from './job.ts';
 import type { Refusal } from './reasons.ts';
+import type { Orphans } from './records.ts';
 
 export type Principal = { readonly name: string };
 
@@ -19,7 +20,12 @@ export type Command =
       /** Refuse unless the stored version is this one. */
       readonly if_version?: number;
     }
-  | { readonly type: 'delete'; readonly key: JobKey; readonly if_version?: number }
+  /** `orphans`: what becomes of jobs that follow it; refused when there are some and nothing is said. */
+  | { readonly type: 'delete'; readonly key: JobKey; readonly if_version?: number; readonly orphans?: Orphans }
+  /** Its last run is to be taken for a success: those that follow it go on. */
+  | { readonly type: 'mark-success'; readonly key: JobKey; readonly request: string }
+  /** Runs of parents that wait are forgotten: of all, or of one. */
+  | { readonly type: 'clear-tokens'; readonly key: JobKey; readonly parent?: JobKey }
   /** Starts a run now, under the job's overlap policy. `request` makes it idempotent: the same one names the same run. */
   | { readonly type: 'start-run'; readonly key: JobKey; readonly request: string }
   | { readonly type: 'kill-run'; readonly key: JobKey; readonly run: RunId }
@@ -74,6 +80,8 @@ export type Answer =
   /** The backfill is recorded and under way, for so many targets; or this request began it before. */
   | { readonly type: 'backfilling'; readonly key: JobKey; readonly backfill: string; readonly targets: number }
   | { readonly type: 'calendar-stored' | 'calendar-deleted'; readonly name: string; readonly version: number }
+  /** So many tokens were there, and are not any more. */
+  | { readonly type: 'cleared'; readonly key: JobKey; readonly count: number }
   /** The kill is recorded and under way; `count` runs are affected. */
   | { readonly type: 'killing'; readonly key: JobKey; readonly count: number }
   | Refusal;

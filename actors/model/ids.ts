@@ -14,7 +14,8 @@ import { bad, good, type Result } from '../../schedules/problem.ts';
 export type JobKey = string & { readonly brand?: 'JobKey' };
 /**
  * Unique within a job key for ever: `<incarnation>.<schedule id>.<nominal instant in base 36>`,
- * `<incarnation>.m.<request>.<instant of the start in base 36>`, `<incarnation>.once`, `<incarnation>.service`
+ * `<incarnation>.m.<request>.<instant of the start in base 36>`, `<incarnation>.d.<number of the set of tokens in base 36>`,
+ * `<incarnation>.once`, `<incarnation>.service`
  * and, once it was stopped and started again, `<incarnation>.service.<request or version>.<instant>`.
  */
 export type RunId = string & { readonly brand?: 'RunId' };
@@ -24,6 +25,9 @@ export type RunKey = string & { readonly brand?: 'RunKey' };
 export type InstanceKey = string & { readonly brand?: 'InstanceKey' };
 /** A Mesos task id: `role:environment:name:run:index:attempt`, at most 255 bytes, without `/`. */
 export type TaskId = string & { readonly brand?: 'TaskId' };
+
+/** `<child>/<parent>/<run of the parent>`. */
+export type TokenKey = string & { readonly brand?: 'TokenKey' };
 
 /** What may stand in each part of a job key. `%` is there for names of dialects, whose other characters are percent-encoded. */
 export const identifier = /^[A-Za-z0-9_][A-Za-z0-9_.%-]*$/;
@@ -53,6 +57,15 @@ export function splitInstanceKey(key: InstanceKey): { job: JobKey; run: RunId; i
   const cut = key.lastIndexOf('/');
   if (cut < 0) throw new Error(`invalid instance key "${key}": expected role/environment/name/run/index`);
   return { ...splitRunKey(key.slice(0, cut)), index: Number(key.slice(cut + 1)) };
+}
+
+export const tokenKey = (child: JobKey, parent: JobKey, run: RunId): TokenKey => `${child}/${parent}/${run}`;
+export function splitTokenKey(key: TokenKey): { child: JobKey; parent: JobKey; run: RunId } {
+  let cut = -1;
+  for (let part = 0; part < 3; part++) cut = key.indexOf('/', cut + 1);
+  const last = key.lastIndexOf('/');
+  if (cut < 0 || last <= cut) throw new Error(`invalid token key "${key}": expected child/parent/run`);
+  return { child: key.slice(0, cut), parent: key.slice(cut + 1, last), run: key.slice(last + 1) };
 }
 
 /** The id under which Mesos knows attempt `attempt` (from 1) of an instance. */

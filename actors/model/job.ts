@@ -11,6 +11,7 @@ import { type Announcement, announce_field, readAnnouncement } from './announcem
 import { calendar_spec } from './calendar.ts';
 import { type Container, container_field, containerProblems, portsOfContainer, readContainer } from './container.ts';
 import { identifier, type JobKey, job_key_bytes_max, jobKey } from './ids.ts';
+import { type ParentFields, parent_fields, readParents } from './parents.ts';
 import { checkTask, hasExecutor, type TaskFields, task_fields } from './processes.ts';
 
 const name_part = z
@@ -124,6 +125,7 @@ export const job_submission = z
     cron: z.string().max(1024).optional().describe('Short for one schedule with `cron`.'),
     zone: z.string().max(64).optional().describe('Zone of every schedule that names none.'),
     schedules: z.array(schedule).max(32).optional(),
+    ...parent_fields,
     enabled: z.boolean().optional().describe('false: nothing becomes due; manual runs still start.'),
     retries: z
       .int()
@@ -154,7 +156,7 @@ export const job_submission = z
       .strictObject({ policy: z.enum(overlap_policies), max: z.int().min(1).max(10_000).optional() })
       .optional()
       .describe(
-        'What happens when a run is due while another is active; `skip` when left out. `max`: runs side by side (allow), or waiting (buffer-all).',
+        'What happens when a run is due while another is active; `skip` when left out, `buffer-all` where there are parents. `max`: runs side by side (allow), or waiting (buffer-all).',
       ),
     catch_up: z
       .strictObject({
@@ -270,7 +272,8 @@ export type Job = {
   /** Left out: whoever is behind a partition is waited for. */
   readonly partition_policy?: { readonly reschedule: boolean; readonly delay_ms?: number };
   readonly labels: Readonly<Record<string, string>>;
-} & TaskFields;
+} & ParentFields &
+  TaskFields;
 
 export const keyOf = (job: Pick<Job, 'role' | 'environment' | 'name'>): JobKey =>
   jobKey(job.role, job.environment, job.name);
@@ -386,6 +389,8 @@ export function readJob(input: unknown): Result<Job> {
     );
   const grace_ms = hasExecutor(given) ? job_defaults.finalization_wait_ms : job_defaults.kill_grace_ms;
   const kill_grace_ms = given.kill_grace_ms ?? given.finalization_wait_ms ?? grace_ms;
+  const following = readParents(given, schedules.length > 0);
+  problems.push(...following.problems);
   const asked = [...new Set([...(given.ports ?? []), ...(container === undefined ? [] : portsOfContainer(container))])];
   const task = checkTask({ ...given, ports: asked, env: given.env ?? {}, kill_grace_ms });
   const announced = readAnnouncement(given.announce, task.ports);
@@ -420,10 +425,11 @@ export function readJob(input: unknown): Result<Job> {
       announce: announced.announce,
       env: sorted(given.env),
       schedules,
+      ...following.fields,
       enabled: given.enabled ?? true,
       max_task_failures: given.service === true ? -1 : (given.max_task_failures ?? (given.retries ?? 0) + 1),
       retry_delay_ms: given.retry_delay_ms,
-      overlap: given.overlap ?? { policy: given.collision_policy === 'KILL_EXISTING' ? 'cancel-other' : 'skip' },
+      overlap: given.overlap ?? { policy: overlapOf(given.collision_policy, following.fields.parents !== undefined) },
       catch_up: given.catch_up ?? { policy: 'last' },
       pause_on_failure: given.pause_on_failure,
       count: given.count ?? 'targets',
@@ -435,6 +441,16 @@ export function readJob(input: unknown): Result<Job> {
     } as Job),
   );
 }
+
+/** A target that is skipped has been told; the runs of parents that have ended wait, so that none is forgotten. */
+function overlapOf(collision: JobSubmission['collision_policy'], follows: boolean): Overlap['policy'] {
+  if (collision === undefined) return follows ? 'buffer-all' : 'skip';
+  return collision === 'KILL_EXISTING' ? 'cancel-other' : 'skip';
+}
+
+/** A new one begins at once: it waits neither for a schedule nor for parents. */
+export const runsOnce = ({ service, schedules, parents }: Job): boolean =>
+  !service && schedules.length === 0 && parents === undefined;
 
 /** Names in order, so that two documents that say the same are the same text. */
 const sorted = (given: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> =>

@@ -11,6 +11,8 @@ export const refusal_statuses = {
   'version-mismatch': 412,
   'already-running': 409,
   'in-use': 409,
+  /** It would follow itself. */
+  cycle: 409,
   quarantined: 409,
   'not-permitted': 403,
   'too-many': 503,
@@ -46,6 +48,17 @@ export type EndReason =
   | { readonly code: 'invalid'; readonly message: string }
   | { readonly code: 'result-unknown'; readonly message: string };
 
+/** A run of a parent that has ended, as its children hear of it. `skipped`: it was turned down and never began. */
+export type ParentRun = {
+  readonly job: string;
+  readonly run: string;
+  readonly outcome: 'succeeded' | 'failed' | 'killed' | 'skipped';
+  readonly at: number;
+  readonly exit_code?: number;
+  /** What its task left for those that follow. */
+  readonly result?: string;
+};
+
 /** Why a run was started. */
 export type Cause =
   | { readonly type: 'target'; readonly schedule: string; readonly at: number; readonly caught_up?: boolean }
@@ -56,6 +69,13 @@ export type Cause =
       readonly at: number;
       readonly backfill: string;
       readonly by: string;
+    }
+  /** The runs of its parents, in their order; the newest of each where it took several, `taken` in all. `at`: the last end. */
+  | {
+      readonly type: 'dependency';
+      readonly at: number;
+      readonly parents: readonly ParentRun[];
+      readonly taken?: number;
     }
   | { readonly type: 'once' }
   | { readonly type: 'service' };

@@ -7,7 +7,7 @@ import type { CalendarRule } from '../../schedules/calendar.ts';
 import type { Cursor } from '../../schedules/catch-up.ts';
 import type { InstanceKey, JobKey, RunId, RunKey, TaskId } from './ids.ts';
 import type { Job, Overlap } from './job.ts';
-import type { Cause, EndReason } from './reasons.ts';
+import type { Cause, EndReason, ParentRun } from './reasons.ts';
 
 /** kind `job`, key JobKey. */
 export type JobRecord = {
@@ -24,7 +24,13 @@ export type JobRecord = {
   readonly launch_version?: number;
   /** Set while the job is being deleted: its runs are being killed, nothing new starts. */
   readonly deleting?: boolean;
+  /** What is to become of those that follow it, while it is being deleted and they do. */
+  readonly orphans?: Orphans;
 };
+
+/** They follow nobody in its place; are deleted with it; run when it would have: by its schedules, or after its parents. */
+export type Orphans = (typeof orphan_policies)[number];
+export const orphan_policies = ['detach', 'delete', 'reschedule'] as const;
 
 /** kind `trigger`, key JobKey: how far each schedule has been decided, and which starts wait for an active run to end. */
 export type TriggerRecord = {
@@ -38,6 +44,8 @@ export type TriggerRecord = {
   readonly forgiven?: number;
   /** Those under way, and the latest of those that are over. */
   readonly backfills?: readonly BackfillRecord[];
+  /** Sets of tokens that have been taken: numbers the runs that came of them. */
+  readonly joined?: number;
   /** By name, the version of each calendar under whose days everything up to now has been decided. */
   readonly calendars?: Readonly<Record<string, number>>;
 };
@@ -99,6 +107,8 @@ export type InstanceRecord =
       readonly reason: EndReason;
       /** Where the last attempt ran: its sandbox is there. */
       readonly agent_id?: string;
+      /** What the task left for those that follow. */
+      readonly result?: string;
     };
 export type Attempted = {
   readonly attempt: number;
@@ -122,6 +132,17 @@ export type TallyRecord = {
   readonly failures_since_success: number;
   readonly last_success_at?: number;
   readonly last_failure_at?: number;
+};
+
+/**
+ * kind `token`, key `<child>/<parent>/<run>`: a run of the parent that has ended, waiting to be taken by a run of the
+ * child. Left by the parent in the step in which the run ends, taken by the child in the step in which its own begins.
+ */
+export type TokenRecord = ParentRun & {
+  /** Its place on the edge: the smallest goes first. */
+  readonly order: number;
+  /** It failed, and its job says that this does not matter. */
+  readonly soft?: true;
 };
 
 /** kind `calendar`, key its name: rules that schedules may name. */
@@ -164,6 +185,8 @@ export type FinishedRun = {
     readonly outcome: RunOutcome;
     readonly reason: EndReason;
     readonly agent_id?: string;
+    /** What the task left for those that follow. */
+    readonly result?: string;
   }[];
 };
 /** kind `finished-attempt`, key `<JobKey>/<end instant, sortable>/<task id>`. */
@@ -218,6 +241,7 @@ export type Bodies = {
   readonly instance: InstanceRecord;
   readonly tally: TallyRecord;
   readonly calendar: CalendarRecord;
+  readonly token: TokenRecord;
   readonly 'finished-run': FinishedRun;
   readonly 'finished-attempt': FinishedAttempt;
   readonly outcome: OutcomeRow;

@@ -13,6 +13,7 @@ import type {
   OutcomeRow,
   RunRecord,
   TallyRecord,
+  TokenRecord,
   TriggerRecord,
 } from './records.ts';
 
@@ -82,6 +83,12 @@ export interface Views {
     limit: number,
     before?: string,
   ): { readonly rows: readonly OutcomeRow[]; readonly next?: string };
+  /** The jobs that follow this one. */
+  children(key: JobKey): Iterable<JobKey> & { readonly size: number };
+  /** All that follow it, and all that follow those. */
+  descendants(key: JobKey): ReadonlySet<JobKey>;
+  /** Runs of its parents that wait before a job, by parent, those that go first first. */
+  tokens(key: JobKey): ReadonlyMap<JobKey, readonly TokenRecord[]>;
   /** Calendars in the order of their names. */
   calendars(): readonly { readonly name: string; readonly record: CalendarRecord }[];
   calendar(name: string): CalendarRecord | undefined;

@@ -46,6 +46,7 @@ export const tree_settings: TreeSettings = {
     executor: { cpus: 0.01, mem: 32, disk: 1 },
   },
   instances_max: 100_000,
+  tokens_max: 100,
   entity_crashes: { crashes_max: 1, period_ms: 60_000 },
   subscribe: framework_id => ({
     type: 'SUBSCRIBE',

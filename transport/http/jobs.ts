@@ -7,6 +7,7 @@ import type { JobView } from '../../actors/model/views.ts';
 import { permits } from '../credentials.ts';
 import { json_types, yaml_types } from './body.ts';
 import { calendarsOf } from './calendars.ts';
+import { mayFollow, mayOrphan, orphans_query } from './dependencies.ts';
 import { authorize } from './guard.ts';
 import { inShort, Refused, refusedBy } from './problems.ts';
 import { remainingOf } from './remaining.ts';
@@ -63,7 +64,7 @@ export const job_routes: readonly Route[] = [
     body: document,
     answers: {
       201: { description: 'Created, and durable.', schema: 'Job' },
-      409: { description: 'There is a job under this key.', schema: 'Problem' },
+      409: { description: 'There is a job under this key, or it would follow itself.', schema: 'Problem' },
       ...invalid,
     },
     handle: create,
@@ -90,6 +91,7 @@ export const job_routes: readonly Route[] = [
     body: document,
     answers: {
       200: { description: 'Replaced, or the same as before.', schema: 'Job' },
+      409: { description: 'It would follow itself.', schema: 'Problem' },
       428: { description: 'If-Match is missing.', schema: 'Problem' },
       ...not_found,
       ...mismatch,
@@ -105,7 +107,17 @@ export const job_routes: readonly Route[] = [
     summary: 'Delete a job and kill its runs',
     permission: 'submit',
     headers: { 'If-Match': if_match },
-    answers: { 204: { description: 'Deleted, and durable.' }, ...not_found, ...mismatch },
+    query: z.strictObject({
+      children: orphans_query.describe(
+        'What becomes of jobs that follow it; required where there are some. `detach`: they do not follow it any more. `delete`: they are deleted too, and those that follow them. `reschedule`: they run when it would have, by its schedules or after its parents.',
+      ),
+    }),
+    answers: {
+      204: { description: 'Deleted, and durable; none follows it any more.' },
+      409: { description: 'Jobs follow it, and nothing is said of them.', schema: 'Problem' },
+      ...not_found,
+      ...mismatch,
+    },
     handle: remove,
   },
   ...[true, false].map(
@@ -161,6 +173,7 @@ function readableJobs(exchange: Exchange, limit: number, after: JobKey | undefin
 async function create(exchange: Exchange): Promise<Reply> {
   const job = await submitted(exchange);
   authorize(exchange.who, 'submit', job.role);
+  mayFollow(exchange, job);
   const answer = await command(exchange, { type: 'submit', mode: 'create', job });
   if (answer.type === 'refused') throw refusedBy(answer);
   if (answer.type !== 'created') throw unexpected(answer);
@@ -179,6 +192,7 @@ async function replace(exchange: Exchange): Promise<Reply> {
     const message = `the document is of job ${keyOf(job)}, the path of job ${key}`;
     throw new Refused('invalid', message, [{ place: '/name', value: keyOf(job), message, expected: key }]);
   }
+  mayFollow(exchange, job);
   const answer = await command(exchange, { type: 'submit', mode: 'replace', job, ...if_version });
   if (answer.type === 'refused') throw refusedBy(answer);
   if (answer.type !== 'replaced' && answer.type !== 'unchanged') throw unexpected(answer);
@@ -188,7 +202,14 @@ async function replace(exchange: Exchange): Promise<Reply> {
 async function remove(exchange: Exchange): Promise<Reply> {
   await noBody(exchange);
   const key = keyOfPath(exchange);
-  const answer = await command(exchange, { type: 'delete', key, ...expectedVersion(exchange, key, false) });
+  const orphans = orphans_query.parse(exchange.query.children);
+  mayOrphan(exchange, key, orphans);
+  const answer = await command(exchange, {
+    type: 'delete',
+    key,
+    ...expectedVersion(exchange, key, false),
+    ...(orphans === undefined ? {} : { orphans }),
+  });
   if (answer.type === 'refused') throw refusedBy(answer);
   if (answer.type !== 'deleted') throw unexpected(answer);
   return { status: 204 };
@@ -217,6 +238,7 @@ const shown = (view: JobView, { services: { default_zone, views } }: Exchange) =
   jobResource(
     view,
     remainingOf(view, () => ({ default_zone, calendars: calendarsOf(views) })),
+    views.children(view.key),
   );
 
 /** The job in the body, its schedules read as well. Throws Refused with every problem there is. */

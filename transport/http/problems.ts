@@ -28,6 +28,7 @@ const kinds = {
   exists: [409, 'It exists already'],
   'already-running': [409, 'A run is active'],
   'in-use': [409, 'Others need it'],
+  cycle: [409, 'It would follow itself'],
   quarantined: [409, 'The job has been put aside'],
   'version-mismatch': [412, 'Somebody changed it in the meantime'],
   'too-large': [413, 'The request body is too large'],

@@ -24,8 +24,9 @@ export const runPath = (key: JobKey, run: string): string => `${jobPath(key)}/ru
 export const etagOf = ({ incarnation, version }: { incarnation: number; version: number }): string =>
   `"${incarnation}.${version}"`;
 
-export function kindOf(job: Job): 'service' | 'recurring' | 'once' {
+export function kindOf(job: Job): JobResource['kind'] {
   if (job.service) return 'service';
+  if (job.parents !== undefined) return 'dependent';
   return job.schedules.length > 0 ? 'recurring' : 'once';
 }
 
@@ -46,8 +47,14 @@ export function documentOf(job: Job): Record<string, unknown> {
   return rest;
 }
 
-/** `remaining`: runs that finite schedules have left, by schedule id. */
-export function jobResource(view: JobView, remaining?: Readonly<Record<string, number>>): JobResource {
+const children_shown_max = 100;
+
+/** `remaining`: runs that finite schedules have left, by schedule id. `children`: who follows it. */
+export function jobResource(
+  view: JobView,
+  remaining?: Readonly<Record<string, number>>,
+  children: Iterable<JobKey> & { readonly size: number } = new Set<JobKey>(),
+): JobResource {
   const { key, record, tally, trigger } = view;
   const path = jobPath(key);
   return present({
@@ -60,6 +67,7 @@ export function jobResource(view: JobView, remaining?: Readonly<Record<string, n
     state: stateOf(view),
     next_at: isoOf(view.next_at),
     active_runs: view.runs.length,
+    children: children.size === 0 ? undefined : [...children].slice(0, children_shown_max),
     waiting_starts: trigger?.waiting.length ?? 0,
     tally: present({
       successes: tally?.successes ?? 0,
@@ -82,7 +90,12 @@ export function jobResource(view: JobView, remaining?: Readonly<Record<string, n
     quarantined: view.quarantined,
     origin: record.origin?.dialect,
     job: documentOf(record.job),
-    links: { self: path, runs: `${path}/runs`, outcomes: `${path}/outcomes` },
+    links: {
+      self: path,
+      runs: `${path}/runs`,
+      outcomes: `${path}/outcomes`,
+      ...(record.job.parents === undefined ? {} : { tokens: `${path}/tokens` }),
+    },
   });
 }
 
@@ -174,7 +187,7 @@ export function finishedRun(key: JobKey, row: FinishedRun): RunResource {
     ended_at: iso(row.ended_at),
     killed_by: row.by,
     instance_count: row.instances,
-    instances: row.results.map(({ index, attempts, failures, outcome, reason, agent_id }) =>
+    instances: row.results.map(({ index, attempts, failures, outcome, reason, agent_id, result }) =>
       present({
         index,
         state: outcome,
@@ -183,6 +196,7 @@ export function finishedRun(key: JobKey, row: FinishedRun): RunResource {
         task_id: attempts > 0 ? taskId(`${key}/${row.run}/${index}`, attempts) : undefined,
         agent_id,
         reason,
+        result,
         links: logLinks(key, row.run, index),
       }),
     ),
@@ -205,6 +219,10 @@ export function waitingRun(key: JobKey, start: WaitingStart, instances: number):
 }
 
 function causeOf(cause: Cause): RunResource['cause'] {
+  if (cause.type === 'dependency') {
+    const parents = cause.parents.map(one => ({ ...one, at: iso(one.at) }));
+    return { ...cause, at: iso(cause.at), parents };
+  }
   return cause.type === 'target' || cause.type === 'backfill' ? { ...cause, at: iso(cause.at) } : cause;
 }
 

@@ -5,11 +5,24 @@
 import { z } from 'zod';
 import { calendar_rule, calendar_submission } from '../../actors/model/calendar.ts';
 import { job_submission } from '../../actors/model/job.ts';
+import { joins, trigger_rules } from '../../schedules/join.ts';
 import { backfill_request, pause_request } from './steering.ts';
 
 const instant = z.iso.datetime().describe('ISO 8601 in UTC.');
 const count = z.int().min(0);
 const links = z.record(z.string(), z.string()).describe('Paths of what belongs to it.');
+
+/** A run of a parent that has ended. */
+const parent_run = z.object({
+  job: z.string(),
+  run: z.string(),
+  outcome: z
+    .enum(['succeeded', 'failed', 'killed', 'skipped'])
+    .describe('`skipped`: it was turned down, because of its own parents or as a run too many, and never began.'),
+  at: instant.describe('When it ended.'),
+  exit_code: z.int().optional(),
+  result: z.string().optional().describe('What its task left for those that follow.'),
+});
 
 const cause = z.discriminatedUnion('type', [
   z.object({ type: z.literal('target'), schedule: z.string(), at: instant, caught_up: z.boolean().optional() }),
@@ -20,6 +33,12 @@ const cause = z.discriminatedUnion('type', [
     at: instant,
     backfill: z.string(),
     by: z.string(),
+  }),
+  z.object({
+    type: z.literal('dependency'),
+    at: instant.describe('When the last of its parents ended.'),
+    parents: z.array(parent_run).describe('In the order in which the job names them; the newest run of each.'),
+    taken: z.int().optional().describe('Runs of parents that it took, where those were more.'),
   }),
   z.object({ type: z.literal('once') }),
   z.object({ type: z.literal('service') }),
@@ -49,10 +68,11 @@ export const job_resource = z.object({
   etag: z.string().describe('What If-Match wants.'),
   created_at: instant,
   updated_at: instant,
-  kind: z.enum(['service', 'recurring', 'once']),
+  kind: z.enum(['service', 'recurring', 'dependent', 'once']),
   state: z.enum(job_states),
   next_at: instant.optional().describe('The next target.'),
   active_runs: count,
+  children: z.array(z.string()).optional().describe('Keys of jobs that follow it; the first hundred.'),
   waiting_starts: count.describe('Starts that wait for an active run to end.'),
   tally: z.object({
     successes: count,
@@ -155,6 +175,7 @@ const instance = z.object({
     .optional()
     .describe('As its executor last said; absent for a plain command, and until it is heard.'),
   reason: end_reason.optional(),
+  result: z.string().optional().describe('What its task left for those that follow.'),
   pending_reason: z.string().optional().describe('Why it waits, in words.'),
   links,
 });
@@ -302,6 +323,25 @@ export const backfill_started = z.object({
   links,
 });
 
+export const tokens = z.object({
+  job: z.string(),
+  join: z.enum(joins),
+  trigger_rule: z.enum(trigger_rules),
+  edges: z
+    .array(
+      z.object({
+        parent: z.string(),
+        waiting: count.describe('Runs of this parent that wait to be taken.'),
+        tokens: z
+          .array(parent_run.extend({ well: z.boolean().describe('It counts as a success.') }))
+          .describe('Those that go first; at most a hundred.'),
+      }),
+    )
+    .describe('In the order in which the job names its parents.'),
+  links,
+});
+export const tokens_cleared = z.object({ job: z.string(), cleared: count.describe('Tokens that were there.') });
+
 const leader_node = z.object({
   id: z.string(),
   url: z.string().describe('Of its API.'),
@@ -342,6 +382,8 @@ export const components = {
   PauseRequest: pause_request,
   BackfillRequest: backfill_request,
   BackfillStarted: backfill_started,
+  Tokens: tokens,
+  TokensCleared: tokens_cleared,
   Members: members,
   TargetGroups: target_groups,
   PendingPage: pending_page,

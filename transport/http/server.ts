@@ -21,6 +21,7 @@ import type { Metrics } from '../metrics.ts';
 import { isForAgents, type ServedArchive, sendArchive } from './archive.ts';
 import { calendar_routes } from './calendars.ts';
 import { chronos_routes } from './chronos-routes.ts';
+import { dependencyRoutes } from './dependencies.ts';
 import { discovery_routes } from './discovery.ts';
 import { createDispatch } from './dispatch.ts';
 import { explain_routes } from './explain.ts';
@@ -90,6 +91,7 @@ export function allRoutes(version: string): readonly Route[] {
   const routes: Route[] = [
     ...job_routes,
     ...steeringRoutes(found),
+    ...dependencyRoutes(found),
     ...run_routes,
     ...log_routes,
     ...explain_routes,

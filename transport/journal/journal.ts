@@ -6,7 +6,17 @@
 // *History* is what has been (outcomes, finished runs, audit): appended, kept for a time, then dropped.
 
 /** Record kinds that are state: the newest body of a (kind, key) is what is true. */
-export const state_kinds = ['meta', 'framework', 'job', 'trigger', 'run', 'instance', 'tally', 'calendar'] as const;
+export const state_kinds = [
+  'meta',
+  'framework',
+  'job',
+  'trigger',
+  'run',
+  'instance',
+  'tally',
+  'calendar',
+  'token',
+] as const;
 /** Record kinds that are history: rows that are added and never changed. Keys sort in the order in which pages show them. */
 export const history_kinds = ['outcome', 'missed', 'finished-run', 'finished-attempt', 'audit'] as const;
 export type StateKind = (typeof state_kinds)[number];

@@ -39,6 +39,7 @@ export const registry = {
   horae_waiting_instances: gauge('instances', [], 'Instances waiting for an offer.'),
   horae_timetable_armed: gauge('jobs', [], 'Jobs with a next target in the timetable.'),
   horae_targets_total: counter('targets', ['outcome'], 'Targets decided, by outcome: ran, caught-up, missed, superseded, skipped, backfilled.'),
+  horae_tokens_forgotten_total: counter('tokens', [], "Runs of parents that were forgotten because too many waited for those of a job's other parents."),
   horae_starts_dropped_total: counter('starts', ['why'], 'Manual starts that an overlap policy or a deletion dropped.'),
   horae_runs_total: counter('runs', ['outcome'], 'Runs that ended, by outcome.'),
   horae_attempts_total: counter('attempts', ['outcome'], 'Attempts that ended, by outcome.'),

@@ -6,6 +6,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Answer, CommandEnvelope, Submit } from '../../../actors/model/commands.ts';
+import { tokenKey } from '../../../actors/model/ids.ts';
 import { keyOf } from '../../../actors/model/job.ts';
 import { refusal } from '../../../actors/model/reasons.ts';
 import { type AuditRow, type JobRecord, type RunRecord, sortable } from '../../../actors/model/records.ts';
@@ -120,6 +121,21 @@ export function createCore(now: () => number = () => 1_700_000_000_000): Core {
         const paused = command.type === 'pause' ? { since: now(), note: command.note, by: principal.name } : undefined;
         commit({ kind: 'trigger', key, body: { ...rest, ...(paused === undefined ? {} : { paused }) } });
         return { type: 'changed', key, version: known.version };
+      }
+      case 'mark-success': {
+        const was = views.job(key)!.tally ?? { successes: 0, failures: 0, failures_since_success: 0 };
+        const tally = { ...was, successes: was.successes + 1, failures_since_success: 0, last_success_at: now() };
+        commit({ kind: 'tally', key, body: tally });
+        return { type: 'changed', key, version: known.version };
+      }
+      case 'clear-tokens': {
+        const gone = [...views.tokens(key)].flatMap(([parent, lying]) =>
+          command.parent === undefined || command.parent === parent
+            ? lying.map(one => ({ kind: 'token', key: tokenKey(key, parent, one.run), body: undefined }))
+            : [],
+        );
+        commit(...gone);
+        return { type: 'cleared', key, count: gone.length };
       }
       case 'backfill':
         return { type: 'backfilling', key, backfill: command.request, targets: 1 };

@@ -1,0 +1,141 @@
+// dependencies.ts: the native API's routes for jobs that follow others: the tokens that wait, and successes by decree.
+
+import { z } from 'zod';
+import type { JobKey } from '../../actors/model/ids.ts';
+import type { Job } from '../../actors/model/job.ts';
+import { orphan_policies } from '../../actors/model/records.ts';
+import type { JobView } from '../../actors/model/views.ts';
+import { permits } from '../credentials.ts';
+import { isGoing } from './jobs.ts';
+import { Refused, refusedBy } from './problems.ts';
+import { iso, jobPath } from './resources.ts';
+import {
+  command,
+  type Exchange,
+  keyOfPath,
+  noBody,
+  noSuchJob,
+  type Reply,
+  type Route,
+  requestOf,
+  unexpected,
+} from './route.ts';
+
+const job_path = '/api/v1/jobs/:role/:environment/:name';
+const not_found = { 404: { description: 'There is no such job.', schema: 'Problem' } };
+
+export const orphans_query = z.enum(orphan_policies).optional();
+const tokens_shown_max = 100;
+
+/** `found`: the job as it is, for an answer. */
+export function dependencyRoutes(found: (exchange: Exchange, status: number) => Reply): readonly Route[] {
+  return [
+    {
+      method: 'GET',
+      path: `${job_path}/tokens`,
+      id: 'listTokens',
+      tag: 'jobs',
+      summary: 'Runs of its parents that wait for those of its other parents',
+      permission: 'read',
+      answers: {
+        200: { description: 'Edge by edge; none for a job without parents.', schema: 'Tokens' },
+        ...not_found,
+      },
+      handle: exchange => ({ status: 200, body: tokensOf(living(exchange), exchange) }),
+    },
+    {
+      method: 'DELETE',
+      path: `${job_path}/tokens`,
+      id: 'clearTokens',
+      tag: 'jobs',
+      summary: 'Forget the runs of its parents that wait',
+      description: 'For sets that will never be complete, or should not be: what ends from now on is paired anew.',
+      permission: 'operate',
+      query: z.strictObject({
+        parent: z.string().max(200).optional().describe('Key of one parent; all when left out.'),
+      }),
+      answers: { 200: { description: 'They are gone.', schema: 'TokensCleared' }, ...not_found },
+      handle: clear,
+    },
+    {
+      method: 'POST',
+      path: `${job_path}/mark-success`,
+      id: 'markJobSuccessful',
+      tag: 'jobs',
+      summary: 'Take the last run of a job for a success: those that follow it go on',
+      permission: 'operate',
+      headers: { 'Idempotency-Key': 'Any text up to 255 characters that names this wish.' },
+      answers: { 200: { description: 'As it is now.', schema: 'Job' }, ...not_found },
+      async handle(exchange) {
+        await noBody(exchange);
+        const answer = await command(exchange, {
+          type: 'mark-success',
+          key: keyOfPath(exchange),
+          request: requestOf(exchange),
+        });
+        if (answer.type === 'refused') throw refusedBy(answer);
+        if (answer.type !== 'changed') throw unexpected(answer);
+        return found(exchange, 200);
+      },
+    },
+  ];
+}
+
+function living(exchange: Exchange): JobView {
+  const key = keyOfPath(exchange);
+  const view = exchange.services.views.job(key);
+  if (view === undefined || isGoing(view)) throw noSuchJob(key);
+  return view;
+}
+
+function tokensOf({ key, record: { job } }: JobView, { services: { views } }: Exchange): Record<string, unknown> {
+  const lying = views.tokens(key);
+  return {
+    job: key,
+    join: job.join ?? 'each',
+    trigger_rule: job.trigger_rule ?? 'all_success',
+    edges: (job.parents ?? []).map(parent => {
+      const tokens = lying.get(parent) ?? [];
+      return {
+        parent,
+        waiting: tokens.length,
+        tokens: tokens.slice(0, tokens_shown_max).map(({ order: _, soft, ...run }) => ({
+          ...run,
+          at: iso(run.at),
+          well: run.outcome === 'succeeded' || soft === true,
+        })),
+      };
+    }),
+    links: { job: jobPath(key) },
+  };
+}
+
+async function clear(exchange: Exchange): Promise<Reply> {
+  await noBody(exchange);
+  const { parent } = exchange.query;
+  const key = keyOfPath(exchange);
+  const answer = await command(exchange, { type: 'clear-tokens', key, ...(parent === undefined ? {} : { parent }) });
+  if (answer.type === 'refused') throw refusedBy(answer);
+  if (answer.type !== 'cleared') throw unexpected(answer);
+  return { status: 200, body: { job: key, cleared: answer.count } };
+}
+
+/** Whoever follows a job hears how its runs end: they may follow only those whose runs they may read. */
+export function mayFollow({ who }: Exchange, { parents = [] }: Job): void {
+  for (const parent of parents) {
+    const role = parent.slice(0, parent.indexOf('/'));
+    if (!permits(who, 'read', role))
+      throw new Refused('not-permitted', `${who.name} may not read jobs of role ${role}, so none can follow ${parent}`);
+  }
+}
+
+/** Whoever deletes a job changes those that follow it, or deletes them: they must be allowed to. */
+export function mayOrphan({ who, services: { views } }: Exchange, key: JobKey, policy: string | undefined): void {
+  if (policy === undefined) return;
+  const touched = policy === 'delete' ? views.descendants(key) : views.children(key);
+  for (const child of touched) {
+    const role = child.slice(0, child.indexOf('/'));
+    if (!permits(who, 'submit', role))
+      throw new Refused('not-permitted', `${who.name} may not change ${child}, which follows ${key}`);
+  }
+}

@@ -12,7 +12,7 @@ import type { Brought, Glance } from '../transport/cluster/desk.ts';
 import { createDoor, link_path } from '../transport/cluster/door.ts';
 import { createErrands, not_leading, reachedWithin } from '../transport/cluster/errand.ts';
 import { createForesight } from '../transport/cluster/foresight.ts';
-import { type Introduction, nonce_bytes, protocol } from '../transport/cluster/handshake.ts';
+import { type Introduction, mac, nonce_bytes, protocol } from '../transport/cluster/handshake.ts';
 import { createLine } from '../transport/cluster/line.ts';
 import type { Handle, LinkLimits } from '../transport/cluster/link.ts';
 import type { Cluster } from '../transport/http/leader.ts';
@@ -218,6 +218,7 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
           path,
           auth,
           candidate,
+          sign: id => Buffer.from(mac(key, 'cluster', Buffer.from(id))).toString('hex'),
           replica,
           onSize: ({ bytes }) => metrics.record('horae_cluster_journal_bytes', undefined, bytes),
         },

@@ -21,6 +21,8 @@ export type SessionParts = Pick<Ground, 'settings' | 'log' | 'clock'> & {
   readonly path: string;
   readonly auth: string | undefined;
   readonly candidate: Candidate;
+  /** What only those can make of the cluster's id who have its key. */
+  readonly sign: (cluster_id: string) => string;
   readonly replica: Replica;
   readonly onSize: (size: JournalSize) => void;
   /** Left out: over the network. */
@@ -55,7 +57,7 @@ export async function openSession(parts: SessionParts, ended: (end: SessionEnd) 
       if (state === 'expired' || state === 'closed') end({ type: 'expired' });
       if (state === 'auth-failed') end({ type: 'broken', why: auth_refused });
     });
-    const membership = { name: settings.cluster_name, ...idOf(replica) };
+    const membership = { name: settings.cluster_name, sign: parts.sign, ...idOf(replica) };
     const common = { zk, path, cluster: membership, schemas: record_schemas, clock };
     const shown = clusterLog(common);
     const { id } = await shown.enter();

@@ -27,15 +27,14 @@ const picture = values.picture ?? join(tmpdir(), `horae-chaos-${seed}.svg`);
 const session = values['session-timeout-ms'];
 const faults = values.faults === undefined ? undefined : faultsOf(values.faults);
 
-// Where the servers of ZooKeeper are is found out once, by the script that all tests ask.
+// Where the servers of ZooKeeper are, and whether cables can be pulled, is found out once, by the script that all tests ask.
 if (process.env.HORAE_TEST_ZOOKEEPER === undefined) {
   const said = spawnSync('sh', [join(import.meta.dirname, 'setup.sh')], { encoding: 'utf8' }).stdout;
-  const found = /^HORAE_TEST_ZOOKEEPER=(.+)$/m.exec(said)?.[1];
-  if (found === undefined) {
+  for (const [, name, value] of said.matchAll(/^(HORAE_TEST_\w+)=(.+)$/gm)) process.env[name!] = value;
+  if (process.env.HORAE_TEST_ZOOKEEPER === undefined) {
     console.error(`chaos: needs the servers of ZooKeeper: ${/^missing: ZooKeeper: .*$/m.exec(said)?.[0] ?? said}`);
     process.exit(1);
   }
-  process.env.HORAE_TEST_ZOOKEEPER = found;
 }
 const { chaos, lineOf } = await import('./chaos/run.ts');
 

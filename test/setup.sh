@@ -83,4 +83,24 @@ else
   echo 'missing: mounting a small file system: only root may'
 fi
 
+# Some tests put machines of their own into network namespaces, and pull the cables between them.
+try_namespaces() {
+  ip link add hzprobe0 type veth peer name hzprobe1 && ip link del hzprobe0 &&
+    unshare --net sh -ec '
+      ip link set lo up
+      echo 1 > /proc/sys/net/ipv4/ip_forward
+      ip link add hzprobe0 type veth peer name hzprobe1
+      ip rule add from 198.18.0.1 to 198.18.0.2 blackhole'
+}
+if [ "$(id -u)" != 0 ]; then
+  echo 'missing: network namespaces: only root may make them'
+elif ! command -v ip >/dev/null 2>&1 && ! install iproute2; then
+  echo "missing: network namespaces: $why"
+elif refused=$(try_namespaces 2>&1); then
+  echo 'HORAE_TEST_NAMESPACES=1'
+else
+  echo "missing: network namespaces: refused, although we are root: $refused" | tr '\n' ' '
+  echo
+fi
+
 exit 0

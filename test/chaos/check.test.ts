@@ -2,6 +2,7 @@
 
 import test from 'ava';
 import { mulberry32 } from '../mesos/support/seeded.ts';
+import { judge, readBeginnings } from './callers.ts';
 import { assign, check, type Row, window_ms } from './check.ts';
 import { failovers, percentile, resumptions } from './figures.ts';
 import { picture } from './picture.ts';
@@ -73,6 +74,35 @@ test('a late run is late, and no more than that', t => {
     late: 1,
     complaints: [],
   });
+});
+
+test('a wish has one run, begun once, which every node knows by one name; all else is complained of', t => {
+  const wish = (n: number, run = `r${n}`) => ({
+    name: `wish-${n}`,
+    asked_ms: 0,
+    tries: n,
+    done: { at_ms: 10 * n, run },
+  });
+  const begun = (...runs: readonly string[]) => runs.map(run => ({ run, attempt: 1 }));
+  const two_wishes = [wish(1), wish(2)];
+  t.deepEqual(judge(two_wishes, begun('r1', 'r2'), ['r1', 'r2']), {
+    asked: 2,
+    done: 2,
+    repeated: 1,
+    lost: 0,
+    doubled: 0,
+    waits_ms: [10, 20],
+    complaints: [],
+  });
+  const wrong = (...given: Parameters<typeof judge>) => judge(...given).complaints;
+  t.regex(wrong(two_wishes, begun('r1'), ['r1', 'r2'])[0]!, /wish-2 was promised as r2, which began 0 times/);
+  t.like(judge(two_wishes, begun('r1', 'r2', 'r2'), ['r1', 'r2']), { doubled: 1, lost: 0 });
+  t.regex(wrong(two_wishes, begun('r1', 'r2'), ['r1'])[0]!, /which no node knows/);
+  t.regex(wrong([wish(1), wish(2, 'r1')], begun('r1'), ['r1'])[0]!, /wish-2 and wish-1 were given one run/);
+  t.regex(wrong([{ ...wish(1), again: 'r9' }], begun('r1'), ['r1'])[0]!, /r1 at one node, and r9 at another/);
+  t.regex(wrong([{ name: 'wish-1', asked_ms: 0, tries: 3 }], [], [])[0]!, /told 3 times, and never done/);
+  t.regex(wrong([wish(1)], begun('r1', 'r2'), ['r1'])[0]!, /r2 was run, and no wish was answered with it/);
+  t.throws(() => readBeginnings(import.meta.filename), { message: /torn line/ });
 });
 
 test('by time alone runs go to the windows that close first', t => {

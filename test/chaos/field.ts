@@ -8,6 +8,7 @@ import { type Api, apiAt } from '../program/horae.ts';
 import { killAlone, launch, startMesos } from '../program/serving.ts';
 import type { Child } from '../support/child.ts';
 import { freePort } from '../support/free-port.ts';
+import type { Lan } from '../support/lan.ts';
 import type { Owner } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { type Cable, type Ensemble, startProxy, startZooKeeper } from '../support/zookeeper.ts';
@@ -16,7 +17,7 @@ import { startWire, type Wire } from './wire.ts';
 
 const principal = 'chaos';
 const secret = 'order';
-const node_count = 3;
+export const node_count = 3;
 const agent_count = 3;
 const ready_ms_max = 120_000;
 /** A node that is asked whether it leads, and is stopped, does not answer. */
@@ -28,6 +29,11 @@ export type Node = {
   /** To each ZooKeeper server, and to Mesos. */
   readonly cables: readonly Cable[];
   readonly wire: Wire;
+  /** From the other nodes to its door, by the address that it tells them. */
+  readonly link: Wire;
+  /** Its cable is out, where it is on a machine of its own: undefined where it is not. */
+  readonly unplug?: () => Promise<void>;
+  readonly plug?: () => Promise<void>;
   readonly alive: () => boolean;
   start(): Promise<void>;
   /** SIGKILL to the program alone. */
@@ -49,8 +55,15 @@ export type Field = {
 /** A reign, as the node that began it told. */
 export type Reign = { readonly node: string; readonly epoch: number; readonly at_ms: number };
 
-export async function openField(t: Owner, directory: string, session_ms: number | undefined): Promise<Field> {
-  const mesos_listen = `127.0.0.1:${await freePort()}`;
+/** `lan`: a machine for each node; without it they share this one. */
+export async function openField(
+  t: Owner,
+  directory: string,
+  session_ms: number | undefined,
+  lan: Lan | undefined,
+): Promise<Field> {
+  const mesos_port = await freePort();
+  const mesos_listen = `127.0.0.1:${mesos_port}`;
   // Behind a cable Mesos has another address, which it takes from those who show that they may.
   const credentials = join(directory, 'credentials');
   writeFileSync(credentials, `${principal} ${secret}\n`);
@@ -73,12 +86,17 @@ export async function openField(t: Owner, directory: string, session_ms: number 
     const id = `node-${n}`;
     const data_dir = join(directory, id);
     mkdirSync(data_dir, { recursive: true });
-    const cables = await Promise.all(zookeeper.members.map(({ port }) => startProxy(t, port)));
-    const wire = await startWire(t, Number(new URL(`http://${mesos_listen}`).port));
-    const http = `127.0.0.1:${await freePort()}`;
+    const machine = lan?.machines[n];
+    const host = machine?.host ?? '127.0.0.1';
+    const cables = await Promise.all(zookeeper.members.map(({ port }) => startProxy(t, port, lan?.host)));
+    const wire = await startWire(t, { host: '127.0.0.1', port: mesos_port }, lan?.host);
+    const port = await freePort();
+    const http = `${host}:${port}`;
+    const link = await startWire(t, { host, port }, lan?.host);
     const argv = [
       'serve',
-      ...['--mesos', `http://${wire.address}`, '--http', http, '--data-dir', data_dir, '--node-id', id],
+      ...['--mesos', `http://${wire.address}`, '--data-dir', data_dir, '--node-id', id],
+      ...['--http', http, '--advertise', `http://${link.address}`, ...(lan === undefined ? [] : ['--insecure'])],
       ...['--mesos-principal', principal, '--mesos-secret-file', secret_file],
       ...['--zk', `${cables.map(({ address }) => address).join(',')}/horae`, '--cluster-key-file', key_file],
       ...(session_ms === undefined ? [] : ['--zk-session-timeout-ms', String(session_ms)]),
@@ -91,9 +109,11 @@ export async function openField(t: Owner, directory: string, session_ms: number 
       api: apiAt(`http://${http}`),
       cables,
       wire,
+      link,
+      ...(machine === undefined ? {} : { unplug: machine.unplug, plug: machine.plug }),
       alive: () => alive,
       async start() {
-        const child = launch(t, argv);
+        const child = launch(t, argv, machine?.enter);
         lives.push(child);
         alive = true;
         void child.ended.then(() => {

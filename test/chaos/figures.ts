@@ -78,6 +78,22 @@ const startsIn = (marks: readonly Mark[]) =>
 const later = (one: number | undefined, other: number | undefined) =>
   one === undefined ? other : other === undefined ? one : Math.max(one, other);
 
+export type Spread = {
+  readonly measured: number;
+  readonly p50_ms?: number;
+  readonly p99_ms?: number;
+  readonly max_ms?: number;
+};
+export function spread(values: readonly number[]): Spread {
+  if (values.length === 0) return { measured: 0 };
+  return {
+    measured: values.length,
+    p50_ms: percentile(values, 0.5)!,
+    p99_ms: percentile(values, 0.99)!,
+    max_ms: Math.max(...values),
+  };
+}
+
 /** The value below which that share of all lies, as one of them. */
 export function percentile(values: readonly number[], share: number): number | undefined {
   const sorted = [...values].sort((one, other) => one - other);

@@ -5,8 +5,11 @@
 // come when a card falls, so a seed repeats the plan and not every detail.
 
 export type Whom = 'leader' | 'standby';
-/** `break`: connections end, and new ones are taken. `cut`: and are refused. `stall`: they stay, and nothing passes. */
-export type Harm = 'break' | 'cut' | 'stall';
+/**
+ * `break`: connections end, and new ones are taken. `cut`: and are refused. `stall`: they stay, and nothing passes; `mute`:
+ * what the node says is lost, and it still hears; `deaf`: the other way round.
+ */
+export type Harm = 'break' | 'cut' | 'stall' | 'mute' | 'deaf';
 export type Fault =
   /** SIGKILL; it is started again after that time. */
   | { readonly kind: 'kill-leader' | 'kill-standby'; readonly for_ms: number }
@@ -22,8 +25,12 @@ export type Fault =
   | { readonly kind: 'kill-nodes'; readonly for_ms: number }
   /** A leader that reaches neither ZooKeeper nor Mesos, and is reached by people still. */
   | { readonly kind: 'isolate-leader'; readonly for_ms: number }
+  /** The cable of its machine is out: nobody reaches it, and the kernels at both ends wait for it to come back. */
+  | { readonly kind: 'unplug-leader' | 'unplug-standby'; readonly for_ms: number }
   | { readonly kind: 'cut-zookeeper'; readonly whom: Whom; readonly harm: Harm; readonly for_ms: number }
   | { readonly kind: 'cut-mesos'; readonly harm: Harm; readonly for_ms: number }
+  /** The links of the other nodes with the leader, over which they carry what they are asked to do. */
+  | { readonly kind: 'cut-links'; readonly harm: Harm; readonly for_ms: number }
   /** Mesos with all its agents; tasks live on and are adopted. */
   | { readonly kind: 'kill-mesos'; readonly for_ms: number }
   /** Leadership handed over as a person would. */
@@ -42,11 +49,16 @@ export const kinds: readonly Kind[] = [
   'kill-leader-in-the-dark',
   'kill-nodes',
   'isolate-leader',
+  'unplug-leader',
+  'unplug-standby',
   'cut-zookeeper',
   'cut-mesos',
+  'cut-links',
   'kill-mesos',
   'transfer',
 ];
+/** Those that take a machine for each node. */
+export const machine_kinds: readonly Kind[] = ['unplug-leader', 'unplug-standby'];
 export type Step = {
   readonly fault: Fault;
   /** Until the next fault, counted from the end of this one. */
@@ -83,8 +95,10 @@ function faultOf(kind: Kind, chance: Chance, session_ms: number): Fault {
     case 'pause-leader':
     case 'pause-before-accept':
     case 'isolate-leader':
+    case 'unplug-leader':
       return { kind, for_ms: beyond() };
     case 'pause-standby':
+    case 'unplug-standby':
       return { kind, for_ms: chance() < 0.5 ? brief() : beyond() };
     case 'kill-member':
     case 'pause-member':
@@ -97,6 +111,8 @@ function faultOf(kind: Kind, chance: Chance, session_ms: number): Fault {
       const harm = harmOf(chance);
       return { kind, harm, whom: chance() < 0.7 ? 'leader' : 'standby', for_ms: chance() < 0.5 ? brief() : beyond() };
     }
+    case 'cut-links':
+      return { kind, harm: harmOf(chance), for_ms: beyond() };
     case 'cut-mesos':
       return { kind, harm: harmOf(chance), for_ms: brief() };
     case 'kill-mesos':
@@ -106,7 +122,8 @@ function faultOf(kind: Kind, chance: Chance, session_ms: number): Fault {
   }
 }
 
-const harmOf = (chance: Chance): Harm => (['break', 'cut', 'stall'] as const)[between(chance, 0, 2)]!;
+const harms: readonly Harm[] = ['break', 'cut', 'stall', 'mute', 'deaf'];
+const harmOf = (chance: Chance): Harm => harms[between(chance, 0, harms.length - 1)]!;
 /** Whole numbers, both ends among them. */
 const between = (chance: Chance, low: number, high: number) => Math.floor(low + chance() * (high - low + 1));
 

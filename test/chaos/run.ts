@@ -7,15 +7,17 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { mulberry32 } from '../mesos/support/seeded.ts';
-import { outcomesOf } from '../program/horae.ts';
+import { outcomesOf, runsOf } from '../program/horae.ts';
+import { may_cut, startLan } from '../support/lan.ts';
 import { killUnder } from '../support/processes.ts';
 import type { Owner } from '../support/temp.ts';
 import { until } from '../support/until.ts';
+import { type Calls, judge, readBeginnings, startCallers, wishJob } from './callers.ts';
 import { check, type Verdict } from './check.ts';
-import { type Field, openField, reignsIn, sessionIn, someLeader } from './field.ts';
-import { type Failover, failovers, percentile, resumptions, type Stall } from './figures.ts';
+import { type Field, node_count, openField, reignsIn, sessionIn, someLeader } from './field.ts';
+import { type Failover, failovers, resumptions, type Spread, type Stall, spread } from './figures.ts';
 import { picture } from './picture.ts';
-import { type Kind, kinds, plan } from './plan.ts';
+import { type Kind, kinds, machine_kinds, plan } from './plan.ts';
 import { type Mark, readMarks, works } from './targets.ts';
 import { type Event, rage } from './weather.ts';
 
@@ -55,6 +57,8 @@ export type Report = {
   /** The same from the return of ZooKeeper, and of Mesos, whether somebody else leads then or not. */
   readonly after_zookeeper: Spread;
   readonly after_mesos: Spread;
+  /** What people wanted done meanwhile, at whichever node. */
+  readonly writes: Omit<Calls, 'complaints' | 'waits_ms'> & { readonly waited: Spread };
   /** How often and for how long this machine stood still as a whole; failovers in it are not measured. */
   readonly stalls: { readonly count: number; readonly ms: number };
   readonly load: number;
@@ -62,13 +66,6 @@ export type Report = {
   readonly complaints: readonly string[];
   /** Where everything lies, when something was wrong or took too long. */
   readonly directory: string;
-};
-
-export type Spread = {
-  readonly measured: number;
-  readonly p50_ms?: number;
-  readonly p99_ms?: number;
-  readonly max_ms?: number;
 };
 
 const bound_beyond_session_ms = 2_000;
@@ -83,7 +80,8 @@ export async function chaos(t: Owner, options: ChaosOptions): Promise<Report> {
   const directory = mkdtempSync(join(tmpdir(), `horae-chaos-${seed}-`));
   t.teardown(() => killUnder(directory));
   const stalls = watchMachine(t);
-  const field = await openField(t, directory, options.session_ms);
+  const lan = may_cut === undefined ? undefined : await startLan(t, node_count);
+  const field = await openField(t, directory, options.session_ms, lan);
   const leader = await someLeader(field, rest_ms_max);
   const session_ms = sessionIn(field);
   const book = join(directory, 'book');
@@ -94,12 +92,18 @@ export async function chaos(t: Owner, options: ChaosOptions): Promise<Report> {
     const answer = await leader.api.request('POST', '/api/v1/jobs', document);
     if (answer.status !== 201) throw new Error(`${key} was answered ${answer.status} ${answer.text}`);
   }
+  const wish_book = join(directory, 'wishes');
+  const wish_job = wishJob(wish_book);
+  const opened = await leader.api.request('POST', '/api/v1/jobs', wish_job);
+  if (opened.status !== 201) throw new Error(`the job for wishes was answered ${opened.status} ${opened.text}`);
   say(`${jobs.reduce((sum, { count }) => sum + count, 0)} targets of ${jobs.length} jobs; session ${session_ms} ms`);
 
-  const steps = plan(mulberry32(seed), session_ms, options.faults ?? kinds);
+  const possible = lan === undefined ? kinds.filter(kind => !machine_kinds.includes(kind)) : kinds;
+  const steps = plan(mulberry32(seed), session_ms, options.faults ?? possible);
   // The last fault is to be over, and looked at, while there still are targets.
   const last_fault_ms = from_ms + lasting_ms - 2 * session_ms;
   await until('the first target', () => Date.now() >= from_ms, 2 * lead_ms);
+  const callers = startCallers(field.nodes.map(({ api }) => api));
   const { events, skipped, broken } = await rage(
     field,
     steps,
@@ -116,7 +120,20 @@ export async function chaos(t: Owner, options: ChaosOptions): Promise<Report> {
     say('it did not come to rest'),
   );
 
+  const wishes = await callers.stop(rest_ms_max);
+  const promised = wishes.flatMap(({ done }) => (done === undefined ? [] : [done.run]));
+  const begun = () => new Set(readBeginnings(wish_book).map(({ run }) => run));
+  await until('every wish to begin', () => promised.every(run => begun().has(run)), rest_ms_max).catch(() =>
+    say('some wishes did not begin'),
+  );
+
   const witness = await someLeader(field, rest_ms_max);
+  const kept = await runsOf(witness.api, `${wish_job.role}/${wish_job.environment}/${wish_job.name}`);
+  const calls = judge(
+    wishes,
+    readBeginnings(wish_book),
+    kept.map(({ run }) => run),
+  );
   const books = new Map<string, Awaited<ReturnType<typeof outcomesOf>>>();
   for (const { key } of jobs) books.set(key, await outcomesOf(witness.api, key));
   const found = marks();
@@ -124,7 +141,16 @@ export async function chaos(t: Owner, options: ChaosOptions): Promise<Report> {
   const verdict = check(jobs, found, books, longest_ms);
   const reigns = reignsIn(field);
   const shifts = failovers(reigns, events, found, stalls);
-  let report = reportOf(options, directory, session_ms, { verdict, found, events, skipped, broken, shifts, stalls });
+  let report = reportOf(options, directory, session_ms, {
+    verdict,
+    calls,
+    found,
+    events,
+    skipped,
+    broken,
+    shifts,
+    stalls,
+  });
   if (options.picture !== undefined) {
     const title = `${lineOf(report)}`;
     const to_ms = Math.max(from_ms + lasting_ms, ...found.map(({ at_ms }) => at_ms));
@@ -142,6 +168,7 @@ export async function chaos(t: Owner, options: ChaosOptions): Promise<Report> {
 
 type Facts = {
   readonly verdict: Verdict;
+  readonly calls: Calls;
   readonly found: readonly Mark[];
   readonly events: readonly Event[];
   readonly skipped: readonly string[];
@@ -154,10 +181,11 @@ function reportOf(
   { minutes, seed }: ChaosOptions,
   directory: string,
   session_ms: number,
-  { verdict, found, events, skipped, broken, shifts, stalls }: Facts,
+  { verdict, calls, found, events, skipped, broken, shifts, stalls }: Facts,
 ): Report {
   const { targets, complaints: found_wrong, ...counts } = verdict;
-  const complaints = [...found_wrong];
+  const { complaints: broken_words, waits_ms, ...writes } = calls;
+  const complaints = [...found_wrong, ...broken_words];
   if (broken !== undefined) complaints.push(`it could not go on: ${broken}`);
   const on_time = verdict.outcomes.ran ?? 0;
   if (events.length === 0 && stalls.length === 0 && on_time < targets.length)
@@ -189,6 +217,7 @@ function reportOf(
     struck_again: spread(measure(true)),
     after_zookeeper: spread(resumed(({ fault, back_ms }) => (fault.kind === 'kill-nodes' ? undefined : back_ms))),
     after_mesos: spread(resumed(({ mesos_back_ms }) => mesos_back_ms)),
+    writes: { ...writes, waited: spread(waits_ms) },
     stalls: { count: stalls.length, ms: stalls.reduce((sum, { from_ms, to_ms }) => sum + to_ms - from_ms, 0) },
     load: Math.round(loadavg()[2]! * 10) / 10,
     complaints,
@@ -196,23 +225,13 @@ function reportOf(
   };
 }
 
-function spread(values: readonly number[]): Spread {
-  if (values.length === 0) return { measured: 0 };
-  return {
-    measured: values.length,
-    p50_ms: percentile(values, 0.5)!,
-    p99_ms: percentile(values, 0.99)!,
-    max_ms: Math.max(...values),
-  };
-}
-
 export function lineOf(report: Report): string {
-  const { targets, ran, missed, lost, doubled, incomplete, first_launch, faults, seed } = report;
+  const { targets, ran, missed, lost, doubled, incomplete, first_launch, faults, writes, seed } = report;
   const count = Object.values(faults).reduce((sum, each) => sum + each, 0);
   const seconds = (ms: number | undefined) => (ms === undefined ? '-' : `${(ms / 1_000).toFixed(1)} s`);
   return (
     `chaos: ${report.minutes} min, ${targets} targets, ran ${ran}, missed ${missed}, lost ${lost}, doubled ${doubled}, ` +
-    `incomplete ${incomplete}; ${count} faults, ${report.failovers} failovers, first launch p50 ` +
+    `incomplete ${incomplete}; ${writes.asked} writes, ${writes.lost} lost, ${writes.doubled} doubled; ${count} faults, ${report.failovers} failovers, first launch p50 ` +
     `${seconds(first_launch.p50_ms)}, p99 ${seconds(first_launch.p99_ms)} (session ${seconds(report.session_timeout_ms)}, ` +
     `beyond ${seconds(first_launch.bound_ms)} ${first_launch.over_bound}; seed ${seed})`
   );

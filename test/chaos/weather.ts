@@ -169,10 +169,20 @@ async function carryOut(
     case 'isolate-leader': {
       const node = await chosen(field, true);
       const at = begin();
-      for (const cable of [...node.cables, node.wire]) cable.stall();
+      for (const cable of [...node.cables, node.wire, node.link]) cable.stall();
       await pause(fault.for_ms);
-      for (const cable of [...node.cables, node.wire]) cable.mend();
+      for (const cable of [...node.cables, node.wire, node.link]) cable.mend();
       return hit(node, true, at);
+    }
+    case 'unplug-leader':
+    case 'unplug-standby': {
+      const node = await chosen(field, fault.kind === 'unplug-leader');
+      if (node.unplug === undefined || node.plug === undefined) return undefined;
+      const at = begin();
+      await node.unplug();
+      await pause(fault.for_ms);
+      await node.plug();
+      return hit(node, fault.kind === 'unplug-leader', at);
     }
     case 'cut-zookeeper': {
       const node = await chosen(field, fault.whom === 'leader');
@@ -189,6 +199,14 @@ async function carryOut(
       if (fault.harm !== 'break') await pause(fault.for_ms);
       node.wire.mend();
       return { node: node.id, mesos_back_ms: Date.now() };
+    }
+    case 'cut-links': {
+      const node = await chosen(field, true);
+      begin();
+      harm(node.link, fault.harm);
+      if (fault.harm !== 'break') await pause(fault.for_ms);
+      node.link.mend();
+      return { node: node.id };
     }
     case 'kill-mesos':
       begin();
@@ -238,10 +256,12 @@ async function chosen(field: Field, leads: boolean): Promise<Node> {
   return leads ? leader : field.nodes.find(node => node !== leader)!;
 }
 
+/** The node is the client at the cable. */
 function harm(cable: Pick<Cable, 'breakAll' | 'cut' | 'stall'>, how: Harm): void {
   if (how === 'break') cable.breakAll();
   else if (how === 'cut') cable.cut();
-  else cable.stall();
+  else if (how === 'stall') cable.stall();
+  else cable.stall(how === 'mute' ? 'to-server' : 'to-client');
 }
 
 /**

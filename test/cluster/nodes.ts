@@ -4,14 +4,14 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Api, apiAt } from '../program/horae.ts';
-import { startMesos } from '../program/serving.ts';
-import { type Child, startChild } from '../support/child.ts';
+import { launch as launchHorae, startMesos } from '../program/serving.ts';
+import type { Child } from '../support/child.ts';
 import { freePort } from '../support/free-port.ts';
+import type { Place } from '../support/lan.ts';
 import { type Owner, tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { type Ensemble, startZooKeeper } from '../support/zookeeper.ts';
 
-const main = join(import.meta.dirname, '..', '..', 'main.ts');
 /** Long enough for a busy machine, short enough to wait for: the limit of what a failover takes. */
 export const session_ms = 4_000;
 const ready_ms_max = 90_000;
@@ -46,13 +46,23 @@ export type NodesOptions = {
   /** What nodes are told of ZooKeeper; the servers themselves when left out. */
   readonly servers?: (ensemble: Ensemble, n: number) => string | Promise<string>;
   readonly mesos_flags?: readonly string[];
+  /** Machines of their own for each; left out, all are on this one. */
+  readonly places?: { readonly nodes: readonly Place[]; readonly members: readonly Place[]; readonly mesos: Place };
 };
 
 export async function startNodes(t: Owner, options: NodesOptions = {}): Promise<Nodes> {
   const directory = await tempDir(t);
+  const { places } = options;
+  const seen = places === undefined ? undefined : writeCredentials(directory);
   const [zookeeper, mesos] = await Promise.all([
-    startZooKeeper(t, { members: options.members ?? 1 }),
-    startMesos(t, join(directory, 'mesos'), options.mesos_flags ?? []),
+    startZooKeeper(t, { members: options.members ?? 1, ...(places === undefined ? {} : { places: places.members }) }),
+    startMesos(
+      t,
+      join(directory, 'mesos'),
+      [...(seen?.mesos ?? []), ...(options.mesos_flags ?? [])],
+      `${places?.mesos.host ?? '127.0.0.1'}:0`,
+      places?.mesos.enter,
+    ),
   ]);
   const key_file = join(directory, 'key');
   writeFileSync(key_file, randomBytes(32).toString('hex'));
@@ -63,16 +73,16 @@ export async function startNodes(t: Owner, options: NodesOptions = {}): Promise<
     mkdirSync(data_dir, { recursive: true });
     const servers = (await options.servers?.(zookeeper, n)) ?? zookeeper.servers;
     const id = `node-${n}`;
+    const { host, enter } = places?.nodes[n] ?? { host: '127.0.0.1', enter: [] };
     const argv = [
-      main,
       'serve',
-      ...['--mesos', mesos.url, '--http', `127.0.0.1:${port}`, '--data-dir', data_dir, '--node-id', id],
+      ...['--mesos', mesos.url, '--http', `${host}:${port}`, '--data-dir', data_dir, '--node-id', id],
+      ...(seen?.nodes ?? []),
       ...['--zk', `${servers}/horae`, '--cluster-key-file', key_file, '--zk-session-timeout-ms', String(session_ms)],
       ...(options.flags ?? []),
     ];
-    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('HORAE_')));
-    const launch = () => startChild(t, { command: process.execPath, argv, cwd: '/', env });
-    const api = apiAt(`http://127.0.0.1:${port}`);
+    const launch = () => launchHorae(t, argv, enter);
+    const api = apiAt(`http://${host}:${port}`);
     const node: Node = {
       id,
       api,
@@ -106,6 +116,19 @@ export async function startNodes(t: Owner, options: NodesOptions = {}): Promise<
         },
         deadline_ms,
       ),
+  };
+}
+
+/** Beyond loopback Mesos wants to know who subscribes, and a node wants to be told that it need not ask. */
+function writeCredentials(directory: string) {
+  const [principal, secret] = ['nodes', 'order'];
+  const credentials = join(directory, 'credentials');
+  const secret_file = join(directory, 'secret');
+  writeFileSync(credentials, `${principal} ${secret}\n`);
+  writeFileSync(secret_file, secret);
+  return {
+    mesos: ['--credentials', credentials],
+    nodes: ['--mesos-principal', principal, '--mesos-secret-file', secret_file, '--insecure'],
   };
 }
 

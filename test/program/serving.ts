@@ -9,9 +9,11 @@ const main = join(import.meta.dirname, '..', '..', 'main.ts');
 /** A first start beside a busy compiler takes seconds; far more than that is broken. */
 const ready_ms_max = 60_000;
 
-export function launch(t: Owner, argv: readonly string[]): Child {
+/** `enter` stands before the command: how a machine of its own is entered. */
+export function launch(t: Owner, argv: readonly string[], enter: readonly string[] = []): Child {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('HORAE_')));
-  return startChild(t, { command: process.execPath, argv: [main, ...argv], cwd: '/', env });
+  const [command, ...rest] = [...enter, process.execPath, main, ...argv] as [string, ...string[]];
+  return startChild(t, { command, argv: rest, cwd: '/', env });
 }
 
 /** A Mesos with real agents on this address; resolves when it can be called. */
@@ -20,9 +22,10 @@ export async function startMesos(
   work_dir: string,
   flags: readonly string[] = [],
   listen = '127.0.0.1:0',
+  enter: readonly string[] = [],
 ): Promise<{ readonly child: Child; readonly url: string; readonly listen: string }> {
   const resources = ['--agent-resources', 'cpus:4;mem:4096;disk:1000;ports:[31000-31099]'];
-  const child = launch(t, ['mesos', '--listen', listen, '--work-dir', work_dir, ...resources, ...flags]);
+  const child = launch(t, ['mesos', '--listen', listen, '--work-dir', work_dir, ...resources, ...flags], enter);
   const [, url = ''] = await child.line(/^Mesos on (\S+) with /, ready_ms_max);
   return { child, url, listen: new URL(url).host };
 }

@@ -142,6 +142,7 @@ export function createNode(world: NodeWorld, machine: Machine): SimulatedNode {
             path: cluster_path,
             auth: undefined,
             candidate,
+            sign: id => id,
             replica: copy,
             onSize: () => undefined,
             connect(options) {

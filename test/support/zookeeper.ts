@@ -10,6 +10,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { freePort } from './free-port.ts';
+import type { Place } from './lan.ts';
 import { isAlive, send } from './processes.ts';
 import { type Owner, tempDir } from './temp.ts';
 import { until } from './until.ts';
@@ -29,9 +30,12 @@ export type EnsembleOptions = {
   readonly config?: readonly string[];
   /** Where the data of member n lie; left out, in a directory of the test. */
   readonly data_dir?: (id: number) => string;
+  /** The machine of each member; left out, all are on this one. */
+  readonly places?: readonly Place[];
 };
 export type Member = {
   readonly port: number;
+  readonly address: string;
   pid(): number;
   /** SIGKILL, as a power cut would. Resolves when it is gone. */
   kill(): Promise<void>;
@@ -51,6 +55,7 @@ export type Ensemble = {
 };
 
 const attempts_max = 5;
+const here: Place = { host: '127.0.0.1', enter: [] };
 
 /**
  * Owns what lives as long as the tests of a file. AVA wants all its hooks declared in one go, after whatever was awaited:
@@ -70,20 +75,29 @@ export function fileOwner(): Owner & { readonly clean: () => Promise<void> } {
 export async function startZooKeeper(t: Owner, options: EnsembleOptions = {}): Promise<Ensemble> {
   const directory = await tempDir(t);
   const count = options.members ?? 1;
+  const places = Array.from({ length: count }, (_, n) => options.places?.[n] ?? here);
   for (let attempt = 1; ; attempt++) {
     const ports = await Promise.all(Array.from({ length: count * 3 }, freePort));
     const peers = Array.from(
       { length: count },
-      (_, n) => `server.${n + 1}=127.0.0.1:${ports[count + 2 * n]}:${ports[count + 2 * n + 1]}`,
+      (_, n) => `server.${n + 1}=${places[n]!.host}:${ports[count + 2 * n]}:${ports[count + 2 * n + 1]}`,
     );
     const members = await Promise.all(
       Array.from({ length: count }, (_, n) =>
-        makeMember(t, n + 1, ports[n]!, join(directory, `${attempt}-${n + 1}`), count === 1 ? [] : peers, options),
+        makeMember(
+          t,
+          n + 1,
+          places[n]!,
+          ports[n]!,
+          join(directory, `${attempt}-${n + 1}`),
+          count === 1 ? [] : peers,
+          options,
+        ),
       ),
     );
     try {
       await Promise.all(members.map(member => member.serving()));
-      return { members, servers: members.map(member => `127.0.0.1:${member.port}`).join(',') };
+      return { members, servers: members.map(member => member.address).join(',') };
     } catch (error) {
       // Somebody else may have taken one of the ports.
       await Promise.all(members.map(member => member.kill()));
@@ -95,6 +109,7 @@ export async function startZooKeeper(t: Owner, options: EnsembleOptions = {}): P
 async function makeMember(
   t: Owner,
   id: number,
+  { host, enter }: Place,
   port: number,
   directory: string,
   peers: readonly string[],
@@ -111,7 +126,7 @@ async function makeMember(
     'syncLimit=25',
     `dataDir=${data}`,
     `clientPort=${port}`,
-    'clientPortAddress=127.0.0.1',
+    `clientPortAddress=${host}`,
     'minSessionTimeout=500',
     'maxSessionTimeout=600000',
     'maxClientCnxns=0',
@@ -140,7 +155,8 @@ async function makeMember(
   let pid = -1;
   const start = async () => {
     const script = 'java "$@" </dev/null & echo $!; read -r _; kill -9 $! 2>/dev/null';
-    shell = spawn('sh', ['-c', script, 'sh', ...java], { cwd: directory, stdio: ['pipe', 'pipe', 'ignore'] });
+    const [program, ...argv] = [...enter, 'sh', '-c', script, 'sh', ...java] as [string, ...string[]];
+    shell = spawn(program, argv, { cwd: directory, stdio: ['pipe', 'pipe', 'ignore'] });
     shell.stdin!.on('error', () => undefined); // It may have ended before we close the pipe.
     const [line] = (await once(shell.stdout!, 'data')) as [Buffer];
     pid = Number(line.toString());
@@ -154,9 +170,10 @@ async function makeMember(
   };
   t.teardown(kill);
   await start();
-  const mode = async () => /^Mode: (\w+)/m.exec(await fourLetters(port, 'srvr'))?.[1];
+  const mode = async () => /^Mode: (\w+)/m.exec(await fourLetters(host, port, 'srvr'))?.[1];
   return {
     port,
+    address: `${host}:${port}`,
     pid: () => pid,
     kill,
     start,
@@ -173,10 +190,10 @@ async function makeMember(
 }
 
 /** Asks a server one of its four-letter words; an empty answer when it gives none. */
-function fourLetters(port: number, word: string): Promise<string> {
+function fourLetters(host: string, port: number, word: string): Promise<string> {
   return new Promise(resolve => {
     let said = '';
-    const socket = connect(port, '127.0.0.1', () => socket.write(word));
+    const socket = connect(port, host, () => socket.write(word));
     socket.setTimeout(1_000, () => socket.destroy());
     socket.on('data', data => {
       said += data.toString();
@@ -200,15 +217,19 @@ export type Cable = {
   breakAll(): void;
   /** Breaks them, and refuses new ones until `mend`. */
   cut(): void;
-  /** Nothing passes any more in either direction, connections stay open (and new ones are taken): a cable pulled out. */
-  stall(): void;
+  /**
+   * Nothing passes any more, in either direction or in this one; connections stay open, and new ones are taken: a cable
+   * pulled out.
+   */
+  stall(direction?: Direction): void;
   mend(): void;
   readonly connections: () => number;
 };
 
-export async function startProxy(t: Owner, target_port: number): Promise<Cable> {
+/** `host`: where it listens. */
+export async function startProxy(t: Owner, target_port: number, host = '127.0.0.1'): Promise<Cable> {
   const pairs = new Set<{ readonly client: Socket; readonly server: Socket }>();
-  let mode: 'open' | 'cut' | 'stalled' = 'open';
+  let mode: 'open' | 'cut' | 'stalled' | Direction = 'open';
   const destroyAll = () => {
     for (const { client, server } of pairs) {
       client.destroy();
@@ -233,7 +254,7 @@ export async function startProxy(t: Owner, target_port: number): Promise<Cable> 
     const forward = (from: Socket, to: Socket, direction: Direction) => {
       let rest = Buffer.alloc(0);
       from.on('data', data => {
-        if (mode === 'stalled') return; // What falls out of a cable is gone; whoever mends it gets new connections.
+        if (mode === 'stalled' || mode === direction) return; // What falls out of a cable is gone; whoever mends it gets new connections.
         rest = Buffer.concat([rest, data]);
         while (rest.length >= 4 && rest.length >= 4 + rest.readInt32BE(0)) {
           const frame = rest.subarray(0, 4 + rest.readInt32BE(0));
@@ -248,7 +269,7 @@ export async function startProxy(t: Owner, target_port: number): Promise<Cable> 
     forward(client, server, 'to-server');
     forward(server, client, 'to-client');
   });
-  listener.listen(0, '127.0.0.1');
+  listener.listen(0, host);
   await once(listener, 'listening');
   const { port } = listener.address() as AddressInfo;
   t.teardown(async () => {
@@ -257,18 +278,18 @@ export async function startProxy(t: Owner, target_port: number): Promise<Cable> 
   });
   const proxy: Cable = {
     port,
-    address: `127.0.0.1:${port}`,
+    address: `${host}:${port}`,
     judge: undefined,
     breakAll: destroyAll,
     cut() {
       mode = 'cut';
       destroyAll();
     },
-    stall() {
-      mode = 'stalled';
+    stall(direction) {
+      mode = direction ?? 'stalled';
     },
     mend() {
-      if (mode === 'stalled') destroyAll();
+      if (mode !== 'open') destroyAll();
       mode = 'open';
     },
     connections: () => pairs.size,

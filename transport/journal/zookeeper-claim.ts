@@ -20,8 +20,15 @@ import {
   unpackEpoch,
 } from './zookeeper-tree.ts';
 
-/** Which cluster we are. A node that has been part of one remembers its id and says so. */
-export type Membership = { readonly name: string; readonly id?: string };
+/**
+ * Which cluster we are. A node that has been part of one remembers its id and says so. `sign`: what only those can make of
+ * the cluster's id who have its key.
+ */
+export type Membership = {
+  readonly name: string;
+  readonly id?: string;
+  readonly sign?: (cluster_id: string) => string;
+};
 /** The writer's place: every write checks that `PATH/epoch` still has this version. */
 export type Claim = { readonly epoch: number; readonly version: number; readonly nonce: Buffer };
 
@@ -42,6 +49,7 @@ export async function enterTree(zk: ZooKeeper, places: Places, membership: Membe
     if (found !== undefined) {
       const cluster = unpackCluster(found.data, places.cluster);
       refuseOthers(cluster, places, membership);
+      if (membership.sign !== undefined) await showKey(zk, places, membership.sign(cluster.id));
       return cluster;
     }
     const children = (await zk.children(places.root)) ?? [];
@@ -86,6 +94,26 @@ function refuseOthers(cluster: Cluster, { root }: Places, { name, id }: Membersh
       'foreign',
       `${root} belongs to the cluster "${cluster.name}": expected "${name}"; two clusters need two paths in --zk`,
     );
+}
+
+/**
+ * Two clusters that were set up alike and given one path are told apart by their keys. Whoever comes first leaves the mark,
+ * and it stays: also while none of its nodes is there to object.
+ */
+async function showKey(zk: ZooKeeper, { root, key }: Places, ours: string): Promise<void> {
+  for (;;) {
+    const found = await zk.get(key);
+    if (found === undefined) {
+      await zk.create(key, Buffer.from(ours)).catch(error => {
+        if (!isCode(error, 'node-exists')) throw error;
+      });
+    } else if (Buffer.from(found.data).toString() === ours) return;
+    else
+      throw new JournalError(
+        'foreign',
+        `${key} says that the nodes of ${root} have another --cluster-key-file: expected theirs; two clusters need two paths in --zk, and when the key was changed on every node, stop them all and delete ${key}`,
+      );
+  }
 }
 
 /**

@@ -1,6 +1,7 @@
 // zookeeper-tree.ts: how a cluster's journal lies in ZooKeeper: names, and what stands in the nodes.
 //
 //   PATH/cluster      whose tree this is: format, id, name
+//   PATH/key          what only those can have written who have the cluster's key
 //   PATH/epoch        the writer's number; the *version of this node* is the fence that every write checks
 //   PATH/segments/    EPOCH-FIRST: the records of one commit from sequence number FIRST
 //                     EPOCH-FIRST.PIECE: pieces of one too large for a node, written before it and counting only with it
@@ -35,6 +36,7 @@ export type SegmentName = { readonly name: string; readonly epoch: number; reado
 export type Places = {
   readonly root: string;
   readonly cluster: string;
+  readonly key: string;
   readonly epoch: string;
   readonly segments: string;
   readonly snapshots: string;
@@ -44,6 +46,7 @@ export const placesIn = (root: string): Places => {
   return {
     root,
     cluster: `${below}/cluster`,
+    key: `${below}/key`,
     epoch: `${below}/epoch`,
     segments: `${below}/segments`,
     snapshots: `${below}/snapshots`,

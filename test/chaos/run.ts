@@ -231,7 +231,8 @@ export function lineOf(report: Report): string {
   const seconds = (ms: number | undefined) => (ms === undefined ? '-' : `${(ms / 1_000).toFixed(1)} s`);
   return (
     `chaos: ${report.minutes} min, ${targets} targets, ran ${ran}, missed ${missed}, lost ${lost}, doubled ${doubled}, ` +
-    `incomplete ${incomplete}; ${writes.asked} writes, ${writes.lost} lost, ${writes.doubled} doubled; ${count} faults, ${report.failovers} failovers, first launch p50 ` +
+    `incomplete ${incomplete}; ${writes.asked} writes, ${writes.lost} lost, ${writes.doubled} doubled; ` +
+    `${count} faults, ${report.failovers} failovers, first launch p50 ` +
     `${seconds(first_launch.p50_ms)}, p99 ${seconds(first_launch.p99_ms)} (session ${seconds(report.session_timeout_ms)}, ` +
     `beyond ${seconds(first_launch.bound_ms)} ${first_launch.over_bound}; seed ${seed})`
   );

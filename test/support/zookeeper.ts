@@ -254,7 +254,8 @@ export async function startProxy(t: Owner, target_port: number, host = '127.0.0.
     const forward = (from: Socket, to: Socket, direction: Direction) => {
       let rest = Buffer.alloc(0);
       from.on('data', data => {
-        if (mode === 'stalled' || mode === direction) return; // What falls out of a cable is gone; whoever mends it gets new connections.
+        // What falls out of a cable is gone; whoever mends it gets new connections.
+        if (mode === 'stalled' || mode === direction) return;
         rest = Buffer.concat([rest, data]);
         while (rest.length >= 4 && rest.length >= 4 + rest.readInt32BE(0)) {
           const frame = rest.subarray(0, 4 + rest.readInt32BE(0));

@@ -88,6 +88,10 @@ export function instanceAside(
       };
       return [record('instance', state.key, next), ...kill(state, next, now + kill_retry_ms)];
     }
+    case 'snooze': {
+      const text = `instance ${state.key} was put aside after it crashed`;
+      return [reply(message.envelope.request_id, refusal('quarantined', text))];
+    }
     case 'due':
       return at?.status === 'killing' ? kill(state, at, now + kill_retry_ms) : [];
     default:

@@ -7,7 +7,7 @@ import { windowMs } from '../mesos/executor/health.ts';
 import type { TaskStatus } from '../mesos/protocol.ts';
 import { type Conclusion, conclude } from '../mesos/statuses.ts';
 import { heardOf } from './condition.ts';
-import type { InstanceMessage, InstanceSettings, InstanceState } from './instance.ts';
+import type { InstanceMessage, InstanceSettings, InstanceState, Live } from './instance.ts';
 import type { Happening } from './instance-table.ts';
 import { requirements } from './launch.ts';
 import { attemptOf } from './model/ids.ts';
@@ -15,6 +15,8 @@ import type { Job } from './model/job.ts';
 import { givenUpAt, policyOf } from './model/partition.ts';
 import { hasExecutor, taskOf } from './model/processes.ts';
 import type { EndReason } from './model/reasons.ts';
+import type { Snooze } from './model/records.ts';
+import { isHeard, snoozeOf } from './snooze.ts';
 
 /** What happened, and what came along. */
 export type Heard = {
@@ -24,6 +26,8 @@ export type Heard = {
   readonly at_once?: true;
   /** Why the attempt ended. A kill of our own outweighs it. */
   readonly reason?: EndReason;
+  /** What is to be known of its snooze from now on. */
+  readonly snooze?: Snooze;
 };
 
 export function hear(state: InstanceState, message: InstanceMessage, now: number, times: InstanceSettings): Heard {
@@ -56,6 +60,8 @@ export function hear(state: InstanceState, message: InstanceMessage, now: number
           reason: { code: 'lost', message: `its agent was unreachable for ${now - at.since} ms` },
         };
       return due;
+    case 'snooze':
+      return { what: 'snooze', snooze: snoozeOf(message.envelope, now) };
     case 'updated': {
       const concluded = conclude(message.status);
       if (at === undefined || attemptOf(message.status.task_id.value) !== at.attempt) {
@@ -98,9 +104,10 @@ function said(
       // Nobody else ever gives up on a task of which nothing comes: an executor may hang, an image never arrive.
       if ((at?.status === 'assigned' || at?.status === 'starting') && now - at.since >= startMs(state.job, times))
         return wantsKilled(state, 'start-timeout', true, true);
-      return starting;
+      return (at?.status === 'starting' ? ofSnooze(at, status) : undefined) ?? starting;
     case 'running':
-      return at?.status === 'running' && heardOf(at, status) !== at ? health_changed : running;
+      if (at?.status !== 'running') return running;
+      return heardOf(at, status) !== at ? health_changed : (ofSnooze(at, status) ?? running);
     case 'killing':
       return nothing;
     case 'finished':
@@ -120,6 +127,15 @@ function said(
     case 'unreachable':
       return { what: policyOf(state.job) === undefined ? 'cut off' : 'cut off, policy' };
   }
+}
+
+/** A word of a task of which a snooze is not known to have arrived. */
+function ofSnooze({ snooze }: Live, status: TaskStatus): Heard | undefined {
+  if (snooze === undefined || snooze.heard === true) return undefined;
+  const heard = isHeard(snooze, status);
+  if (heard !== true) return { what: 'snooze unheard' };
+  // One that is over is done with.
+  return { what: 'snooze heard', ...(snooze.over === true ? {} : { snooze: { ...snooze, heard } }) };
 }
 
 /** Why an attempt ended, in our words. */

@@ -29,6 +29,8 @@ export const deeds = [
   'ask', // for a place, now or when its delay is over
   'go-on', // asks for a place for the next attempt, or tells the job that it is over
   'tell', // the job, that it runs
+  'instruct', // its executor is told to snooze, or to wake
+  'reply', // to whoever asked for that
   'revoke', // a launch that may not have left is kept back
   'kill', // its task
   'banish', // kills a task that is no longer its own
@@ -38,8 +40,8 @@ export const deeds = [
 export type Deed = (typeof deeds)[number];
 
 export type Rule = {
-  /** Where it stands then. `next`: pending again or over, by what the job allows. undefined: where it is, unchanged. */
-  readonly to?: Exclude<Standing, 'new'> | 'next';
+  /** Where it stands then. `next`: pending again or over, by what the job allows. `here`: where it is. undefined: unchanged. */
+  readonly to?: Exclude<Standing, 'new'> | 'next' | 'here';
   /** How an attempt ended, when this ends one. */
   readonly outcome?: 'finished' | 'failed' | 'killed' | 'lost';
   readonly deeds: readonly Deed[];
@@ -62,7 +64,7 @@ const not_sent = rule('pending', 'disarm', 'save', 'ask');
 const starts = rule('starting', 'disarm', 'save');
 const runs = rule('running', 'disarm', 'save', 'tell');
 /** Whether it is well is written down: nobody is sent to one that is not. */
-const marks = rule('running', 'save');
+const marks = rule('here', 'save');
 const cut_off = rule('unreachable', 'save', 'watch');
 const watches = rule(undefined, 'watch');
 const finishes = end('finished');
@@ -81,6 +83,9 @@ const for_good = rule('killing', 'save');
 const kills_again = rule(undefined, 'kill', 'watch');
 /** It was killed and says that it runs: the kill may have been forgotten on an agent that could not be reached. */
 const insists = rule(undefined, 'kill');
+const snoozes = rule('here', 'save', 'instruct', 'reply');
+const refuses = rule(undefined, 'reply');
+const repeats = rule(undefined, 'instruct');
 const banishes = rule(undefined, 'banish');
 
 // biome-ignore format: a table
@@ -101,10 +106,13 @@ export const table = {
   'kill at once':   [_,        called_off, is_kept,   is_killed,   is_killed,   is_killed,   is_killed,   is_killed,   _       ],
   'replace':        [_,        _,          is_kept_R, is_killed_R, is_killed_R, is_killed_R, _,           _,           _       ],
   'replace at once':[_,        _,          is_kept_R, is_killed_R, is_killed_R, is_killed_R, is_killed,   is_killed_R, _       ],
+  'snooze':         [refuses,  refuses,    snoozes,   snoozes,     snoozes,     refuses,     refuses,     refuses,     refuses ],
   // From Mesos, of the present attempt.
   'starting':       [banishes, banishes,   starts,    _,           _,           starts,      _,           _,           banishes],
   'running':        [banishes, banishes,   runs,      runs,        _,           runs,        insists,     insists,     banishes],
   'health changed': [_,        _,          _,         _,           marks,       _,           _,           _,           _       ],
+  'snooze heard':   [_,        _,          _,         marks,       marks,       _,           _,           _,           _       ],
+  'snooze unheard': [_,        _,          _,         repeats,     repeats,     _,           _,           _,           _       ],
   'finished':       [_,        _,          finishes,  finishes,    finishes,    finishes,    killed,      killed,      _       ],
   'failed':         [_,        _,          fails,     fails,       fails,       fails,       killed,      killed,      _       ],
   // By somebody who is none of ours: not the task's failure, and it must run.

@@ -14,6 +14,7 @@ import { call, count, type Effect, log, record, tell } from './effects.ts';
 import { type Heard, hear } from './hearing.ts';
 import { type Deed, type Rule, ruleOf, type Standing } from './instance-table.ts';
 import { type Archive, launchPlan, type Overhead, requirements, waitsForArchive } from './launch.ts';
+import type { CommandEnvelope, SnoozeCommand } from './model/commands.ts';
 import type { InstanceKey, JobKey, RunId, TaskId } from './model/ids.ts';
 import { taskId } from './model/ids.ts';
 import type { Job } from './model/job.ts';
@@ -21,6 +22,7 @@ import { givenUpAt } from './model/partition.ts';
 import type { Cause, EndReason } from './model/reasons.ts';
 import { type Attempted, type FinishedAttempt, type InstanceRecord, sortable } from './model/records.ts';
 import type { Granted } from './placement.ts';
+import { answered, toldExecutor } from './snooze.ts';
 import { type Step, step, stepWith } from './step.ts';
 
 /** What every instance is told by the settings; delays in milliseconds. */
@@ -72,6 +74,8 @@ export type InstanceMessage =
   | { readonly type: 'vacate'; readonly agent_id: string; readonly all: boolean }
   /** The job was replaced: the next attempt is made of this. */
   | { readonly type: 'reconfigured'; readonly job: Job; readonly version: number }
+  /** Its health checks are to pause, or to go on. */
+  | { readonly type: 'snooze'; readonly envelope: CommandEnvelope<SnoozeCommand> }
   | { readonly type: 'due' };
 
 /** A record of an attempt that Mesos has, or may have. */
@@ -150,6 +154,8 @@ function recordAfter(
       return killing(liveOf(state), rule.to === 'replacing', heard, now);
     case 'over':
       return over(at!, at!.failures, 'killed', { code: 'killed', by: heard.by! }, now);
+    case 'here':
+      return here(liveOf(state), message, heard);
     case 'next':
       return next(rule, state.job, liveOf(state), heard, now, times);
   }
@@ -174,6 +180,13 @@ function assigned(state: InstanceState, at: Pending, message: InstanceMessage, n
     version: state.version,
     ...(state.job.ports.length > 0 ? { ports } : {}),
   };
+}
+
+/** It stays where it is, and something is known of it that was not. */
+function here(at: Live, message: InstanceMessage, { what, snooze }: Heard): Live {
+  if (what === 'health changed' && message.type === 'updated') return heardOf(at, message.status);
+  const { snooze: _, ...rest } = at;
+  return snooze === undefined ? rest : { ...rest, snooze };
 }
 
 /** A kill without replacement outweighs one with, and one without grace hurries the one before. */
@@ -231,7 +244,7 @@ function over(at: InstanceRecord, failures: number, outcome: Over['outcome'], re
 
 /** What an attempt carries from state to state, and nothing of the state it leaves. */
 function attempted(at: Live): Attempted {
-  const { attempt, failures, since, agent_id, hostname, ports, version, started_at, unhealthy } = at;
+  const { attempt, failures, since, agent_id, hostname, ports, version, started_at, unhealthy, snooze } = at;
   return {
     attempt,
     failures,
@@ -242,6 +255,7 @@ function attempted(at: Live): Attempted {
     ...(ports === undefined ? {} : { ports }),
     ...(started_at === undefined ? {} : { started_at }),
     ...(unhealthy === true ? { unhealthy } : {}),
+    ...(snooze === undefined ? {} : { snooze }),
   };
 }
 
@@ -300,6 +314,12 @@ function perform(deed: Deed, turn: Turn): void {
       return;
     case 'tell':
       runs(turn);
+      return;
+    case 'instruct':
+      effects.push(...toldExecutor(after, liveOf(after)));
+      return;
+    case 'reply':
+      if (message.type === 'snooze') effects.push(...answered(after, message.envelope, after !== before, now));
       return;
     case 'revoke':
       effects.push(

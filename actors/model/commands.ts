@@ -35,6 +35,7 @@ export type Command =
   /** Nothing starts by itself until the job is resumed. */
   | { readonly type: 'pause'; readonly key: JobKey; readonly note: string }
   | { readonly type: 'resume'; readonly key: JobKey }
+  | SnoozeCommand
   /** Runs for targets of a past range, ends included. `request` makes it idempotent. */
   | {
       readonly type: 'backfill';
@@ -49,6 +50,11 @@ export type Command =
       readonly limit?: number;
       readonly request: string;
     };
+
+/** The health checks of an instance pause until then, or until they are told to go on. */
+export type SnoozeCommand =
+  | { readonly type: 'snooze'; readonly key: JobKey; readonly index: number; readonly until?: number }
+  | { readonly type: 'wake'; readonly key: JobKey; readonly index: number };
 
 /** Writes that concern no single job. */
 export type CalendarCommand =
@@ -84,6 +90,8 @@ export type Answer =
   | { readonly type: 'cleared'; readonly key: JobKey; readonly count: number }
   /** The kill is recorded and under way; `count` runs are affected. */
   | { readonly type: 'killing'; readonly key: JobKey; readonly count: number }
+  /** The wish is recorded, and its executor is being told. */
+  | { readonly type: 'snoozing' | 'waking'; readonly key: JobKey; readonly index: number; readonly until?: number }
   | Refusal;
 
 /** The one door for writes. Resolves when the answer is durable; never rejects. */

@@ -122,6 +122,15 @@ export type Attempted = {
   readonly started_at?: number;
   /** Its health checks said last that it is not well; nobody is sent to it. */
   readonly unhealthy?: true;
+  readonly snooze?: Snooze;
+};
+/** Its health checks were to pause (`over`: to go on). `heard`: the executor has said that they do. */
+export type Snooze = {
+  readonly by: string;
+  readonly since: number;
+  readonly until?: number;
+  readonly over?: true;
+  readonly heard?: true;
 };
 export type RunOutcome = 'succeeded' | 'failed' | 'killed';
 

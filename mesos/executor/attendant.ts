@@ -4,8 +4,9 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock, Wake } from '../../schedules/clock.ts';
 import type { TaskInfo } from '../protocol.ts';
-import { askToGo, performCheck, readSnooze } from './checks.ts';
+import { askToGo, performCheck, readSnooze, writeSnooze } from './checks.ts';
 import { processEnvironment, taskMark } from './environment.ts';
+import type { Snooze } from './health.ts';
 import type { Launch } from './launch.ts';
 import { stateOf } from './plan.ts';
 import { isLive, runOf } from './progress.ts';
@@ -49,6 +50,8 @@ export type Said = {
 };
 export type Attendant = {
   readonly tell: (message: TaskMessage) => void;
+  /** Pauses its health checks until then, or for as long as nobody says otherwise; undefined: lets them go on. */
+  readonly snooze: (snooze: Snooze | undefined) => void;
   readonly report: () => TaskReport;
   readonly isOver: () => boolean;
   readonly close: () => void;
@@ -195,6 +198,18 @@ export function attend(options: AttendantOptions): Attendant {
 
   return {
     tell,
+    snooze(snooze) {
+      try {
+        writeSnooze(home, snooze);
+      } catch (error) {
+        return noted('the snooze could not be written', { why: String(error) });
+      }
+      // A check under way looks for the file again when its turn comes.
+      if (snooze === undefined) tell({ type: 'woken' });
+      else if (state.check?.under_way === false) tell({ type: 'snoozed', snooze });
+      // Said in any case and at once: whoever asked waits to hear that it has arrived.
+      if (state.stage === 'active') say(state.up ? 'TASK_RUNNING' : 'TASK_STARTING');
+    },
     report: () => reportOf(state, bindings),
     isOver: () => state.stage === 'over',
     close() {

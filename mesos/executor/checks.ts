@@ -1,7 +1,7 @@
 // checks.ts: asking a task how it is, and asking it to go: over HTTP, by a knock on a port, or by a shell line.
 
 import { spawn } from 'node:child_process';
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -53,6 +53,18 @@ export function readSnooze(home: string, now: Instant): Snooze | undefined {
 export async function askToGo(port: number, path: string, timeout_ms: number, clock: Clock): Promise<boolean> {
   const answer = await exchange({ method: 'POST', port, path }, timeout_ms, clock);
   return 'status' in answer;
+}
+
+/** Writes down a snooze as a file in the sandbox, or takes whatever file there is away. */
+export function writeSnooze(home: string, snooze: Snooze | undefined): void {
+  const path = join(home, snooze_file);
+  if (snooze === undefined) {
+    rmSync(path, { force: true });
+    return;
+  }
+  // Whole or not at all: the next check reads it, and half an instant would be no end.
+  writeFileSync(`${path}.new`, snooze.until === undefined ? '' : new Date(snooze.until).toISOString());
+  renameSync(`${path}.new`, path);
 }
 
 async function checkHttp(

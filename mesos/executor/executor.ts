@@ -255,13 +255,16 @@ export function startExecutor(options: ExecutorOptions): Executor {
   };
   /**
    * `{"type": "report"}` is answered with how everything stands. `{"type": "withdrawn", "task_id": ...}` answers our own
-   * `withdraw`. Like all messages of Mesos they may get lost, so nobody waits for one for ever.
+   * `withdraw`. `{"type": "snooze", "task_id": ..., "until": ...}` and `wake` are for its health checks. Like all messages of Mesos they may get lost, so nobody waits for one for ever.
    */
   const hearMessage = (data: string) => {
-    const { type, task_id } = readMessage(data);
+    const { type, task_id, until } = readMessage(data);
+    const attendant = attendants.get(String(task_id));
     if (type === 'report')
       send({ type, tasks: Object.fromEntries([...attendants].map(([id, attendant]) => [id, attendant.report()])) });
-    else if (type === 'withdrawn') attendants.get(String(task_id))?.tell({ type: 'withdrawn' });
+    else if (type === 'withdrawn') attendant?.tell({ type: 'withdrawn' });
+    else if (type === 'snooze') attendant?.snooze(typeof until === 'number' ? { until } : {});
+    else if (type === 'wake') attendant?.snooze(undefined);
     else noted('a message that nobody here understands', { bytes: data.length });
   };
   const send = (message: object) => {
@@ -299,7 +302,11 @@ export function startExecutor(options: ExecutorOptions): Executor {
   return { close };
 }
 
-function readMessage(data: string): { readonly type?: unknown; readonly task_id?: unknown } {
+function readMessage(data: string): {
+  readonly type?: unknown;
+  readonly task_id?: unknown;
+  readonly until?: unknown;
+} {
   try {
     const message: unknown = JSON.parse(Buffer.from(data, 'base64').toString('utf8'));
     return typeof message === 'object' && message !== null ? message : {};

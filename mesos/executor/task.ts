@@ -57,6 +57,8 @@ export type TaskMessage =
   | { readonly type: 'ended'; readonly process: string; readonly run: number; readonly ending: Ending }
   | { readonly type: 'checked'; readonly checked: Checked }
   | { readonly type: 'snoozed'; readonly snooze: Snooze }
+  /** The snooze is over before its time. */
+  | { readonly type: 'woken' }
   /** Whether the request to go was answered at all. */
   | { readonly type: 'answered'; readonly stage: 'asking' | 'insisting'; readonly answered: boolean }
   /** Nobody is sent to the task any more. */
@@ -256,7 +258,7 @@ function take(turn: Turn, message: TaskMessage): void {
     case 'snoozed': {
       if (state.check === undefined || state.document.health === undefined) return;
       const { snoozed } = state.check;
-      if (snoozed === undefined) turn.do({ type: 'show' });
+      if (snoozed === undefined || snoozed.until !== message.snooze.until) turn.do({ type: 'show' });
       turn.state = {
         ...state,
         check: {
@@ -266,6 +268,13 @@ function take(turn: Turn, message: TaskMessage): void {
           snoozed: { since: snoozed?.since ?? now, ...message.snooze },
         },
       };
+      return;
+    }
+    case 'woken': {
+      if (state.check?.snoozed === undefined) return;
+      const { snoozed: _, ...check } = state.check;
+      turn.state = { ...state, check: { ...check, next_at: Math.min(check.next_at, now) } };
+      turn.do({ type: 'show' });
       return;
     }
     case 'answered':

@@ -58,6 +58,11 @@ const records: Readonly<Record<Standing, InstanceRecord | undefined>> = {
   replacing: { status: 'killing', ...ran, by: 'ann', replace: true },
   over: { status: 'over', ...base, outcome: 'succeeded', reason: { code: 'exited', exit_code: 0 } },
 };
+/** The same, whose checks somebody wanted to pause. */
+const asked = (record: InstanceRecord | undefined): InstanceRecord | undefined =>
+  record === undefined || record.status === 'pending' || record.status === 'over'
+    ? record
+    : { ...record, snooze: { by: 'bob', since: now } };
 const at = (record: InstanceRecord | undefined, job = once): InstanceState => ({
   key,
   job_key: 'www/prod/hello',
@@ -95,6 +100,12 @@ const granted = (attempt: number): InstanceMessage => ({
 });
 const kill = (replace: boolean, grace: boolean): InstanceMessage => ({ type: 'kill', by: 'bob', replace, grace });
 
+/** What an executor reports of a task whose checks are snoozed, or not. */
+const report = (snoozed_since: number | undefined) =>
+  Buffer.from(
+    JSON.stringify({ format: 1, stage: 'active', processes: [], ports: {}, health: { up: true, snoozed_since } }),
+  ).toString('base64');
+
 /** For each happening a message that is one, and the job for which it is. */
 const samples: Readonly<Record<Happening, readonly [InstanceMessage, job?: typeof once]>> = {
   begun: [{ type: 'begin' }],
@@ -109,6 +120,18 @@ const samples: Readonly<Record<Happening, readonly [InstanceMessage, job?: typeo
   'kill at once': [kill(false, false)],
   replace: [kill(true, true)],
   'replace at once': [kill(true, false)],
+  snooze: [
+    {
+      type: 'snooze',
+      envelope: {
+        command: { type: 'snooze', key: 'www/prod/hello', index: 0 },
+        principal: { name: 'bob' },
+        request_id: 'r1',
+      },
+    },
+  ],
+  'snooze heard': [update('TASK_RUNNING', { data: report(now) })],
+  'snooze unheard': [update('TASK_RUNNING', { data: report(undefined) })],
   starting: [update('TASK_STARTING')],
   running: [update('TASK_RUNNING')],
   'health changed': [update('TASK_RUNNING', { healthy: false })],
@@ -123,15 +146,24 @@ const samples: Readonly<Record<Happening, readonly [InstanceMessage, job?: typeo
   'a ghost': [update('TASK_RUNNING', {}, 1)],
 };
 
-const only: Partial<Record<Happening, Standing>> = { 'waited enough': 'unreachable', 'health changed': 'running' };
+const only: Partial<Record<Happening, Standing>> = {
+  'waited enough': 'unreachable',
+  'health changed': 'running',
+  'snooze heard': 'running',
+  'snooze unheard': 'running',
+};
 
 /** Which deed an effect is. Some have several: how an attempt ended is also counted. */
 function deedOf(effect: Effect): readonly Deed[] {
   switch (effect.type) {
     case 'record':
+      if (effect.kind === 'audit') return [];
       return effect.kind === 'finished-attempt' ? ['note'] : ['save'];
+    case 'reply':
+      return ['reply'];
     case 'call':
       if (effect.call.type === 'ACKNOWLEDGE') return ['acknowledge'];
+      if (effect.call.type === 'MESSAGE') return ['instruct'];
       return effect.call.type === 'KILL' && effect.call.kill.kill_policy === undefined ? ['banish'] : ['kill'];
     case 'tell':
       switch (`${effect.to} ${effect.message.type}`) {
@@ -168,7 +200,7 @@ for (const what of Object.keys(table) as Happening[])
   test(`${what}: from everywhere it goes where the table says, and does in order what the table says`, t => {
     for (const standing of standings) {
       const [message, job] = samples[what];
-      const before = at(records[standing], job);
+      const before = at(what.startsWith('snooze ') ? asked(records[standing]) : records[standing], job);
       const heard = hear(before, message, now, times).what;
       // Nothing of the present attempt can be said of one that is not there; some things happen in one place only.
       if (heard !== what) {
@@ -179,7 +211,10 @@ for (const what of Object.keys(table) as Happening[])
       const after = move(before, message, now);
       const stands = standingOf(after.state.record);
       if (rule.to === undefined) t.is(after.state.record, before.record, `${standing}: as it was`);
-      else if (rule.to === 'next') t.true(stands === 'pending' || stands === 'over', standing);
+      else if (rule.to === 'here') {
+        t.is(stands, standing);
+        t.not(after.state.record, before.record);
+      } else if (rule.to === 'next') t.true(stands === 'pending' || stands === 'over', standing);
       else t.is(stands, rule.to, standing);
 
       const due = [...rule.deeds, ...(message.type === 'updated' ? (['acknowledge'] as const) : [])];

@@ -1,6 +1,7 @@
 // health-live.test.ts: health checks, snoozes and requests to go, over real ports.
 
-import { rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -133,6 +134,46 @@ test.serial(
     t.deepEqual(agent.states(), ['TASK_STARTING']);
     await rm(join(sandbox, '.healthchecksnooze'));
     t.regex((await agent.status('TASK_FAILED')).message!, /Not enough successful health checks in time/);
+  },
+);
+
+test.serial(
+  'case 127, from afar: told to snooze it asks nobody, writes that down and says so; told to wake it goes on',
+  async t => {
+    let asked = 0;
+    const port = await httpServer(t, (_url, _method, response) => {
+      asked++;
+      response.end('ok');
+    });
+    const agent = await testAgent(t);
+    const { sandbox } = await testExecutor(t, agent.port);
+    await agent.subscribed(1);
+    const health = { ...fast, checker: { type: 'http', port: 'http' } };
+    agent.launch(taskInfo(sleeper({ health }), { ports: { http: port } }));
+    await agent.status('TASK_RUNNING');
+    const tell = (message: object) =>
+      agent.send({
+        type: 'MESSAGE',
+        message: { data: Buffer.from(JSON.stringify({ task_id, ...message })).toString('base64') },
+      });
+    const healthSaid = () => {
+      const last = agent.calls().findLast(call => call.type === 'UPDATE' && call.update.status.data !== undefined);
+      return last?.type === 'UPDATE' ? reportIn(last.update.status).health : undefined;
+    };
+    const then = systemClock().now() + 3_600_000;
+    tell({ type: 'snooze', until: then });
+    await until('word of the snooze', () => healthSaid()?.snoozed_until === then);
+    t.is((await readFile(join(sandbox, '.healthchecksnooze'), 'utf8')).trim(), new Date(then).toISOString());
+    tell({ type: 'snooze', task_id: 'somebody else' });
+    tell({ type: 'snooze' });
+    await until('word of a snooze without an end', () => {
+      const health = healthSaid();
+      return health?.snoozed_since !== undefined && health.snoozed_until === undefined;
+    });
+    const before = asked;
+    tell({ type: 'wake' });
+    await until('it to be asked again', () => asked > before && healthSaid()?.snoozed_since === undefined);
+    t.false(existsSync(join(sandbox, '.healthchecksnooze')));
   },
 );
 

@@ -98,7 +98,7 @@ function folders(below: string, name: string): readonly string[] {
 }
 
 test.serial(
-  'its processes run in order, it runs when it is healthy, its log rotates, and it is ended when it is sick',
+  'its processes run in order, it runs when it is healthy, its log rotates, it is snoozed by a person, and ended when it is sick',
   async t => {
     const { key, sick, said } = await serviceCalled('web');
     const first = await running(key, 1);
@@ -140,7 +140,21 @@ test.serial(
     for (const file of kept)
       t.true(existsSync(join(logs!, '0', file)) && statSync(join(logs!, '0', file)).size <= 2_048);
 
+    // Snoozed, it may be sick; woken, it is found out.
+    const instance = `/api/v1/jobs/${key}/instances/0`;
+    const snooze = await api.request('POST', `${instance}/snooze`, { minutes: 60 });
+    t.is(snooze.status, 202, snooze.text);
+    await until('its executor to say that it snoozes', async () => {
+      const one = (await instanceOf(key)) as unknown as {
+        readonly snooze?: { readonly heard: boolean };
+        readonly task?: { readonly health?: { readonly snoozed_until?: string } };
+      };
+      const until_then = (JSON.parse(snooze.text) as { until: string }).until;
+      return one.snooze?.heard === true && one.task?.health?.snoozed_until === until_then;
+    });
+    t.regex((await api.request('GET', '/metrics')).text, /horae_task_health\{health="snoozed"\} 1/);
     writeFileSync(sick, '');
+    t.is((await api.request('POST', `${instance}/wake`)).status, 202);
     await until('its end', async () => ((await instanceOf(key))?.attempt ?? 0) > first.attempt);
     rmSync(sick);
     await running(key, first.attempt + 1);

@@ -4,7 +4,7 @@ import type { JobKey } from '../../actors/model/ids.ts';
 import { taskId } from '../../actors/model/ids.ts';
 import type { Job } from '../../actors/model/job.ts';
 import type { Cause } from '../../actors/model/reasons.ts';
-import type { FinishedRun, OutcomeRow, WaitingStart } from '../../actors/model/records.ts';
+import type { FinishedRun, OutcomeRow, Snooze, WaitingStart } from '../../actors/model/records.ts';
 import type { JobView, RunView, TaskReports } from '../../actors/model/views.ts';
 import type { JobResource, OutcomeResource, RunResource } from './schemas.ts';
 
@@ -148,12 +148,19 @@ export function liveRun(
             ports: one.ports,
             task: task_id === undefined ? undefined : taskReport(reports.of(task_id)),
             started_at: isoOf(one.started_at),
+            snooze: snoozeResource(one.snooze),
             links,
           });
       }
     }),
     links: { self: runPath(key, record.run) },
   });
+}
+
+function snoozeResource(snooze: Snooze | undefined): RunResource['instances'][number]['snooze'] {
+  if (snooze === undefined) return undefined;
+  const { by, since, until, over, heard } = snooze;
+  return present({ by, since: iso(since), until: isoOf(until), over, heard: heard === true });
 }
 
 /** The same with instants as people read them. Its ports are the instance's. */

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { calendar_rule, calendar_submission } from '../../actors/model/calendar.ts';
 import { job_submission } from '../../actors/model/job.ts';
 import { joins, trigger_rules } from '../../schedules/join.ts';
+import { snooze_request } from './instances.ts';
 import { backfill_request, pause_request } from './steering.ts';
 
 const instant = z.iso.datetime().describe('ISO 8601 in UTC.');
@@ -174,6 +175,16 @@ const instance = z.object({
   task: task_report
     .optional()
     .describe('As its executor last said; absent for a plain command, and until it is heard.'),
+  snooze: z
+    .object({
+      by: z.string(),
+      since: instant,
+      until: instant.optional(),
+      over: z.literal(true).optional().describe('They were to go on again.'),
+      heard: z.boolean().describe('Whether its executor has said that it does so.'),
+    })
+    .optional()
+    .describe('Somebody wanted its health checks to pause. What they do in truth is in `task`.'),
   reason: end_reason.optional(),
   result: z.string().optional().describe('What its task left for those that follow.'),
   pending_reason: z.string().optional().describe('Why it waits, in words.'),
@@ -204,6 +215,14 @@ export const run_started = z.object({
 export const killing = z.object({
   job: z.string(),
   killing: count.describe('Runs that are being killed, and those that waited and will not start.'),
+});
+
+export const snoozed = z.object({
+  job: z.string(),
+  instance: count,
+  snooze: z.enum(['snoozing', 'waking']),
+  until: instant.optional(),
+  links,
 });
 
 export const outcome = z.object({
@@ -380,6 +399,8 @@ export const components = {
   Calendar: calendar_resource,
   CalendarPage: calendar_page,
   PauseRequest: pause_request,
+  SnoozeRequest: snooze_request,
+  Snoozed: snoozed,
   BackfillRequest: backfill_request,
   BackfillStarted: backfill_started,
   Tokens: tokens,

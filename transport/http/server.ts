@@ -26,6 +26,7 @@ import { discovery_routes } from './discovery.ts';
 import { createDispatch } from './dispatch.ts';
 import { explain_routes } from './explain.ts';
 import { authenticate, authorize, checkHost, checkOrigin, type GuardRules, isLoopback } from './guard.ts';
+import { instance_routes } from './instances.ts';
 import { found, job_routes } from './jobs.ts';
 import { alone, type Cluster, leader_routes } from './leader.ts';
 import { log_routes } from './logs.ts';
@@ -92,6 +93,7 @@ export function allRoutes(version: string): readonly Route[] {
     ...job_routes,
     ...steeringRoutes(found),
     ...dependencyRoutes(found),
+    ...instance_routes,
     ...run_routes,
     ...log_routes,
     ...explain_routes,

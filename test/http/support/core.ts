@@ -103,6 +103,12 @@ export function createCore(now: () => number = () => 1_700_000_000_000): Core {
         put(key, { ...known, version: known.version + 1, job: { ...known.job, enabled: command.enabled } });
         return { type: 'changed', key, version: known.version + 1 };
       }
+      case 'snooze': {
+        const { until } = command;
+        return { type: 'snoozing', key, index: command.index, ...(until === undefined ? {} : { until }) };
+      }
+      case 'wake':
+        return { type: 'waking', key, index: command.index };
       case 'start-run': {
         const run = `${known.incarnation}.m.${command.request}`;
         if (views.run(key, run) !== undefined) return { type: 'existing', key, run };

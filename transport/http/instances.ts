@@ -1,0 +1,96 @@
+// instances.ts: the routes that concern one instance of a job: its health checks pause, and go on.
+
+import { z } from 'zod';
+import { parseTime } from '../../schedules/iso8601.ts';
+import { json_types, yaml_types } from './body.ts';
+import { inShort, Refused, refusedBy } from './problems.ts';
+import { iso, jobPath, present } from './resources.ts';
+import { command, type Exchange, jsonBody, keyOfPath, noBody, type Reply, type Route, unexpected } from './route.ts';
+import { read } from './steering.ts';
+
+const instance_path = '/api/v1/jobs/:role/:environment/:name/instances/:index';
+const types = [...json_types, ...yaml_types] as const;
+const refusals = {
+  404: { description: 'There is no such job, or no such instance that lives.', schema: 'Problem' },
+  422: { description: 'The request is wrong, or the instance has no health check or does not run.', schema: 'Problem' },
+};
+
+export const snooze_request = z
+  .strictObject({
+    minutes: z.number().positive().max(525_600).optional().describe('How long, from now.'),
+    until: z.string().max(64).optional().describe('ISO 8601 instant to come.'),
+  })
+  .refine(({ minutes, until }) => minutes === undefined || until === undefined, 'expected minutes or until, not both');
+
+export const instance_routes: readonly Route[] = [
+  {
+    method: 'POST',
+    path: `${instance_path}/snooze`,
+    id: 'snoozeInstance',
+    tag: 'runs',
+    summary: 'Pause the health checks of an instance',
+    description:
+      'For so many minutes, until an instant, or, with neither, until it is woken. A sick task is not made well by it: one that has not been well yet waits. It ends with the attempt.',
+    permission: 'operate',
+    body: { schema: 'SnoozeRequest', types },
+    answers: { 202: { description: 'Recorded; its executor is being told.', schema: 'Snoozed' }, ...refusals },
+    async handle(exchange) {
+      const until = untilOf(read(snooze_request, await jsonBody(exchange, types)), exchange);
+      return await ask(exchange, 'snooze', until);
+    },
+  },
+  {
+    method: 'POST',
+    path: `${instance_path}/wake`,
+    id: 'wakeInstance',
+    tag: 'runs',
+    summary: 'Let the health checks of an instance go on, also those that a file in its sandbox has paused',
+    permission: 'operate',
+    answers: { 202: { description: 'Recorded; its executor is being told.', schema: 'Snoozed' }, ...refusals },
+    async handle(exchange) {
+      await noBody(exchange);
+      return await ask(exchange, 'wake', undefined);
+    },
+  },
+];
+
+function untilOf({ minutes, until }: z.infer<typeof snooze_request>, exchange: Exchange): number | undefined {
+  const now = exchange.services.clock.now();
+  if (minutes !== undefined) return now + Math.round(minutes * 60_000);
+  if (until === undefined) return undefined;
+  const time = parseTime(until, '/until');
+  if (!time.ok) throw new Refused('invalid', inShort(time.problems), time.problems);
+  const instant = time.value.wall - (time.value.offset_ms ?? 0);
+  if (instant > now) return instant;
+  const problem = {
+    place: '/until',
+    value: until,
+    message: `"${until}" has passed`,
+    expected: `an instant after ${iso(now)}`,
+  };
+  throw new Refused('invalid', inShort([problem]), [problem]);
+}
+
+async function ask(exchange: Exchange, type: 'snooze' | 'wake', until: number | undefined): Promise<Reply> {
+  const key = keyOfPath(exchange);
+  const { index: text = '' } = exchange.params;
+  if (!/^(0|[1-9]\d{0,6})$/.test(text))
+    throw new Refused('not-found', `job ${key} has no instance "${text.slice(0, 40)}": expected a number from 0`);
+  const index = Number(text);
+  const answer = await command(
+    exchange,
+    type === 'wake' ? { type, key, index } : { type, key, index, ...(until === undefined ? {} : { until }) },
+  );
+  if (answer.type === 'refused') throw refusedBy(answer);
+  if (answer.type !== 'snoozing' && answer.type !== 'waking') throw unexpected(answer);
+  return {
+    status: 202,
+    body: present({
+      job: key,
+      instance: index,
+      snooze: answer.type,
+      until: answer.until === undefined ? undefined : iso(answer.until),
+      links: { job: jobPath(key), runs: `${jobPath(key)}/runs` },
+    }),
+  };
+}

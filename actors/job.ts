@@ -8,7 +8,7 @@ import { noRoom } from './crowd.ts';
 import { decreed } from './decree.ts';
 import { count, type Effect, type JobBirth, log, record, reply, tell } from './effects.ts';
 import { type Kin, no_kin, unfit } from './kin.ts';
-import type { Command, CommandEnvelope, SnoozeCommand } from './model/commands.ts';
+import type { Command, CommandEnvelope } from './model/commands.ts';
 import { instanceKey, type JobKey, type RunId, runKey } from './model/ids.ts';
 import type { Job } from './model/job.ts';
 import { refusal } from './model/reasons.ts';
@@ -35,6 +35,7 @@ import {
 import { everyone, launched, outdated, type Rollout } from './rollout.ts';
 import { type ActiveRun, killInstance, killRuns, type OverRecord, restoredRun, spawnInstance, with_ } from './runs.ts';
 import { beginService, replaceNext, resize, resumeIfEnabled, revive, stillRolling, switchService } from './service.ts';
+import { snoozed } from './snooze.ts';
 import { type Step, step, stepWith } from './step.ts';
 import { tallied } from './tally.ts';
 import { clearTokens, isSoft, leaveTokens, parentRun } from './tokens.ts';
@@ -337,7 +338,7 @@ function command(
       return step(state, tell({ to: 'trigger', key: state.key, message: { type: 'steer', envelope } }));
     case 'snooze':
     case 'wake':
-      return snooze(state, { ...envelope, command: wanted }, now);
+      return snoozed(state, { ...envelope, command: wanted }, now);
     case 'kill-run':
     case 'kill-all': {
       const all = wanted.type === 'kill-all';
@@ -361,29 +362,6 @@ function command(
       ]);
     }
   }
-}
-
-/** For an instance of the newest run that has it; the instance answers. */
-function snooze(state: JobState, envelope: CommandEnvelope<SnoozeCommand>, now: number): Step<JobState, Effect> {
-  const { command, request_id } = envelope;
-  const refuse = (code: 'invalid' | 'not-found', text: string) =>
-    step(state, audit(envelope, now, code), reply(request_id, refusal(code, text)));
-  const { key, index } = command;
-  if (state.record.job.health_check === undefined)
-    return refuse(
-      'invalid',
-      `job ${key} has no health check that could be snoozed: expected a job with "health_check"`,
-    );
-  const run = [...state.runs.values()].findLast(one => index < one.size && !one.over.has(index));
-  if (run === undefined) return refuse('not-found', `job ${key} has no instance ${index} that lives`);
-  return step(
-    state,
-    tell({
-      to: 'instance',
-      key: instanceKey(key, run.record.run, index),
-      message: { type: 'snooze', envelope },
-    }),
-  );
 }
 
 /** How many instances a service would have more than it has. */

@@ -8,12 +8,14 @@ import { messageCall } from '../mesos/calls.ts';
 import type { TaskStatus } from '../mesos/protocol.ts';
 import { readReport } from '../mesos/task-reports.ts';
 import { audit } from './audit.ts';
-import { call, type Effect, reply } from './effects.ts';
+import { call, type Effect, reply, tell } from './effects.ts';
 import type { InstanceState, Live } from './instance.ts';
+import type { JobState } from './job.ts';
 import type { CommandEnvelope, SnoozeCommand } from './model/commands.ts';
-import { taskId } from './model/ids.ts';
+import { instanceKey, taskId } from './model/ids.ts';
 import { refusal } from './model/reasons.ts';
 import type { Snooze } from './model/records.ts';
+import { type Step, step } from './step.ts';
 
 /** The wish as it is written down. */
 export function snoozeOf({ command, principal }: CommandEnvelope<SnoozeCommand>, now: number): Snooze {
@@ -39,6 +41,33 @@ export function toldExecutor({ key }: InstanceState, { attempt, agent_id, snooze
   const message = over === true ? { type: 'wake', task_id } : { type: 'snooze', task_id, until };
   // Horae's executors have the id of their one task.
   return [call(messageCall(task_id, agent_id, new TextEncoder().encode(JSON.stringify(message))))];
+}
+
+/** For an instance of the newest run that has it; the instance answers. */
+export function snoozed(
+  state: JobState,
+  envelope: CommandEnvelope<SnoozeCommand>,
+  now: number,
+): Step<JobState, Effect> {
+  const { command, request_id } = envelope;
+  const refuse = (code: 'invalid' | 'not-found', text: string) =>
+    step(state, audit(envelope, now, code), reply(request_id, refusal(code, text)));
+  const { key, index } = command;
+  if (state.record.job.health_check === undefined)
+    return refuse(
+      'invalid',
+      `job ${key} has no health check that could be snoozed: expected a job with "health_check"`,
+    );
+  const run = [...state.runs.values()].findLast(one => index < one.size && !one.over.has(index));
+  if (run === undefined) return refuse('not-found', `job ${key} has no instance ${index} that lives`);
+  return step(
+    state,
+    tell({
+      to: 'instance',
+      key: instanceKey(key, run.record.run, index),
+      message: { type: 'snooze', envelope },
+    }),
+  );
 }
 
 /** To whoever asked: it is written down, or why it cannot be. */

@@ -255,7 +255,8 @@ export function startExecutor(options: ExecutorOptions): Executor {
   };
   /**
    * `{"type": "report"}` is answered with how everything stands. `{"type": "withdrawn", "task_id": ...}` answers our own
-   * `withdraw`. `{"type": "snooze", "task_id": ..., "until": ...}` and `wake` are for its health checks. Like all messages of Mesos they may get lost, so nobody waits for one for ever.
+   * `withdraw`. `{"type": "snooze", "task_id": ..., "until": ...}` and `wake` are for its health checks. Like all messages of
+   * Mesos they may get lost, so nobody waits for one for ever.
    */
   const hearMessage = (data: string) => {
     const { type, task_id, until } = readMessage(data);

@@ -29,7 +29,7 @@ test('a snooze is handed on with its end as an instant: so many minutes, until t
   t.deepEqual(core.asked.at(-1)?.command, { ...snooze, type: 'wake' });
 });
 
-test('a snooze that ends before it begins, has two ends or none that can be read is refused with what would be right', async t => {
+test('a snooze that ends before it begins, has two ends or none that can be read is refused', async t => {
   const { ask, core } = await serve(t);
   await ask('POST', '/api/v1/jobs', { json: hello });
   const asked = core.asked.length;

@@ -5,8 +5,11 @@
 
 import { createHash } from 'node:crypto';
 import { type ServerResponse, STATUS_CODES } from 'node:http';
-import { chronos_environment, chronos_role, chronosKey, readChronos, writeChronos } from './chronos.ts';
+import type { JobView } from '../../actors/model/views.ts';
+import { chronos_environment, chronos_role, chronosKey, chronosName, readChronos, writeChronos } from './chronos.ts';
+import { graphs } from './chronos-graph.ts';
 import { isGoing } from './jobs.ts';
+import { mayFollow, mayOrphan } from './kinship.ts';
 import { inShort, Refused, refusedBy } from './problems.ts';
 import { command, type Exchange, jsonBody, noBody, type Reply, type Route, streaming, unexpected } from './route.ts';
 
@@ -17,17 +20,19 @@ export const chronos_routes: readonly Route[] = prefixes.flatMap(prefix => {
   const generation = prefix === '/scheduler' ? '2' : '3';
   const common = { tag: 'chronos', scope: chronos_role, refuse } as const;
   return [
-    ...(['POST', 'PUT'] as const).map(
-      (method): Route => ({
-        ...common,
-        method,
-        path: `${prefix}/iso8601`,
-        id: `chronos${generation}${method === 'POST' ? 'Post' : 'Put'}Iso8601`,
-        summary: 'Create or replace a scheduled job',
-        permission: 'submit',
-        answers: { 204: { description: 'Done, and durable.' }, 400: failure },
-        handle: put,
-      }),
+    ...(['iso8601', 'dependency'] as const).flatMap(kind =>
+      (['POST', 'PUT'] as const).map(
+        (method): Route => ({
+          ...common,
+          method,
+          path: `${prefix}/${kind}`,
+          id: `chronos${generation}${method === 'POST' ? 'Post' : 'Put'}${kind === 'iso8601' ? 'Iso8601' : 'Dependency'}`,
+          summary: `Create or replace a ${kind === 'iso8601' ? 'scheduled' : 'dependent'} job`,
+          permission: 'submit',
+          answers: { 204: { description: 'Done, and durable.' }, 400: failure },
+          handle: exchange => put(exchange, kind),
+        }),
+      ),
     ),
     {
       ...common,
@@ -54,18 +59,47 @@ export const chronos_routes: readonly Route[] = prefixes.flatMap(prefix => {
       method: 'DELETE',
       path: `${prefix}/job/:name`,
       id: `chronos${generation}DeleteJob`,
-      summary: 'Delete a job and kill its runs',
+      summary: 'Delete a job and kill its runs; those that follow it get its parents, or its schedule',
       permission: 'submit',
       answers: { 204: { description: 'Deleted, and durable.' }, 404: failure },
       handle: remove,
     },
+    {
+      ...common,
+      method: 'PUT',
+      path: `${prefix}/job/success/:name`,
+      id: `chronos${generation}MarkSuccess`,
+      summary: 'Take the last run of a job for a success: those that follow it go on',
+      permission: 'operate',
+      answers: { 200: { description: 'Whether there is such a job, in words.', type: 'text/plain' } },
+      handle: markSuccess,
+    },
+    ...(['dot', 'csv'] as const).map(
+      (form): Route => ({
+        ...common,
+        method: 'GET',
+        path: `${prefix}/graph/${form}`,
+        id: `chronos${generation}Graph${form === 'dot' ? 'Dot' : 'Csv'}`,
+        summary: form === 'dot' ? 'Who follows whom, for Graphviz' : 'Jobs and who follows whom, a line each',
+        permission: 'read',
+        answers: { 200: { description: 'The graph.', type: 'text/plain' } },
+        handle: exchange =>
+          streamed(
+            exchange,
+            'text/plain',
+            graphs[form](() => pagesOf(exchange)),
+          ),
+      }),
+    ),
   ];
 });
 
-async function put(exchange: Exchange): Promise<Reply> {
-  const read = readChronos(await jsonBody(exchange, ['application/json']), exchange.services.chronos_generation);
+async function put(exchange: Exchange, kind: 'iso8601' | 'dependency'): Promise<Reply> {
+  const body = await jsonBody(exchange, ['application/json']);
+  const read = readChronos(body, exchange.services.chronos_generation, kind);
   if (!read.ok) throw new Refused('malformed', inShort(read.problems), read.problems);
   const { job, document } = read.value;
+  mayFollow(exchange, job);
   const compiled = exchange.services.compile(job);
   if (!compiled.ok) {
     const problems = compiled.problems.map(each => ({
@@ -78,37 +112,61 @@ async function put(exchange: Exchange): Promise<Reply> {
   }
   const origin = { dialect: 'chronos', document };
   const answer = await command(exchange, { type: 'submit', mode: 'upsert', job, origin });
-  if (answer.type === 'refused') throw refusedBy(answer);
+  if (answer.type === 'refused') throw named(refusedBy(answer));
   if (answer.type !== 'created' && answer.type !== 'replaced' && answer.type !== 'unchanged') throw unexpected(answer);
   return { status: 204 };
+}
+
+/** Names as Chronos's clients know them, in what the core says of keys. */
+function named(refused: Refused): Refused {
+  const text = (words: string) => words.replaceAll(/chronos\/default\/[A-Za-z0-9_.%-]+/g, key => chronosName(key));
+  const problems = refused.problems.map(each => ({ ...each, message: text(each.message) }));
+  return new Refused(refused.kind, text(refused.message), problems, refused.headers);
 }
 
 /** Jobs written in one go: a few milliseconds' worth. Chronos's own list was slow from a thousand jobs on. */
 const jobs_per_piece = 500;
 
-/** The array leaves piece by piece, and between two pieces the scheduler gets its turn. */
-async function list({ request, response, services: { views } }: Exchange): Promise<typeof streaming> {
+/** The jobs of this dialect, as far as they are there when their page is asked for. */
+function* pagesOf({ services: { views } }: Exchange): Generator<readonly JobView[]> {
   const prefix = `${chronos_role}/${chronos_environment}/`;
-  response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-store' });
-  if (request.method === 'HEAD') {
-    response.end();
-    return streaming;
-  }
-  let separator = '[';
-  for (let after = prefix; !response.destroyed; ) {
-    const page = views.jobs(jobs_per_piece, after);
-    const ours = page.filter(view => view.key.startsWith(prefix));
-    for (const view of ours) {
-      if (isGoing(view)) continue;
-      response.write(separator + JSON.stringify(writeChronos(view)));
-      separator = ',';
-    }
-    if (ours.length < jobs_per_piece) break;
+  for (let after = prefix; ; ) {
+    const ours = views.jobs(jobs_per_piece, after).filter(view => view.key.startsWith(prefix));
+    yield ours.filter(view => !isGoing(view));
+    if (ours.length < jobs_per_piece) return;
     after = ours.at(-1)!.key;
-    await taken(response);
   }
-  response.end(separator === '[' ? '[]' : ']');
+}
+
+/** Leaves piece by piece, and between two pieces the scheduler gets its turn. */
+async function streamed(
+  { request, response }: Exchange,
+  type: string,
+  pieces: Iterable<string>,
+): Promise<typeof streaming> {
+  response.writeHead(200, { 'content-type': type, 'cache-control': 'no-store' });
+  if (request.method !== 'HEAD')
+    for (const piece of pieces) {
+      if (response.destroyed) return streaming;
+      response.write(piece);
+      await taken(response);
+    }
+  response.end();
   return streaming;
+}
+
+function list(exchange: Exchange): Promise<typeof streaming> {
+  return streamed(exchange, 'application/json', asArray(pagesOf(exchange)));
+}
+
+function* asArray(pages: Iterable<readonly JobView[]>): Generator<string> {
+  let separator = '[';
+  for (const page of pages) {
+    if (page.length === 0) continue;
+    yield separator + page.map(view => JSON.stringify(writeChronos(view))).join(',');
+    separator = ',';
+  }
+  yield separator === '[' ? '[]' : ']';
 }
 
 /** Resolves in a later turn, when the client has taken what was written or is gone. */
@@ -125,8 +183,7 @@ function taken(response: ServerResponse): Promise<void> {
 
 async function start(exchange: Exchange): Promise<Reply> {
   await noBody(exchange);
-  const request = createHash('sha256').update(exchange.request_id).digest('base64url').slice(0, 22);
-  const answer = await command(exchange, { type: 'start-run', key: keyOf(exchange), request });
+  const answer = await command(exchange, { type: 'start-run', key: keyOf(exchange), request: requestIn(exchange) });
   if (answer.type === 'refused') throw answer.code === 'not-found' ? unknown(exchange) : refusedBy(answer);
   if (answer.type !== 'started' && answer.type !== 'waiting' && answer.type !== 'existing') throw unexpected(answer);
   return { status: 204 };
@@ -134,11 +191,33 @@ async function start(exchange: Exchange): Promise<Reply> {
 
 async function remove(exchange: Exchange): Promise<Reply> {
   await noBody(exchange);
-  const answer = await command(exchange, { type: 'delete', key: keyOf(exchange) });
+  const key = keyOf(exchange);
+  mayOrphan(exchange, key, 'reschedule');
+  const answer = await command(exchange, { type: 'delete', key, orphans: 'reschedule' });
   if (answer.type === 'refused') throw answer.code === 'not-found' ? unknown(exchange) : refusedBy(answer);
   if (answer.type !== 'deleted') throw unexpected(answer);
   return { status: 204 };
 }
+
+/** An unknown job is no error here: Chronos answers `false`. */
+async function markSuccess(exchange: Exchange): Promise<Reply> {
+  await noBody(exchange);
+  const name = exchange.params.name ?? '';
+  const key = chronosKey(name);
+  const said = (done: boolean): Reply => ({
+    status: 200,
+    text: { type: 'text/plain', text: `marked job ${name.slice(0, 200)} as successful: ${done}` },
+  });
+  if (key === undefined) return said(false);
+  const answer = await command(exchange, { type: 'mark-success', key, request: requestIn(exchange) });
+  if (answer.type === 'refused' && answer.code === 'not-found') return said(false);
+  if (answer.type === 'refused') throw named(refusedBy(answer));
+  if (answer.type !== 'changed') throw unexpected(answer);
+  return said(true);
+}
+
+const requestIn = ({ request_id }: Exchange) =>
+  createHash('sha256').update(request_id).digest('base64url').slice(0, 22);
 
 function keyOf(exchange: Exchange): string {
   const key = chronosKey(exchange.params.name ?? '');

@@ -9,8 +9,9 @@
 
 import { portsOfContainer } from '../../actors/model/container.ts';
 import type { JobKey } from '../../actors/model/ids.ts';
-import { identifier, jobKey } from '../../actors/model/ids.ts';
+import { identifier, jobKey, parseJobKey } from '../../actors/model/ids.ts';
 import type { Job } from '../../actors/model/job.ts';
+import { parents_max } from '../../actors/model/parents.ts';
 import type { JobView } from '../../actors/model/views.ts';
 import { approximateMs, parseDuration } from '../../schedules/duration.ts';
 import { overlapOfChronos } from '../../schedules/overlap.ts';
@@ -46,14 +47,23 @@ const percent = (char: string) =>
 
 // --- in -----------------------------------------------------------------------------------------------------------------
 
+/** The name by which Chronos's clients know a job: of another role or environment its whole key. */
+export function chronosName(key: JobKey): string {
+  const prefix = `${chronos_role}/${chronos_environment}/`;
+  if (!key.startsWith(prefix)) return key;
+  const encoded = key.slice(prefix.length).replace(/^_(?=%)/, '');
+  return decodeURIComponent(encoded);
+}
+
 /**
- * A document posted to `iso8601`, as a job of ours and as what will be given back. `generation` says whose rules hold. 3: a
- * run is never dropped, misses collapse into one late run, a count counts launches. 2: a target runs within epsilon or is
- * missed, a count counts targets, a run that finds another one active is dropped.
+ * A document posted to `iso8601` or, with parents, to `dependency`, as a job of ours and as what will be given back.
+ * `generation` says whose rules hold. 3: a run is never dropped, misses collapse into one late run, a count counts launches.
+ * 2: a target runs within epsilon or is missed, a count counts targets, a run that finds another one active is dropped.
  */
 export function readChronos(
   input: unknown,
   generation: 2 | 3 = 3,
+  route: 'iso8601' | 'dependency' = 'iso8601',
 ): Result<{ readonly job: Job; readonly document: ChronosDocument }> {
   if (input === null || typeof input !== 'object' || Array.isArray(input))
     return bad({ place: '', message: 'the body is not a job', expected: 'a JSON object' });
@@ -82,12 +92,12 @@ export function readChronos(
       "the job's name is invalid",
       `letters, digits, "_", ".", "-", "#" and spaces, at most ${name_bytes_max} bytes when encoded`,
     );
-  const schedule = read.text('schedule', '');
-  if (schedule === '')
+  const dependent = route === 'dependency';
+  const parents = parentsOf(document.parents, dependent, wrong);
+  // Beside parents Chronos passed a schedule over.
+  const schedule = dependent ? '' : read.text('schedule', '');
+  if (schedule === '' && !dependent)
     wrong('/schedule', document.schedule, 'the schedule is missing', 'R<count>/<start>/<period>, e.g. R//PT1H');
-  const parents = document.parents;
-  if (parents !== undefined && parents !== null && !(Array.isArray(parents) && parents.length === 0))
-    wrong('/parents', parents, 'this route takes jobs with a schedule', 'no parents');
   const shell = read.flag('shell', true);
   const words = argumentsOf(document, wrong);
   const container = readChronosContainer(
@@ -118,8 +128,9 @@ export function readChronos(
   const concurrent = read.flag('concurrent', false);
   const disabled = read.flag('disabled', false);
   const high = read.flag('highPriority', false);
+  const soft_error = read.flag('softError', false);
   // Read for their types alone: what they mean is not for this route to do, but rubbish in them is rubbish.
-  for (const field of ['softError', 'dataProcessingJobType', 'async']) read.flag(field, false);
+  for (const field of ['dataProcessingJobType', 'async']) read.flag(field, false);
   if (problems.length > 0) return bad(...problems);
 
   const job: Job = {
@@ -137,7 +148,9 @@ export function readChronos(
     disk,
     ports: container === undefined ? [] : [...new Set(portsOfContainer(container))],
     env,
-    schedules: [{ id: 's0', iso8601: schedule, ...(zone === '' ? {} : { zone }), dialect: 'chronos' }],
+    schedules: dependent ? [] : [{ id: 's0', iso8601: schedule, ...(zone === '' ? {} : { zone }), dialect: 'chronos' }],
+    ...(dependent ? { parents, join: 'latest' } : {}),
+    ...(soft_error ? { soft_error } : {}),
     enabled: !disabled,
     max_task_failures: retries + 1,
     retry_delay_ms: default_retry_delay_ms,
@@ -151,6 +164,32 @@ export function readChronos(
     labels: {},
   };
   return good({ job, document });
+}
+
+/** Parents by name, as keys. */
+function parentsOf(value: unknown, dependent: boolean, wrong: Wrong): readonly JobKey[] {
+  if (value === undefined || value === null || (Array.isArray(value) && value.length === 0)) {
+    if (dependent) wrong('/parents', value, 'there are no parents', 'the names of the jobs that it follows');
+    return [];
+  }
+  if (!dependent) {
+    wrong('/parents', value, 'this route takes jobs with a schedule', 'no parents; or the route dependency');
+    return [];
+  }
+  if (!Array.isArray(value)) {
+    wrong('/parents', value, '"parents" is not a list', 'a list of names');
+    return [];
+  }
+  // A name stands once however often it is said: Chronos kept a set.
+  const keys = new Set<JobKey>();
+  for (const [index, each] of value.entries()) {
+    const name = typeof each === 'string' ? each : '';
+    const key = parseJobKey(name).ok ? name : name_allowed.test(name) ? chronosKey(name) : undefined;
+    if (key === undefined) wrong(`/parents/${index}`, each, "a parent's name is invalid", 'the name of a job');
+    else keys.add(key);
+  }
+  if (keys.size > parents_max) wrong('/parents', keys.size, `${keys.size} parents`, `at most ${parents_max}`);
+  return [...keys];
 }
 
 /** A run that is due while another is active: kept for when that one ends (once), or dropped; or let run beside it. */
@@ -309,7 +348,7 @@ export function writeChronos(view: JobView): Record<string, unknown> {
     disk: job.disk,
     mem: job.mem,
     disabled: !job.enabled,
-    softError: truth(posted.softError, false),
+    softError: job.soft_error === true,
     dataProcessingJobType: truth(posted.dataProcessingJobType, false),
     errorsSinceLastSuccess: tally?.failures_since_success ?? 0,
     fetch: Array.isArray(posted.fetch) ? posted.fetch : [],
@@ -321,11 +360,17 @@ export function writeChronos(view: JobView): Record<string, unknown> {
     concurrent: job.overlap.policy === 'allow',
     maxCompletionTime: Number(posted.maxCompletionTime ?? 0) || 0,
     constraints: job.constraints,
-    schedule: schedule?.iso8601 ?? '',
-    scheduleTimeZone: text(posted.scheduleTimeZone, schedule?.zone ?? ''),
+    // A dependent job that got its parent's schedule is one with a schedule, whatever it was posted as.
+    ...(job.parents === undefined
+      ? {
+          schedule: schedule?.iso8601 ?? '',
+          scheduleTimeZone: schedule?.zone ?? '',
+        }
+      : { parents: job.parents.map(chronosName) }),
   };
+  const ours = (field: string) => field in known || ['parents', 'schedule', 'scheduleTimeZone'].includes(field);
   // What Chronos never knew of, its clients still find again.
-  return { ...known, ...Object.fromEntries(Object.entries(posted).filter(([field]) => !(field in known))) };
+  return { ...known, ...Object.fromEntries(Object.entries(posted).filter(([field]) => !ours(field))) };
 }
 
 const text = (value: unknown, fallback: string) => (value === undefined || value === null ? fallback : String(value));

@@ -1,13 +1,9 @@
 // dependencies.ts: the native API's routes for jobs that follow others: the tokens that wait, and successes by decree.
 
 import { z } from 'zod';
-import type { JobKey } from '../../actors/model/ids.ts';
-import type { Job } from '../../actors/model/job.ts';
-import { orphan_policies } from '../../actors/model/records.ts';
 import type { JobView } from '../../actors/model/views.ts';
-import { permits } from '../credentials.ts';
 import { isGoing } from './jobs.ts';
-import { Refused, refusedBy } from './problems.ts';
+import { refusedBy } from './problems.ts';
 import { iso, jobPath } from './resources.ts';
 import {
   command,
@@ -24,7 +20,6 @@ import {
 const job_path = '/api/v1/jobs/:role/:environment/:name';
 const not_found = { 404: { description: 'There is no such job.', schema: 'Problem' } };
 
-export const orphans_query = z.enum(orphan_policies).optional();
 const tokens_shown_max = 100;
 
 /** `found`: the job as it is, for an answer. */
@@ -118,24 +113,4 @@ async function clear(exchange: Exchange): Promise<Reply> {
   if (answer.type === 'refused') throw refusedBy(answer);
   if (answer.type !== 'cleared') throw unexpected(answer);
   return { status: 200, body: { job: key, cleared: answer.count } };
-}
-
-/** Whoever follows a job hears how its runs end: they may follow only those whose runs they may read. */
-export function mayFollow({ who }: Exchange, { parents = [] }: Job): void {
-  for (const parent of parents) {
-    const role = parent.slice(0, parent.indexOf('/'));
-    if (!permits(who, 'read', role))
-      throw new Refused('not-permitted', `${who.name} may not read jobs of role ${role}, so none can follow ${parent}`);
-  }
-}
-
-/** Whoever deletes a job changes those that follow it, or deletes them: they must be allowed to. */
-export function mayOrphan({ who, services: { views } }: Exchange, key: JobKey, policy: string | undefined): void {
-  if (policy === undefined) return;
-  const touched = policy === 'delete' ? views.descendants(key) : views.children(key);
-  for (const child of touched) {
-    const role = child.slice(0, child.indexOf('/'));
-    if (!permits(who, 'submit', role))
-      throw new Refused('not-permitted', `${who.name} may not change ${child}, which follows ${key}`);
-  }
 }

@@ -166,6 +166,8 @@ export const settings = {
   batch_changes_max: whole({ group: journal, unit: 'changes', default: 4_096, min: 1, max: 1_000_000, help: 'Records in one commit; more go into the next.' }),
   history_days: number({ group: journal, unit: 'days', default: 30, min: 0, max: 36_500, help: 'How long outcomes, finished runs and their attempts are kept.' }),
   history_per_job: whole({ group: journal, unit: 'rows', default: 10_000, min: 1, max: 100_000_000, help: 'Rows of each kind of history kept for one job; then the oldest go first.' }),
+  update_days: number({ group: journal, unit: 'days', default: 30, min: 0, max: 3_650, help: 'How long updates that are over are kept, with what happened in them.' }),
+  updates_per_job: whole({ group: journal, unit: 'updates', default: 10, min: 1, max: 10_000, help: 'Updates that are over and kept per job; then the oldest go.' }),
   audit_days: number({ group: journal, unit: 'days', default: 365, min: 0, max: 36_500, help: 'How long it is kept who did what.' }),
 
   crash_count_max: whole({ group: supervision, unit: 'crashes', default: 5, min: 0, max: 1_000, help: 'Crashes that the tree of singletons survives within --crash-period-ms; one more ends the program.' }),

@@ -3,6 +3,7 @@
 import type { JobBirth } from './effects.ts';
 import { type JobKey, splitInstanceKey, splitRunKey } from './model/ids.ts';
 import type { InstanceRecord, JobRecord, RunRecord, TallyRecord, TriggerRecord } from './model/records.ts';
+import type { UpdateRecord } from './model/updates.ts';
 import type { Outbox } from './outbox.ts';
 
 type Records = Pick<Outbox, 'entries' | 'latest'>;
@@ -38,6 +39,7 @@ export function restored(records: Records, only?: JobKey): readonly JobBirth[] {
       record: body as JobRecord,
       tally: records.latest('tally', key) as TallyRecord | undefined,
       trigger: records.latest('trigger', key) as TriggerRecord | undefined,
+      update: records.latest('update', key) as UpdateRecord | undefined,
       runs: runs.get(key) ?? [],
     });
   }

@@ -13,6 +13,7 @@ import type { JobMessage } from './job.ts';
 import type { Answer } from './model/commands.ts';
 import type { InstanceKey, JobKey } from './model/ids.ts';
 import type { Bodies, InstanceRecord, JobRecord, RunRecord, TallyRecord, TriggerRecord } from './model/records.ts';
+import type { UpdateRecord } from './model/updates.ts';
 import type { OffersMessage } from './offers.ts';
 import type { PlacementMessage, Wanted } from './placement.ts';
 import type { TimetableMessage } from './timetable.ts';
@@ -55,6 +56,8 @@ export type JobBirth = {
   readonly record: JobRecord;
   readonly tally: TallyRecord | undefined;
   readonly trigger: TriggerRecord | undefined;
+  /** The update that is not over. */
+  readonly update?: UpdateRecord | undefined;
   readonly runs: readonly {
     readonly record: RunRecord;
     readonly instances: readonly { readonly index: number; readonly record: InstanceRecord }[];

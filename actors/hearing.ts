@@ -52,7 +52,8 @@ export function hear(state: InstanceState, message: InstanceMessage, now: number
       return message.all || state.job.service ? wantsKilled(state, 'maintenance', true, true) : nothing;
     }
     case 'reconfigured':
-      return message.version < state.version ? nothing : { what: 'reconfigured' };
+      if (message.version < state.version) return nothing;
+      return { what: message.anew === true ? 'renewed' : 'reconfigured' };
     case 'due':
       if (at?.status === 'unreachable' && now >= (givenUpAt(state.job, at.since) ?? Number.POSITIVE_INFINITY))
         return {

@@ -29,6 +29,7 @@ export const deeds = [
   'ask', // for a place, now or when its delay is over
   'go-on', // asks for a place for the next attempt, or tells the job that it is over
   'tell', // the job, that it runs
+  'report', // to the job, that it lost what it had reached
   'instruct', // its executor is told to snooze, or to wake
   'reply', // to whoever asked for that
   'revoke', // a launch that may not have left is kept back
@@ -48,7 +49,7 @@ export type Rule = {
 };
 const rule = (to: Rule['to'], ...done: Deed[]): Rule => ({ to, deeds: deeds.filter(deed => done.includes(deed)) });
 const end = (outcome: Rule['outcome'], ...more: Deed[]): Rule => ({
-  ...rule('next', 'note', 'disarm', 'save', 'go-on', ...more),
+  ...rule('next', 'note', 'disarm', 'save', 'go-on', 'report', ...more),
   outcome,
 });
 
@@ -57,6 +58,8 @@ const _ = rule(undefined);
 const enters = rule('pending', 'save', 'ask');
 const asks = rule(undefined, 'ask');
 const asks_anew = rule(undefined, 'withdraw', 'ask');
+/** It is to be something else, so its delay and what it was for are over. */
+const renews = rule('pending', 'withdraw', 'disarm', 'save', 'ask');
 const accepts = rule('assigned', 'save', 'accept');
 const declines = rule(undefined, 'decline');
 /** The launch surely never happened: the next attempt, and nothing is counted. */
@@ -65,7 +68,8 @@ const starts = rule('starting', 'disarm', 'save');
 const runs = rule('running', 'disarm', 'save', 'tell');
 /** Whether it is well is written down: nobody is sent to one that is not. */
 const marks = rule('here', 'save');
-const cut_off = rule('unreachable', 'save', 'watch');
+const ails = rule('here', 'save', 'report');
+const cut_off = rule('unreachable', 'save', 'report', 'watch');
 const watches = rule(undefined, 'watch');
 const finishes = end('finished');
 const fails = end('failed');
@@ -96,6 +100,7 @@ export const table = {
   'due':            [_,        asks,       _,         _,           _,           _,           kills_again, kills_again, _       ],
   'waited enough':  [_,        _,          _,         _,           _,           gives_up,    _,           _,           _       ],
   'reconfigured':   [_,        asks_anew,  _,         _,           _,           _,           _,           _,           _       ],
+  'renewed':        [_,        renews,     _,         _,           _,           _,           _,           _,           _       ],
   'nothing new':    [_,        _,          _,         _,           _,           _,           _,           _,           _       ],
   // From placement and offers.
   'granted':        [declines, accepts,    declines,  declines,    declines,    declines,    declines,    declines,    declines],
@@ -110,7 +115,7 @@ export const table = {
   // From Mesos, of the present attempt.
   'starting':       [banishes, banishes,   starts,    _,           _,           starts,      _,           _,           banishes],
   'running':        [banishes, banishes,   runs,      runs,        _,           runs,        insists,     insists,     banishes],
-  'health changed': [_,        _,          _,         _,           marks,       _,           _,           _,           _       ],
+  'health changed': [_,        _,          _,         _,           ails,        _,           _,           _,           _       ],
   'snooze heard':   [_,        _,          _,         marks,       marks,       _,           _,           _,           _       ],
   'snooze unheard': [_,        _,          _,         repeats,     repeats,     _,           _,           _,           _       ],
   'finished':       [_,        _,          finishes,  finishes,    finishes,    finishes,    killed,      killed,      _       ],

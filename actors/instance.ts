@@ -19,11 +19,12 @@ import type { InstanceKey, JobKey, RunId, TaskId } from './model/ids.ts';
 import { taskId } from './model/ids.ts';
 import type { Job } from './model/job.ts';
 import { givenUpAt } from './model/partition.ts';
-import type { Cause, EndReason } from './model/reasons.ts';
+import { type Cause, type EndReason, inWords } from './model/reasons.ts';
 import { type Attempted, type FinishedAttempt, type InstanceRecord, sortable } from './model/records.ts';
 import type { Granted } from './placement.ts';
 import { answered, toldExecutor } from './snooze.ts';
 import { type Step, step, stepWith } from './step.ts';
+import { tellRunning, tellStumbled } from './tidings.ts';
 
 /** What every instance is told by the settings; delays in milliseconds. */
 export type InstanceSettings = {
@@ -73,7 +74,13 @@ export type InstanceMessage =
   /** Its agent goes into maintenance: a service moves on. `all`: so does whoever else is there. */
   | { readonly type: 'vacate'; readonly agent_id: string; readonly all: boolean }
   /** The job was replaced: the next attempt is made of this. */
-  | { readonly type: 'reconfigured'; readonly job: Job; readonly version: number }
+  | {
+      readonly type: 'reconfigured';
+      readonly job: Job;
+      readonly version: number;
+      /** What it failed at before is not held against what it is now: it need not wait for its next attempt. */
+      readonly anew?: boolean;
+    }
   /** Its health checks are to pause, or to go on. */
   | { readonly type: 'snooze'; readonly envelope: CommandEnvelope<SnoozeCommand> }
   | { readonly type: 'due' };
@@ -89,7 +96,7 @@ export const instance =
   (before: InstanceState, message: InstanceMessage, now: number): Step<InstanceState, Effect> => {
     const heard = hear(before, message, now, times);
     const rule = ruleOf(heard.what, standingOf(before.record));
-    const known = heard.what === 'reconfigured' ? reconfigured(before, message) : before;
+    const known = heard.what === 'reconfigured' || heard.what === 'renewed' ? reconfigured(before, message) : before;
     const after =
       rule.to === undefined ? known : { ...known, record: recordAfter(rule, known, message, heard, now, times) };
     const asked = message.type === 'updated' && message.status.uuid !== undefined;
@@ -137,6 +144,7 @@ function recordAfter(
   switch (rule.to!) {
     case 'pending': {
       if (at === undefined) return { status: 'pending', attempt: 1, failures: 0, since: now };
+      if (heard.what === 'renewed') return again(at, 0, now, now);
       return again(at, at.failures, now, now + lostDelay(at.attempt, times));
     }
     case 'assigned':
@@ -157,7 +165,7 @@ function recordAfter(
     case 'here':
       return here(liveOf(state), message, heard);
     case 'next':
-      return next(rule, state.job, liveOf(state), heard, now, times);
+      return next(rule, state, liveOf(state), heard, now, times);
   }
 }
 
@@ -199,7 +207,7 @@ function killing(at: Live, replace: boolean, { by, at_once }: Heard, now: number
 /** The attempt ended. Over, or another one? */
 function next(
   { outcome }: Rule,
-  job: Job,
+  { job, version }: InstanceState,
   at: Live,
   heard: Heard,
   now: number,
@@ -208,7 +216,8 @@ function next(
   const reason = reasonFor(at, heard);
   if (outcome === 'killed')
     return at.status === 'killing' && at.replace
-      ? again(at, at.failures, now, now)
+      ? // What it failed at before is not held against what it is now.
+        again(at, at.version < version ? 0 : at.failures, now, now)
       : over(at, at.failures, 'killed', reason, now);
   const well = at.started_at !== undefined && now - at.started_at >= times.well_after_ms;
   if (outcome === 'lost') return again(at, at.failures, now, well ? now : now + lostDelay(at.attempt, times));
@@ -315,6 +324,9 @@ function perform(deed: Deed, turn: Turn): void {
     case 'tell':
       runs(turn);
       return;
+    case 'report':
+      report(turn);
+      return;
     case 'instruct':
       effects.push(...toldExecutor(after, liveOf(after)));
       return;
@@ -414,17 +426,29 @@ const told = ({ job_key, run, index }: InstanceState, last: Over): Effect =>
 /** It runs, for the first time or again after its agent was away. */
 function runs({ before, after, effects }: Turn): void {
   const at = liveOf(before);
+  effects.push(...tellRunning(after, at, at.started_at !== undefined));
+  if (liveOf(after).unhealthy === true) effects.push(...tellStumbled(after, at, false, 'not well'));
   if (at.started_at !== undefined) return;
   const { job_key, run, index, cause } = after;
-  // The job wants to know when its run began, and when a replaced instance is back; not of every copy.
-  if (index === 0 || at.attempt > 1)
-    effects.push(
-      tell({ to: 'job', key: job_key, message: { type: 'instance-running', run, index, version: at.version } }),
-    );
   if (at.attempt === 1 && cause.type === 'target' && cause.caught_up !== true)
     effects.push(count('horae_start_lag_seconds', undefined, (liveOf(after).started_at! - cause.at) / 1000));
   const where = { job: job_key, run, instance: index, attempt: at.attempt, agent: at.agent_id };
   effects.push(log('info', where, 'task runs'));
+}
+
+/** It has lost what it had reached, and is to have it again. */
+function report({ before, after, rule, heard, effects }: Turn): void {
+  if (after.record?.status === 'over') return;
+  const at = liveOf(before);
+  if (heard.what === 'health changed') {
+    const sick = liveOf(after).unhealthy === true;
+    effects.push(...(sick ? tellStumbled(after, at, false, 'not well') : tellRunning(after, at, true)));
+    return;
+  }
+  const failed = rule.outcome === 'failed' || rule.outcome === 'finished';
+  effects.push(
+    ...tellStumbled(after, at, failed, rule.outcome === undefined ? 'cut off' : inWords(reasonFor(at, heard))),
+  );
 }
 
 const kill = (state: InstanceState, at: Killing): Effect =>

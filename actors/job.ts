@@ -4,22 +4,16 @@
 // the run when the last one has. Whether and when a run starts is the trigger's business; how an instance fares is its own.
 
 import { audit } from './audit.ts';
+import { closeIfOver } from './closing.ts';
 import { noRoom } from './crowd.ts';
 import { decreed } from './decree.ts';
-import { count, type Effect, type JobBirth, log, record, reply, tell } from './effects.ts';
+import { type Effect, type JobBirth, log, record, reply, tell } from './effects.ts';
 import { type Kin, no_kin, unfit } from './kin.ts';
 import type { Command, CommandEnvelope } from './model/commands.ts';
 import { instanceKey, type JobKey, type RunId, runKey } from './model/ids.ts';
 import type { Job } from './model/job.ts';
 import { refusal } from './model/reasons.ts';
-import {
-  type FinishedRun,
-  type JobRecord,
-  type RunOutcome,
-  type RunRecord,
-  sortable,
-  type TallyRecord,
-} from './model/records.ts';
+import type { JobRecord, RunRecord, TallyRecord } from './model/records.ts';
 import { calendarNames } from './model/schedules.ts';
 import {
   bereft,
@@ -37,8 +31,10 @@ import { type ActiveRun, killInstance, killRuns, type OverRecord, restoredRun, s
 import { beginService, replaceNext, resize, resumeIfEnabled, revive, stillRolling, switchService } from './service.ts';
 import { snoozed } from './snooze.ts';
 import { type Step, step, stepWith } from './step.ts';
-import { tallied } from './tally.ts';
-import { clearTokens, isSoft, leaveTokens, parentRun } from './tokens.ts';
+import { clearTokens } from './tokens.ts';
+import type { UpdateState } from './update.ts';
+import { wants } from './update-plan.ts';
+import { resumeUpdate, startUpdate, steerUpdate, updateHears, updateWants, updatingText } from './updating.ts';
 
 export type JobState = {
   readonly key: JobKey;
@@ -46,6 +42,8 @@ export type JobState = {
   readonly tally: TallyRecord | undefined;
   readonly runs: ReadonlyMap<RunId, ActiveRun>;
   readonly rollout: Rollout | undefined;
+  /** The update that is not over. While there is one, nobody else may change the job. */
+  readonly update: UpdateState | undefined;
   /** Who has sent its last letter to a job that is being deleted. It must not go before it has read them all. */
   readonly parted: { readonly trigger: boolean; readonly directory: boolean };
   /** Who still follows it while it is being deleted. */
@@ -55,7 +53,24 @@ export type JobMessage =
   | { readonly type: 'begin'; readonly birth: JobBirth }
   /** The trigger recorded a run. */
   | { readonly type: 'started'; readonly run: RunRecord }
-  | { readonly type: 'instance-running'; readonly run: RunId; readonly index: number; readonly version: number }
+  | {
+      readonly type: 'instance-running';
+      readonly run: RunId;
+      readonly index: number;
+      readonly version: number;
+      readonly failures: number;
+    }
+  /** An instance of a service lost what it had reached, and begins again. `failed`: by its own fault. */
+  | {
+      readonly type: 'instance-stumbled';
+      readonly run: RunId;
+      readonly index: number;
+      readonly version: number;
+      readonly failed: boolean;
+      readonly why: string;
+    }
+  /** The update wanted to be woken now. */
+  | { readonly type: 'due' }
   | { readonly type: 'instance-over'; readonly run: RunId; readonly index: number; readonly record: OverRecord }
   /** The trigger wants these runs gone so that another can start. */
   | {
@@ -82,6 +97,7 @@ export const newJob = (birth: JobBirth): JobState => ({
   tally: birth.tally,
   runs: new Map(birth.runs.map(({ record: run, instances }) => [run.run, restoredRun(run, instances)])),
   rollout: undefined,
+  update: birth.update === undefined ? undefined : { record: birth.update, running: new Map() },
   parted: { trigger: birth.record.job.service, directory: false },
   wake: no_wake,
 });
@@ -126,14 +142,31 @@ export const job = (
         const known = new Map(instances.map(one => [one.index, one.record]));
         for (let index = 0; index < active.size; index++) {
           const at = known.get(index);
-          if (active.over.has(index)) continue;
+          if (active.over.has(index)) {
+            // It ended because it was not wanted, is wanted again, and the world ended before the job had heard of its end.
+            if (jobs.job.service && run.killing === undefined && wants(run, index)) {
+              const gone: Effect = { type: 'stop-instance', key: instanceKey(state.key, run.run, index) };
+              const revived = revive(next, run.run, index, now);
+              const back = new Map(revived.state.runs.get(run.run)!.revived).set(
+                index,
+                active.over.get(index)!.attempt,
+              );
+              next = {
+                ...revived.state,
+                runs: with_(revived.state.runs, run.run, { ...revived.state.runs.get(run.run)!, revived: back }),
+              };
+              effects.push(gone, ...revived.effects);
+            }
+            continue;
+          }
+          if (active.unborn?.has(index) === true) continue;
           // A run without instances gets them: it was recorded, and then the world ended for a moment.
           effects.push(spawnInstance(state, run, index, at));
           if (run.killing !== undefined)
             effects.push(killInstance(state, run.run, index, run.killing.by, run.killing.at_once !== true));
-          else if (index >= run.instances) effects.push(killInstance(state, run.run, index, 'resized'));
+          else if (!wants(run, index)) effects.push(killInstance(state, run.run, index, 'resized'));
         }
-        if (jobs.job.service && run.killing === undefined) {
+        if (jobs.job.service && run.killing === undefined && next.update === undefined) {
           const rolled = replaceNext(next, run.run, outdated(jobs, run, instances));
           next = rolled.state;
           effects.push(...rolled.effects);
@@ -142,8 +175,9 @@ export const job = (
         next = closed.state;
         effects.push(...closed.effects);
       }
-      const left = leaveIfDone(next, kin);
-      return stepWith(left.state, [...effects, ...left.effects]);
+      const resumed = resumeUpdate(next, message.birth, now);
+      const left = leaveIfDone(resumed.state, kin);
+      return stepWith(left.state, [...effects, ...resumed.effects, ...left.effects]);
     }
 
     case 'started': {
@@ -171,21 +205,44 @@ export const job = (
         run.started_at === undefined
           ? { ...state, runs: with_(state.runs, message.run, { ...run, started_at: now }) }
           : state;
+      if (updateWants(state, message.version))
+        return updateHears(
+          next,
+          message.run,
+          [{ type: 'ran', index: message.index, at: now, failures: message.failures }],
+          now,
+        );
       if (state.rollout?.current !== message.index || message.version < (state.record.launch_version ?? 0))
         return step(next);
       return replaceNext(next, message.run, state.rollout.waiting);
     }
 
+    case 'instance-stumbled': {
+      const { run, index, failed, why } = message;
+      // The end of what it was before is no failure of what it shall be.
+      const own = failed && updateWants(state, message.version);
+      return updateHears(state, run, [{ type: 'stumbled', index, failed: own, why }], now);
+    }
+
+    case 'due':
+      return state.update === undefined ? step(state) : updateHears(state, state.update.record.run, [], now);
+
     case 'instance-over': {
       const run = state.runs.get(message.run);
       if (run === undefined) return step(state);
+      // It was found over, and lives again: this is the letter about the life before.
+      if ((run.revived?.get(message.index) ?? 0) >= message.record.attempt) return step(state);
       const over = new Map(run.over).set(message.index, message.record);
       const heard = { ...state, runs: with_(state.runs, message.run, { ...run, over }) };
       const gone: Effect = { type: 'stop-instance', key: instanceKey(state.key, message.run, message.index) };
       // The service shrank and grew again before this one had ended: it is wanted after all.
-      if (state.record.job.service && run.record.killing === undefined && message.index < run.record.instances) {
+      if (state.record.job.service && run.record.killing === undefined && wants(run.record, message.index)) {
         const revived = revive(heard, message.run, message.index, now);
         return stepWith(revived.state, [gone, ...revived.effects]);
+      }
+      if (heard.update !== undefined) {
+        const next = updateHears(heard, message.run, [], now);
+        return stepWith(next.state, [gone, ...next.effects]);
       }
       const closed = resumeIfEnabled(closeIfOver(heard, message.run, now, kin), run.record, now);
       const left = leaveIfDone(closed.state, kin);
@@ -245,6 +302,8 @@ function command(
       'version-mismatch',
       `job ${state.key} is at version ${state.record.version}, not ${wanted.if_version}: read it again and decide anew`,
     );
+  if (state.update !== undefined && wanted.type !== 'start-update' && wanted.type !== 'steer-update')
+    return refuse('updating', updatingText(state));
   const more = furtherInstances(state, wanted);
   if (more > 0 && more > room()) return refuse('too-many', noRoom(more, room()));
   switch (wanted.type) {
@@ -328,6 +387,10 @@ function command(
         state,
         tell({ to: 'trigger', key: state.key, message: { type: 'start', envelope: { ...envelope, command: wanted } } }),
       );
+    case 'start-update':
+      return startUpdate(state, envelope, wanted, now, room);
+    case 'steer-update':
+      return steerUpdate(state, envelope, wanted, now);
     case 'pause':
     case 'resume':
     case 'backfill':
@@ -452,7 +515,10 @@ function replaced(
 ): Step<JobState, Effect> {
   const version = state.record.version + 1;
   // Only what the processes can notice is a reason to restart them.
-  const renewed = !same(launched(state.record.job), launched(after));
+  const mixed = [...state.runs.values()].some(
+    run => run.record.others !== undefined || run.record.without !== undefined,
+  );
+  const renewed = mixed || !same(launched(state.record.job), launched(after));
   const jobs: JobRecord = {
     ...state.record,
     job: after,
@@ -494,67 +560,6 @@ function replaced(
   const switched = switchService(next, state.record.job.enabled, now);
   return stepWith(switched.state, [...effects, ...switched.effects]);
 }
-
-/** The last instance has ended: the run becomes history, and its records go in the same step. */
-function closeIfOver(state: JobState, id: RunId, now: number, kin: Kin): Step<JobState, Effect> {
-  const run = state.runs.get(id);
-  if (run === undefined) return step(state);
-  const { instances, cause, created_at, killing } = run.record;
-  if (run.over.size < run.size) return step(state);
-  const inside = [...run.over].filter(([index]) => index < instances);
-  const outcomes = inside.map(([, one]) => one.outcome);
-  const outcome: RunOutcome = outcomes.includes('failed')
-    ? 'failed'
-    : killing !== undefined || outcomes.includes('killed')
-      ? 'killed'
-      : 'succeeded';
-  const finished: FinishedRun = {
-    run: id,
-    cause,
-    instances,
-    created_at,
-    ended_at: now,
-    ...(run.started_at === undefined ? {} : { started_at: run.started_at }),
-    outcome,
-    ...(killing === undefined ? {} : { by: killing.by }),
-    results: inside.slice(0, results_max).map(([index, one]) => ({
-      index,
-      attempts: one.attempt,
-      failures: one.failures,
-      outcome: one.outcome,
-      reason: one.reason,
-      ...(one.agent_id === undefined ? {} : { agent_id: one.agent_id }),
-      ...(one.result === undefined ? {} : { result: one.result }),
-    })),
-  };
-  const tally = tallied(state.tally, outcome, now);
-  const runs = new Map(state.runs);
-  runs.delete(id);
-  return step(
-    { ...state, runs, tally, rollout: undefined },
-    record('finished-run', `${state.key}/${sortable(created_at)}/${id}`, finished),
-    ...[...run.over.keys()].map(index => record('instance', instanceKey(state.key, id, index), undefined)),
-    record('run', runKey(state.key, id), undefined),
-    record('tally', state.key, tally),
-    ...(kin.children(state.key).size === 0
-      ? []
-      : leaveTokens(kin, parentRun(state.key, finished), isSoft(state.record))),
-    ...(state.record.job.service
-      ? []
-      : [
-          tell({
-            to: 'trigger',
-            key: state.key,
-            message: { type: 'run-ended', run: id, failures: tally.failures_since_success },
-          }),
-        ]),
-    count('horae_runs_total', { outcome }),
-    log(outcome === 'failed' ? 'warn' : 'info', { job: state.key, run: id }, `run ${outcome}`),
-  );
-}
-
-/** Results of this many instances stay with a finished run. */
-const results_max = 100;
 
 /** A job that is being deleted takes its leave when no run is left, and nobody will write to it any more. */
 function leaveIfDone(state: JobState, kin: Kin): Step<JobState, Effect> {

@@ -2,6 +2,7 @@
 
 import type { JobBirth } from './effects.ts';
 import type { Job } from './model/job.ts';
+import { has } from './model/ranges.ts';
 import type { JobRecord, RunRecord } from './model/records.ts';
 
 /** A service whose instances are being replaced one at a time: those still to come, and the one under way. */
@@ -21,7 +22,12 @@ export function outdated(
   instances: JobBirth['runs'][number]['instances'],
 ): readonly number[] {
   const old = instances.filter(
-    ({ index, record: at }) => index < run.instances && 'version' in at && at.version < launch_version,
+    ({ index, record: at }) =>
+      index < run.instances &&
+      'version' in at &&
+      at.version < launch_version &&
+      // What an update left behind as it was stays so until somebody decides.
+      !(has(run.without, index) || run.others?.some(one => has(one.indexes, index)) === true),
   );
   const under_way = old.filter(one => one.record.status === 'killing');
   return [...under_way, ...old.filter(one => one.record.status !== 'killing')].map(one => one.index);

@@ -5,6 +5,7 @@ import type { JobState } from './job.ts';
 import { instanceKey, type RunId, runKey } from './model/ids.ts';
 import type { InstanceRecord, RunRecord } from './model/records.ts';
 import { type Step, stepWith } from './step.ts';
+import { configOf, wants } from './update-plan.ts';
 
 export type OverRecord = Extract<InstanceRecord, { status: 'over' }>;
 export type ActiveRun = {
@@ -12,6 +13,10 @@ export type ActiveRun = {
   readonly over: ReadonlyMap<number, OverRecord>;
   /** Instances there have been; more than the record says when a service has shrunk. All of them must end. */
   readonly size: number;
+  /** Indexes below that which have no instance, nor ever had one: an update is to make them, or was. */
+  readonly unborn?: ReadonlySet<number>;
+  /** Instances that were found over and begun again, with the attempt that was their last then. */
+  readonly revived?: ReadonlyMap<number, number>;
   readonly started_at?: number;
 };
 
@@ -19,10 +24,17 @@ export function restoredRun(record: RunRecord, instances: JobBirth['runs'][numbe
   const started = instances.flatMap(({ record: at }) =>
     'started_at' in at && at.started_at !== undefined ? [at.started_at] : [],
   );
+  const size = Math.max(record.instances, ...instances.map(one => one.index + 1));
+  const known = new Set(record.without === undefined ? [] : instances.map(one => one.index));
+  const unborn =
+    record.without === undefined
+      ? []
+      : Array.from({ length: size }, (_, index) => index).filter(index => !known.has(index) && !wants(record, index));
   return {
     record,
     over: overOf(instances),
-    size: Math.max(record.instances, ...instances.map(one => one.index + 1)),
+    size,
+    ...(unborn.length === 0 ? {} : { unborn: new Set(unborn) }),
     ...(started.length === 0 ? {} : { started_at: Math.min(...started) }),
   };
 }
@@ -52,7 +64,8 @@ export function killRuns(
     next = { ...next, runs: with_(next.runs, id, { ...run, record: killing }) };
     effects.push(record('run', runKey(state.key, id), killing));
     for (let index = 0; index < run.size; index++)
-      if (!run.over.has(index)) effects.push(killInstance(state, id, index, by, grace));
+      if (!run.over.has(index) && run.unborn?.has(index) !== true)
+        effects.push(killInstance(state, id, index, by, grace));
   }
   return stepWith(next, effects);
 }
@@ -66,13 +79,15 @@ export function spawnInstance(state: JobState, run: RunRecord, index: number, at
       run: run.run,
       index,
       cause: run.cause,
-      job: run.job ?? state.record.job,
-      version: run.version ?? state.record.version,
+      ...configOf(run, index, state.record),
       run_created_at: run.created_at,
       record: at,
     },
   };
 }
+
+/** Every instance that there has been is over. */
+export const isEveryoneOver = ({ over, size, unborn }: ActiveRun): boolean => over.size + (unborn?.size ?? 0) >= size;
 
 export const killInstance = (state: JobState, run: RunId, index: number, by: string, grace = true): Effect =>
   tell({

@@ -33,13 +33,18 @@ export function resize(state: JobState, id: RunId, instances: number, now: numbe
   const run = state.runs.get(id)!;
   const after = state.record.job;
   const before = run.record.instances;
-  const recorded: RunRecord = { ...run.record, instances };
+  // Whatever an update left as it was ends here: all of them are to be what the job says.
+  const { without, others, ...bare } = run.record;
+  const recorded: RunRecord = { ...bare, instances };
   const size = Math.max(run.size, instances);
-  let next: JobState = { ...state, runs: with_(state.runs, id, { ...run, record: recorded, size }) };
-  const effects: Effect[] = instances === before ? [] : [record('run', runKey(state.key, id), recorded)];
+  const unborn = new Set([...(run.unborn ?? [])].filter(index => index >= instances));
+  let next: JobState = { ...state, runs: with_(state.runs, id, { ...run, record: recorded, size, unborn }) };
+  const kept = instances === before && without === undefined && others === undefined;
+  const effects: Effect[] = kept ? [] : [record('run', runKey(state.key, id), recorded)];
   for (let index = 0; index < Math.max(before, instances); index++) {
     if (index >= instances) effects.push(killInstance(state, id, index, 'resized'));
-    else if (index >= run.size) effects.push(spawnInstance(next, recorded, index, undefined));
+    else if (index >= run.size || run.unborn?.has(index) === true)
+      effects.push(spawnInstance(next, recorded, index, undefined));
     else if (run.over.has(index)) {
       const revived = revive(next, id, index, now);
       next = revived.state;

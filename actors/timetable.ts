@@ -7,10 +7,10 @@
 // never leaves this actor, and `initial` makes a new one.
 
 import { DueQueue } from '../schedules/due-queue.ts';
-import { type Effect, tell } from './effects.ts';
+import { type Effect, type Mail, tell } from './effects.ts';
 import { type Step, step, stepWith } from './step.ts';
 
-export type Resting = { readonly to: 'trigger' | 'instance' | 'framework' | 'offers'; readonly key: string };
+export type Resting = { readonly to: 'trigger' | 'job' | 'instance' | 'framework' | 'offers'; readonly key: string };
 export type TimetableMessage =
   | { readonly type: 'armed'; readonly armed: readonly (Resting & { readonly at: number })[] }
   | { readonly type: 'disarmed'; readonly disarmed: readonly Resting[] }
@@ -39,8 +39,8 @@ export const newTimetable = (): TimetableState => ({
   noticed_at: undefined,
 });
 
-const initials = { trigger: 't', instance: 'i', framework: 'f', offers: 'o' } as const;
-const names = { t: 'trigger', i: 'instance', f: 'framework', o: 'offers' } as const;
+const initials = { trigger: 't', job: 'j', instance: 'i', framework: 'f', offers: 'o' } as const;
+const names = { t: 'trigger', j: 'job', i: 'instance', f: 'framework', o: 'offers' } as const;
 const nameOf = (resting: Resting) => initials[resting.to] + resting.key;
 
 export const timetable =
@@ -68,8 +68,9 @@ function tellDue(to: Resting['to'], key: string, noticed_at: number): Effect {
   switch (to) {
     case 'trigger':
       return tell({ to, key, message: { type: 'due', noticed_at } });
+    case 'job':
     case 'instance':
-      return tell({ to, key, message: { type: 'due' } });
+      return tell({ to, key, message: { type: 'due' } } as Mail);
     case 'framework':
       return tell({ to, message: { type: 'due', what: key } });
     case 'offers':

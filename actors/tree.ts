@@ -50,6 +50,7 @@ import {
   type TriggerState,
   trigger,
 } from './trigger.ts';
+import { configOf } from './update-plan.ts';
 
 export type TreeSettings = {
   readonly directory: DirectoryLimits;
@@ -349,8 +350,7 @@ export function plant(world: World): Tree {
     const jobs = outbox.latest('job', born.job_key) as JobRecord | undefined;
     return {
       ...born,
-      job: run?.job ?? jobs?.job ?? born.job,
-      version: run?.version ?? jobs?.version ?? born.version,
+      ...configOf(run, born.index, jobs ?? born),
       record: (outbox.latest('instance', key) as InstanceRecord | undefined) ?? born.record,
     };
   };

@@ -144,6 +144,8 @@ export function retentionOf(settings: Settings) {
     outcome: rows,
     'finished-run': rows,
     'finished-attempt': rows,
+    'finished-update': { age_ms_max: settings.update_days * 86_400_000, rows_max: settings.updates_per_job },
+    'update-event': { age_ms_max: settings.update_days * 86_400_000, rows_max: settings.history_per_job },
     missed: { age_ms_max: rows.age_ms_max, group_parts: 0 },
     audit: { age_ms_max: settings.audit_days * 86_400_000, group_parts: 0 },
   };

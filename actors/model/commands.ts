@@ -5,8 +5,10 @@
 import type { CalendarSubmission } from './calendar.ts';
 import type { JobKey, RunId } from './ids.ts';
 import type { Job, Overlap } from './job.ts';
+import type { Ranges } from './ranges.ts';
 import type { Refusal } from './reasons.ts';
 import type { Orphans } from './records.ts';
+import type { Instructions, UpdateStatus } from './updates.ts';
 
 export type Principal = { readonly name: string };
 
@@ -49,6 +51,26 @@ export type Command =
       /** Targets at most. */
       readonly limit?: number;
       readonly request: string;
+    }
+  /** Brings a service to another document, some instances at a time. `request`: the same one names the same update. */
+  | {
+      readonly type: 'start-update';
+      readonly key: JobKey;
+      readonly job: Job;
+      readonly how: Instructions;
+      /** Instances that it may touch; all of them when left out. */
+      readonly only?: Ranges;
+      readonly message?: string;
+      readonly request: string;
+      readonly if_version?: number;
+    }
+  /** `update`: that one; the active one, whichever it is, when left out. */
+  | {
+      readonly type: 'steer-update';
+      readonly key: JobKey;
+      readonly update?: string;
+      readonly what: 'pause' | 'resume' | 'abort' | 'rollback' | 'pulse';
+      readonly message?: string;
     };
 
 /** The health checks of an instance pause until then, or until they are told to go on. */
@@ -88,6 +110,14 @@ export type Answer =
   | { readonly type: 'calendar-stored' | 'calendar-deleted'; readonly name: string; readonly version: number }
   /** So many tokens were there, and are not any more. */
   | { readonly type: 'cleared'; readonly key: JobKey; readonly count: number }
+  /** Where the update stands now. `finished`: there is none of that id (any more), which is all that a pulse wants to know. */
+  | {
+      readonly type: 'update';
+      readonly key: JobKey;
+      readonly update: string;
+      readonly status?: UpdateStatus;
+      readonly result: 'started' | 'existing' | 'changed' | 'unchanged' | 'finished';
+    }
   /** The kill is recorded and under way; `count` runs are affected. */
   | { readonly type: 'killing'; readonly key: JobKey; readonly count: number }
   /** The wish is recorded, and its executor is being told. */

@@ -13,6 +13,10 @@ export const refusal_statuses = {
   'in-use': 409,
   /** It would follow itself. */
   cycle: 409,
+  /** The job has an active update, and nobody else may change it. */
+  updating: 409,
+  /** There is no active update, or it stands where this cannot be asked of it. */
+  'not-updating': 409,
   quarantined: 409,
   'not-permitted': 403,
   'too-many': 503,
@@ -58,6 +62,20 @@ export type ParentRun = {
   /** What its task left for those that follow. */
   readonly result?: string;
 };
+
+/** The same in a few words. */
+export function inWords(reason: EndReason): string {
+  switch (reason.code) {
+    case 'exited':
+      return `it exited with ${reason.exit_code}`;
+    case 'signalled':
+      return `it was ended by ${reason.signal}`;
+    case 'killed':
+      return `it was killed by ${reason.by}`;
+    default:
+      return `${reason.code}: ${reason.message}`;
+  }
+}
 
 /** Why a run was started. */
 export type Cause =

@@ -7,7 +7,9 @@ import type { CalendarRule } from '../../schedules/calendar.ts';
 import type { Cursor } from '../../schedules/catch-up.ts';
 import type { InstanceKey, JobKey, RunId, RunKey, TaskId } from './ids.ts';
 import type { Job, Overlap } from './job.ts';
+import type { Ranges } from './ranges.ts';
 import type { Cause, EndReason, ParentRun } from './reasons.ts';
+import type { FinishedUpdate, UpdateEvent, UpdateRecord, Variant } from './updates.ts';
 
 /** kind `job`, key JobKey. */
 export type JobRecord = {
@@ -80,6 +82,10 @@ export type RunRecord = {
   /** The job as this run knows it and its version, written when the job is replaced while the run is active. */
   readonly job?: Job;
   readonly version?: number;
+  /** Of a service that is, or was, being updated: indexes below `instances` that are not to be there. */
+  readonly without?: Ranges;
+  /** Instances that run something else than the job's document. */
+  readonly others?: readonly Variant[];
 };
 
 /** kind `instance`, key InstanceKey: where one instance of an active run stands. */
@@ -251,6 +257,9 @@ export type Bodies = {
   readonly tally: TallyRecord;
   readonly calendar: CalendarRecord;
   readonly token: TokenRecord;
+  readonly update: UpdateRecord;
+  readonly 'finished-update': FinishedUpdate;
+  readonly 'update-event': UpdateEvent;
   readonly 'finished-run': FinishedRun;
   readonly 'finished-attempt': FinishedAttempt;
   readonly outcome: OutcomeRow;

@@ -112,6 +112,7 @@ const samples: Readonly<Record<Happening, readonly [InstanceMessage, job?: typeo
   due: [{ type: 'due' }],
   'waited enough': [{ type: 'due' }, service],
   reconfigured: [{ type: 'reconfigured', job: once, version: 2 }],
+  renewed: [{ type: 'reconfigured', job: once, version: 2, anew: true }],
   'nothing new': [update('TASK_KILLING')],
   granted: [granted(2)],
   'granted other': [granted(7)],
@@ -182,7 +183,9 @@ function deedOf(effect: Effect): readonly Deed[] {
         case 'offers revoked':
           return ['revoke'];
         case 'job instance-running':
-          return ['tell'];
+          return ['tell', 'report'];
+        case 'job instance-stumbled':
+          return ['report'];
         case 'job instance-over':
           return ['go-on'];
         default:
@@ -193,8 +196,8 @@ function deedOf(effect: Effect): readonly Deed[] {
   }
 }
 
-/** Deeds that may come to nothing: no timer to put off or to set, a job that was told before. */
-const idle: readonly Deed[] = ['disarm', 'watch', 'tell'];
+/** Deeds that may come to nothing: no timer to put off or to set, a job that was told before or need not know. */
+const idle: readonly Deed[] = ['disarm', 'watch', 'tell', 'report'];
 
 for (const what of Object.keys(table) as Happening[])
   test(`${what}: from everywhere it goes where the table says, and does in order what the table says`, t => {

@@ -78,7 +78,8 @@ function house(record: JobRecord, ...runs: (readonly [RunRecord, Instances?])[])
     ask: (command: Command) =>
       take({ type: 'command', envelope: { command, principal: { name: 'ann' }, request_id: 'r' } }),
     over: (index: number, how = over(), run = '1.service') => take({ type: 'instance-over', run, index, record: how }),
-    runs: (index: number, version: number) => take({ type: 'instance-running', run: '1.service', index, version }),
+    runs: (index: number, version: number) =>
+      take({ type: 'instance-running', run: '1.service', index, version, failures: 0 }),
   };
 }
 const begun = (...given: Parameters<typeof house>) => {

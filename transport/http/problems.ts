@@ -29,6 +29,8 @@ const kinds = {
   'already-running': [409, 'A run is active'],
   'in-use': [409, 'Others need it'],
   cycle: [409, 'It would follow itself'],
+  updating: [409, 'The job is being updated'],
+  'not-updating': [409, 'There is no update of which this could be asked'],
   quarantined: [409, 'The job has been put aside'],
   'version-mismatch': [412, 'Somebody changed it in the meantime'],
   'too-large': [413, 'The request body is too large'],

@@ -42,6 +42,7 @@ export const registry = {
   horae_tokens_forgotten_total: counter('tokens', [], "Runs of parents that were forgotten because too many waited for those of a job's other parents."),
   horae_starts_dropped_total: counter('starts', ['why'], 'Manual starts that an overlap policy or a deletion dropped.'),
   horae_runs_total: counter('runs', ['outcome'], 'Runs that ended, by outcome.'),
+  horae_job_updates_total: counter('updates', ['status'], 'Rolling updates that ended, by the status in which they did.'),
   horae_attempts_total: counter('attempts', ['outcome'], 'Attempts that ended, by outcome.'),
   horae_start_lag_seconds: histogram('seconds', [], seconds_fine, 'From the nominal instant of a target to the start of its first process, as the agent records it.'),
 

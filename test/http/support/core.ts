@@ -143,6 +143,9 @@ export function createCore(now: () => number = () => 1_700_000_000_000): Core {
         commit(...gone);
         return { type: 'cleared', key, count: gone.length };
       }
+      case 'start-update':
+      case 'steer-update':
+        return refusal('invalid', 'nothing is updated here');
       case 'backfill':
         return { type: 'backfilling', key, backfill: command.request, targets: 1 };
       case 'kill-run':

@@ -156,7 +156,7 @@ function recordAfter(
       return { ...attempted(live), status: 'running', started_at: live.started_at ?? instantOf(message, now) };
     }
     case 'unreachable':
-      return { ...attempted(liveOf(state)), status: 'unreachable', since: now };
+      return { ...attempted(liveOf(state)), assigned_at: assignedAt(liveOf(state)), status: 'unreachable', since: now };
     case 'killing':
     case 'replacing':
       return killing(liveOf(state), rule.to === 'replacing', heard, now);
@@ -186,6 +186,7 @@ function assigned(state: InstanceState, at: Pending, message: InstanceMessage, n
     agent_id,
     hostname,
     version: state.version,
+    waited_ms: Math.max(0, now - at.since),
     ...(state.job.ports.length > 0 ? { ports } : {}),
   };
 }
@@ -201,7 +202,7 @@ function here(at: Live, message: InstanceMessage, { what, snooze }: Heard): Live
 function killing(at: Live, replace: boolean, { by, at_once }: Heard, now: number): Killing {
   const hurried = at_once === undefined ? {} : { at_once };
   if (at.status === 'killing') return { ...at, ...(at.replace && !replace ? { by: by!, replace } : {}), ...hurried };
-  return { ...attempted(at), status: 'killing', since: now, by: by!, replace, ...hurried };
+  return { ...attempted(at), assigned_at: assignedAt(at), status: 'killing', since: now, by: by!, replace, ...hurried };
 }
 
 /** The attempt ended. Over, or another one? */
@@ -251,9 +252,26 @@ function over(at: InstanceRecord, failures: number, outcome: Over['outcome'], re
   return { status: 'over', attempt: at.attempt, failures, since: now, outcome, reason, ...place };
 }
 
+/** When it got its place: `since`, until that has to say something else. */
+const assignedAt = (at: Live): number => at.assigned_at ?? at.since;
+
 /** What an attempt carries from state to state, and nothing of the state it leaves. */
 function attempted(at: Live): Attempted {
-  const { attempt, failures, since, agent_id, hostname, ports, version, started_at, unhealthy, snooze } = at;
+  const {
+    attempt,
+    failures,
+    since,
+    agent_id,
+    hostname,
+    ports,
+    version,
+    started_at,
+    waited_ms,
+    assigned_at,
+    unhealthy,
+    snooze,
+  } = at;
+  const away_at = at.status === 'unreachable' ? at.since : at.away_at;
   return {
     attempt,
     failures,
@@ -263,6 +281,9 @@ function attempted(at: Live): Attempted {
     version,
     ...(ports === undefined ? {} : { ports }),
     ...(started_at === undefined ? {} : { started_at }),
+    ...(waited_ms === undefined ? {} : { waited_ms }),
+    ...(assigned_at === undefined ? {} : { assigned_at }),
+    ...(away_at === undefined ? {} : { away_at }),
     ...(unhealthy === true ? { unhealthy } : {}),
     ...(snooze === undefined ? {} : { snooze }),
   };
@@ -375,6 +396,7 @@ function note({ before, rule, message, heard, now, effects }: Turn): void {
     attempt: at.attempt,
     agent_id: at.agent_id,
     hostname: at.hostname,
+    ...momentsOf(at),
     ...(at.started_at === undefined ? {} : { started_at: at.started_at }),
     ended_at: instantOf(message, now),
     outcome,
@@ -389,6 +411,18 @@ function note({ before, rule, message, heard, now, effects }: Turn): void {
       `task ${outcome}`,
     ),
   );
+}
+
+/** When it waited, had its place, was cut off and was to go, for the history. */
+function momentsOf(at: Live): Pick<FinishedAttempt, 'waiting_at' | 'assigned_at' | 'away_at' | 'killed_at'> {
+  const assigned_at = assignedAt(at);
+  const away_at = at.status === 'unreachable' ? at.since : at.away_at;
+  return {
+    assigned_at,
+    ...(at.waited_ms === undefined ? {} : { waiting_at: assigned_at - at.waited_ms }),
+    ...(away_at === undefined ? {} : { away_at }),
+    ...(at.status === 'killing' ? { killed_at: at.since } : {}),
+  };
 }
 
 /** Whether anything may be armed for it. */

@@ -9,6 +9,7 @@ import type { MesosLink } from '../mesos/protocol.ts';
 import { Book } from '../schedules/book.ts';
 import type { Clock } from '../schedules/clock.ts';
 import type { Runtime } from './actor.ts';
+import { heldBack } from './held-back.ts';
 import type { Answer, CommandEnvelope, Submit } from './model/commands.ts';
 import { refusal } from './model/reasons.ts';
 import type { Pending } from './model/views.ts';
@@ -160,7 +161,8 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
       why(key) {
         const { waiting, why } = tree.pending();
         const one = waiting.get(key);
-        if (one === undefined) return undefined;
+        if (one === undefined)
+          return heldBack(key, options.settings.instance.archive, (kind, of) => options.outbox.latest(kind, of));
         const reason = why.get(one.requirements.plan.group) ?? { code: 'no-offers' as const };
         return { instance: key, since: one.since, summary: inWords(reason), why: reason };
       },

@@ -13,3 +13,12 @@ export function addCrash(
   const recent = [...crashes.filter(at => now - at < limit.period_ms), now];
   return { crashes: recent, exceeded: recent.length > limit.crashes_max };
 }
+
+/** Why something of a job was put aside, by what is kept of such: the job itself, its trigger, or one of its instances. */
+export function asideOf(aside: ReadonlyMap<string, string>, job: string): string | undefined {
+  const whole = aside.get(`job ${job}`) ?? aside.get(`trigger ${job}`);
+  if (whole !== undefined || aside.size === 0) return whole;
+  for (const [who, reason] of aside)
+    if (who.startsWith(`instance ${job}/`)) return `${who.slice(`instance ${job}/`.length)}: ${reason}`;
+  return undefined;
+}

@@ -6,6 +6,7 @@ import type { FrameworkRecord } from '../actors/model/records.ts';
 import type { Sandboxes, TaskReports } from '../actors/model/views.ts';
 import type { Scheduler } from '../actors/root.ts';
 import { record_schemas } from '../actors/schemas.ts';
+import { asideOf } from '../actors/supervision.ts';
 import type { MesosLink } from '../mesos/protocol.ts';
 import type { Settings } from '../settings.ts';
 import type { ServedArchive } from '../transport/http/archive.ts';
@@ -83,7 +84,7 @@ export async function runAlone(ground: Ground, openMesos: OpenMesos): Promise<st
       keys: () => scheduler.pending.keys(),
       why: key => scheduler.pending.why(key),
     },
-    quarantined: key => scheduler.quarantined().get(`job ${key}`) ?? scheduler.quarantined().get(`trigger ${key}`),
+    quarantined: key => asideOf(scheduler.quarantined(), key),
   });
   const announcing = await openAnnouncing(ground, projection);
   const announcer = announcing?.begin(ownerOf(ground.data_dir), Promise.resolve());

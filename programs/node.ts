@@ -76,8 +76,7 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
     },
     pending,
     quarantined(key) {
-      const aside = reign === undefined ? glance.aside : reign.scheduler.quarantined();
-      return aside.get(`job ${key}`) ?? aside.get(`trigger ${key}`);
+      return asideOf(reign === undefined ? glance.aside : reign.scheduler.quarantined(), key);
     },
   });
   replica.onBatch(({ type, records, position }) => {

@@ -126,6 +126,12 @@ export type Attempted = {
   /** Version of the job that this attempt runs. */
   readonly version: number;
   readonly started_at?: number;
+  /** How long it had waited for its place. */
+  readonly waited_ms?: number;
+  /** When it got it, once `since` says something else. */
+  readonly assigned_at?: number;
+  /** When its agent was last cut off, once it is back. */
+  readonly away_at?: number;
   /** Its health checks said last that it is not well; nobody is sent to it. */
   readonly unhealthy?: true;
   readonly snooze?: Snooze;
@@ -211,7 +217,13 @@ export type FinishedAttempt = {
   readonly attempt: number;
   readonly agent_id?: string;
   readonly hostname?: string;
+  readonly waiting_at?: number;
+  readonly assigned_at?: number;
   readonly started_at?: number;
+  /** When its agent was last cut off. */
+  readonly away_at?: number;
+  /** When it was to be killed. */
+  readonly killed_at?: number;
   readonly ended_at: number;
   readonly outcome: 'finished' | 'failed' | 'killed' | 'lost';
   readonly reason: EndReason;

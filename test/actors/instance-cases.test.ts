@@ -291,10 +291,11 @@ test('case 29: given up behind a partition and back again, it is killed', t => {
 
 test('case 30: however often its agent goes and comes, one record says where it stands', t => {
   let state = at(running, policy(false));
-  const size = JSON.stringify(state.record).length;
+  let size = 0;
   for (let cycle = 0; cycle < 100; cycle++) {
     state = then(state, update('TASK_UNREACHABLE'), now + cycle);
     state = then(state, update('TASK_RUNNING'), now + cycle);
+    if (cycle === 0) size = JSON.stringify(state.record).length;
   }
   t.true(JSON.stringify(state.record).length <= size);
   t.like(state.record, { status: 'running', attempt: 2 });

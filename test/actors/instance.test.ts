@@ -496,7 +496,12 @@ test('the start is counted once per attempt, however often Mesos tells of it', t
   const away = move(first.state, messages.UNREACHABLE, now);
   const back = move(away.state, messages.RUNNING, now);
   t.is([first, away, back].flatMap(one => brief(one.effects).split(' ')).filter(one => one === 'J+').length, 1);
-  t.deepEqual(back.state.record, { ...first.state.record, since: now });
+  t.deepEqual(back.state.record, {
+    ...first.state.record,
+    since: now,
+    assigned_at: statuses.assigned.since,
+    away_at: now,
+  });
 });
 
 test('after any afternoon: attempts only grow, no attempt is launched twice, the end is the end', t => {

@@ -1,11 +1,23 @@
-// instances.ts: the routes that concern one instance of a job: its health checks pause, and go on.
+// instances.ts: the routes that concern one instance of a job: what it went through; its health checks pause, and go on.
 
 import { z } from 'zod';
 import { parseTime } from '../../schedules/iso8601.ts';
 import { json_types, yaml_types } from './body.ts';
+import { attemptsOf, eventsOf } from './events.ts';
+import { attempts_scanned_max } from './logs.ts';
 import { inShort, Refused, refusedBy } from './problems.ts';
-import { iso, jobPath, present } from './resources.ts';
-import { command, type Exchange, jsonBody, keyOfPath, noBody, type Reply, type Route, unexpected } from './route.ts';
+import { finishedRun, iso, jobPath, liveRun, present, runPath } from './resources.ts';
+import {
+  command,
+  type Exchange,
+  jsonBody,
+  keyOfPath,
+  noBody,
+  noSuchRun,
+  type Reply,
+  type Route,
+  unexpected,
+} from './route.ts';
 import { read } from './steering.ts';
 
 const instance_path = '/api/v1/jobs/:role/:environment/:name/instances/:index';
@@ -23,6 +35,20 @@ export const snooze_request = z
   .refine(({ minutes, until }) => minutes === undefined || until === undefined, 'expected minutes or until, not both');
 
 export const instance_routes: readonly Route[] = [
+  {
+    method: 'GET',
+    path: '/api/v1/jobs/:role/:environment/:name/runs/:run/instances/:index',
+    id: 'getInstance',
+    tag: 'runs',
+    summary: 'Read one instance of a run, with all that it went through',
+    description: 'Its processes and health as its executor last said, and the events of its latest attempts.',
+    permission: 'read',
+    answers: {
+      200: { description: 'The instance.', schema: 'InstanceDetail' },
+      404: { description: 'There is no such job, run or instance.', schema: 'Problem' },
+    },
+    handle: detail,
+  },
   {
     method: 'POST',
     path: `${instance_path}/snooze`,
@@ -70,6 +96,30 @@ function untilOf({ minutes, until }: z.infer<typeof snooze_request>, exchange: E
   };
   throw new Refused('invalid', inShort([problem]), [problem]);
 }
+
+function detail(exchange: Exchange): Reply {
+  const key = keyOfPath(exchange);
+  const { run = '', index: text = '' } = exchange.params;
+  const { views, history, reports } = exchange.services;
+  const live = views.run(key, run);
+  const over = live === undefined ? views.finished_run(key, run) : undefined;
+  if (live === undefined && over === undefined) throw noSuchRun(key, run);
+  const waits = new Map(views.pending(key).map(reason => [reason.instance, reason.summary]));
+  const resource = live === undefined ? finishedRun(key, over!) : liveRun(key, live, one => waits.get(one), reports);
+  const instance = resource.instances.find(one => String(one.index) === text);
+  if (instance === undefined)
+    throw new Refused('not-found', `run ${run.slice(0, 100)} of ${key} has no instance "${text.slice(0, 40)}"`);
+  const { rows } = history.page('finished-attempt', `${key}/`, attempts_scanned_max);
+  const ended = attemptsOf(rows, `${key}/${run}/${text}`, attempts_told_max);
+  const events = eventsOf(live?.instances.find(one => one.index === instance.index)?.record, ended);
+  const links = { run: runPath(key, run), job: jobPath(key) };
+  return {
+    status: 200,
+    body: { job: key, run, instance, events: events.map(one => ({ ...one, at: iso(one.at) })), links },
+  };
+}
+/** The newest of them. */
+const attempts_told_max = 25;
 
 async function ask(exchange: Exchange, type: 'snooze' | 'wake', until: number | undefined): Promise<Reply> {
   const key = keyOfPath(exchange);

@@ -18,7 +18,7 @@ const poll_ms = 150;
 /** A silent stream says something this often, so that proxies and clients know that it lives. */
 const heartbeat_ms = 15_000;
 /** How far back the agent of an earlier attempt is looked for. */
-const attempts_scanned_max = 2_000;
+export const attempts_scanned_max = 2_000;
 
 export const log_routes: readonly Route[] = [
   {

@@ -217,6 +217,35 @@ export const killing = z.object({
   killing: count.describe('Runs that are being killed, and those that waited and will not start.'),
 });
 
+export const instance_detail = z.object({
+  job: z.string(),
+  run: z.string(),
+  instance,
+  events: z
+    .array(
+      z.object({
+        at: instant,
+        attempt: count,
+        state: z.enum([
+          'pending',
+          'assigned',
+          'running',
+          'unreachable',
+          'killing',
+          'finished',
+          'failed',
+          'killed',
+          'lost',
+        ]),
+        hostname: z.string().optional(),
+        by: z.string().optional().describe('Who wanted it killed.'),
+        reason: end_reason.optional(),
+        ran_ms: z.number().optional().describe('How long the attempt that ended here had run.'),
+      }),
+    )
+    .describe('Of its latest attempts, oldest first.'),
+  links,
+});
 export const snoozed = z.object({
   job: z.string(),
   instance: count,
@@ -401,6 +430,7 @@ export const components = {
   PauseRequest: pause_request,
   SnoozeRequest: snooze_request,
   Snoozed: snoozed,
+  InstanceDetail: instance_detail,
   BackfillRequest: backfill_request,
   BackfillStarted: backfill_started,
   Tokens: tokens,

@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { Pending, PendingReason } from '../actors/model/views.ts';
+import { asideOf } from '../actors/supervision.ts';
 import type { Settings } from '../settings.ts';
 import type { Brought, Glance } from '../transport/cluster/desk.ts';
 import { createDoor, link_path } from '../transport/cluster/door.ts';

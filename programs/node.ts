@@ -200,7 +200,9 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
   const follow = () => {
     const session = keeper?.session();
     const leader = session?.leader();
-    if (leader?.id === node_id && session?.standing() === 'waiting' && !twin_told) {
+    // At our own address nobody else can be: that is ourselves, before we died and came back.
+    const twin = leader !== undefined && leader.id === node_id && leader.http !== advertised;
+    if (twin && session?.standing() === 'waiting' && !twin_told) {
       twin_told = true;
       log.error(
         { node: node_id, at: leader.http },

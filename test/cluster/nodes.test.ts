@@ -87,6 +87,19 @@ testCluster(
   },
 );
 
+testCluster('a node that dies and is back at once takes its own former place in line for no other node', async t => {
+  t.timeout(minutes_max);
+  const { nodes } = await startNodes(t, { count: 1 });
+  const [node] = nodes as [Node];
+  await until('it to lead', () => node.leads());
+  await node.kill();
+  await node.start();
+  // Its former session lives on for a while, and leads as far as anybody knows.
+  await until('it to lead again', () => node.leads());
+  t.regex(node.child.output(), /this node leads/);
+  t.notRegex(node.child.output(), /another node calls itself as we do/);
+});
+
 testCluster('a leader that is paused for longer than its session does no harm when it goes on', async t => {
   t.timeout(minutes_max);
   const cluster = await startNodes(t);

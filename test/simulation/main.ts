@@ -1,17 +1,20 @@
-// main.ts: many hours of a whole cluster: `npm run simulate -- --seeds 10000 [--from 1] [--minutes 60] [--bug NAME] [--trace]`.
+// main.ts: many hours of a whole cluster: `npm run simulate -- --seeds 10000 [--from 1] [--minutes 60] [--workers 2] [--bug NAME]
+// [--trace]`.
 //
 // Prints a line for each seed with its faults by kind, and for one that went wrong the command that plays it again; the
-// last lines are the verdict. Any number of seeds; the exit status says whether all were clean.
+// last lines are the verdict. Any number of seeds, several at once; the exit status says whether all were clean.
 
 import { parseArgs } from 'node:util';
 import { type Bug, bugs } from './bugs.ts';
-import { simulate } from './cluster.ts';
+import { type Report, simulate } from './cluster.ts';
+import { playAll, workers_default } from './crew.ts';
 
 const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '20' },
     from: { type: 'string', default: '1' },
     minutes: { type: 'string', default: '60' },
+    workers: { type: 'string', default: String(workers_default) },
     bug: { type: 'string' },
     trace: { type: 'boolean', default: false },
     quiet: { type: 'boolean', default: false },
@@ -25,19 +28,24 @@ if (bug !== undefined && !(bug in bugs)) {
 }
 const minutes = Number(values.minutes);
 const from = Number(values.from);
+const workers = Math.min(Number(values.workers), Number(values.seeds));
+if (!(Number.isInteger(workers) && workers > 0)) {
+  console.error(`--workers is "${values.workers}": expected a whole number from 1 on`);
+  process.exit(2);
+}
 const all = new Map<string, number>();
 const began = performance.now();
 let failed = 0;
 let simulated_ms = 0;
 const sums = { targets: 0, launches: 0, reigns: 0 };
-for (let seed = from; seed < from + Number(values.seeds); seed++) {
-  const report = await simulate({
-    seed,
-    minutes,
-    faults: !values.calm,
-    ...(bug === undefined ? {} : { bug }),
-    ...(values.trace ? { trace: line => console.log(line) } : {}),
-  });
+
+function* wishes() {
+  for (let seed = from; seed < from + Number(values.seeds); seed++)
+    yield { seed, minutes, faults: !values.calm, ...(bug === undefined ? {} : { bug }) };
+}
+
+function tell(report: Report): void {
+  const { seed } = report;
   simulated_ms += report.simulated_ms;
   sums.targets += report.targets;
   sums.launches += report.launches;
@@ -49,12 +57,16 @@ for (let seed = from; seed < from + Number(values.seeds); seed++) {
       `seed ${seed}: ${(report.simulated_ms / 60_000).toFixed(0)} minutes, ${targets} targets, ${launches} launches, ${reigns} reigns, ${records} records, ${entries} entries; ${inWords(report.faults)}`,
     );
   }
-  if (report.violations.length === 0) continue;
+  if (report.violations.length === 0) return;
   failed += 1;
   const again = `--from ${seed} --seeds 1 --minutes ${minutes}${bug === undefined ? '' : ` --bug '${bug}'`}`;
   console.log(`seed ${seed} went wrong; again: npm run simulate -- ${again}`);
   for (const line of report.violations.slice(0, 10)) console.log(`  ${line}`);
 }
+
+// One after the other where every step is told.
+if (values.trace) for (const wish of wishes()) tell(await simulate({ ...wish, trace: line => console.log(line) }));
+else await playAll(wishes(), workers, tell);
 const real_minutes = (performance.now() - began) / 60_000;
 const hours = simulated_ms / 3_600_000;
 console.log(`faults: ${inWords(Object.fromEntries(all))}`);

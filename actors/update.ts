@@ -22,6 +22,8 @@ export type UpdateState = {
   readonly record: UpdateRecord;
   /** Since when those on their way run, and are well, as what they shall be. Known from the instances after a restart. */
   readonly running: ReadonlyMap<number, number>;
+  /** After a restart: until then what is said to run may have ended while nobody looked, so nobody has arrived yet. */
+  readonly sure_at?: number;
 };
 export type UpdateAct =
   /** From now on this instance is to be what the plan says of it. */
@@ -97,7 +99,7 @@ export function heardOf(state: UpdateState, heard: readonly Heard[], there: Ther
     running = next;
     record = { ...record, flights: record.flights.map(each => (each === flight ? changed : each)) };
   }
-  return advanced({ record, running }, there, now);
+  return advanced({ ...state, record, running }, there, now);
 }
 
 /** Time has passed. */
@@ -145,12 +147,12 @@ export const unreadable = (state: UpdateState, why: string, now: number): Update
   moved(state, 'ERROR', now, undefined, why);
 
 /** When it has to be looked at again, if nothing is heard before. */
-export function dueAt({ record, running }: UpdateState): number | undefined {
+export function dueAt({ record, running, sure_at = 0 }: UpdateState): number | undefined {
   if (!rolls(record.status)) return undefined;
   const instants = record.flights.flatMap(flight => {
     if (!isToRun(record, flight.index)) return [];
     const since = running.get(flight.index);
-    return [since === undefined ? flight.since + patienceMs(record) : since + record.how.watch_ms];
+    return [since === undefined ? flight.since + patienceMs(record) : Math.max(since + record.how.watch_ms, sure_at)];
   });
   const silent = silentAt(record);
   if (silent !== undefined) instants.push(silent);
@@ -227,7 +229,7 @@ function takenUp(state: UpdateState, group: readonly number[], now: number): Upd
     record.rolled === undefined ? { taken: record.taken + group.length } : { rolled: record.rolled + group.length };
   const action = record.rolled === undefined ? 'INSTANCE_UPDATING' : 'INSTANCE_ROLLING_BACK';
   return {
-    state: { record: { ...record, ...count, flights }, running },
+    state: { ...state, record: { ...record, ...count, flights }, running },
     acts: group.flatMap((index): UpdateAct[] => [
       { type: 'note', event: { at: now, index, action } },
       { type: 'bring', index },
@@ -238,12 +240,17 @@ function takenUp(state: UpdateState, group: readonly number[], now: number): Upd
 type Verdict = { readonly failed: false } | { readonly failed: true; readonly why: string };
 
 /** undefined: nobody can tell yet. */
-function judged({ record, running }: UpdateState, flight: Flight, there: There, now: number): Verdict | undefined {
+function judged(
+  { record, running, sure_at = 0 }: UpdateState,
+  flight: Flight,
+  there: There,
+  now: number,
+): Verdict | undefined {
   if (!isToRun(record, flight.index)) return there(flight.index) ? undefined : { failed: false };
   const { max_per_shard_failures, watch_ms, progress_deadline_ms } = record.how;
   if (flight.failures > max_per_shard_failures) return { failed: true, why: flight.why ?? 'it failed' };
   const since = running.get(flight.index);
-  if (since !== undefined) return now >= since + watch_ms ? { failed: false } : undefined;
+  if (since !== undefined) return now >= Math.max(since + watch_ms, sure_at) ? { failed: false } : undefined;
   if (now < flight.since + patienceMs(record)) return undefined;
   return { failed: true, why: `it did not come to run within ${progress_deadline_ms} ms` };
 }
@@ -261,14 +268,14 @@ function landed(state: UpdateState, flight: Flight, verdict: Verdict, now: numbe
       : (['INSTANCE_ROLLED_BACK', 'INSTANCE_ROLLBACK_FAILED'] as const);
   const action = words[verdict.failed ? 1 : 0];
   const event = { at: now, index, action, ...(verdict.failed ? { message: verdict.why } : {}) };
-  return { state: { record: { ...record, flights, failed }, running }, acts: [{ type: 'note', event }] };
+  return { state: { ...state, record: { ...record, flights, failed }, running }, acts: [{ type: 'note', event }] };
 }
 
 /** Back by the way that it came, beginning with whoever was taken up last. */
 function turned(state: UpdateState, now: number, by?: string, message?: string): Updated {
   const next = moved(state, 'ROLLING_BACK', now, by, message);
   const record: UpdateRecord = { ...next.state.record, rolled: 0, flights: [], failed: [] };
-  return { state: { record, running: new Map() }, acts: [{ type: 'turn' }, ...next.acts] };
+  return { state: { ...state, record, running: new Map() }, acts: [{ type: 'turn' }, ...next.acts] };
 }
 
 function moved(state: UpdateState, to: UpdateStatus, now: number, by?: string, message?: string): Updated {

@@ -184,7 +184,9 @@ export function resumeUpdate(state: JobState, birth: JobBirth, now: number): Ste
   for (const { index } of update.record.flights) {
     const at = known.get(index);
     if (at === undefined || at.status === 'over' || !wants(run.record, index)) continue;
-    if (at.status === 'pending' || at.version < version) again.push(...bringing(state, run, index));
+    // One that waits for its next attempt was born with what that is to be.
+    if (at.status === 'pending') continue;
+    if (at.version < version) again.push(...bringing(state, run, index));
     else {
       failures.set(index, at.failures);
       if (at.status === 'running' && at.unhealthy !== true) running.set(index, at.started_at ?? now);
@@ -194,11 +196,15 @@ export function resumeUpdate(state: JobState, birth: JobBirth, now: number): Ste
     ...flight,
     failures: Math.max(flight.failures, failures.get(flight.index) ?? 0),
   }));
-  const restored: JobState = { ...state, update: { record: { ...update.record, flights }, running } };
+  const sure_at = now + sure_after_ms;
+  const restored: JobState = { ...state, update: { record: { ...update.record, flights }, running, sure_at } };
   const next = begunUpdate(restored.update!, thereOf(restored, of), now);
   const done = performed(restored, next, now, false);
   return stepWith(done.state, [...again, ...done.effects]);
 }
+
+/** How long Mesos is given to tell a new leader of tasks that have ended while nobody led. */
+const sure_after_ms = 10_000;
 
 export const updatingText = (state: JobState): string => {
   const { id, status } = state.update!.record;
@@ -277,7 +283,7 @@ function performed(state: JobState, next: Updated, now: number, first: boolean):
   const { update: _, ...rest } = given;
   const state_after: JobState = {
     ...rest,
-    update: over ? undefined : { record: after, running: next.state.running },
+    update: over ? undefined : { ...next.state, record: after },
   };
   return { ...stepWith(state_after, effects), last: after };
 }

@@ -5,6 +5,7 @@
 
 import { windowMs } from '../mesos/executor/health.ts';
 import type { TaskStatus } from '../mesos/protocol.ts';
+import { resultOf } from '../mesos/results.ts';
 import { type Conclusion, conclude } from '../mesos/statuses.ts';
 import { heardOf } from './condition.ts';
 import type { InstanceMessage, InstanceSettings, InstanceState, Live } from './instance.ts';
@@ -26,6 +27,8 @@ export type Heard = {
   readonly at_once?: true;
   /** Why the attempt ended. A kill of our own outweighs it. */
   readonly reason?: EndReason;
+  /** What its task left for those that follow. */
+  readonly result?: string;
   /** What is to be known of its snooze from now on. */
   readonly snooze?: Snooze;
 };
@@ -114,7 +117,7 @@ function said(
     case 'finished':
     case 'failed':
     case 'killed':
-      return { what: concluded.kind, reason: reasonOf(concluded) };
+      return { what: concluded.kind, reason: reasonOf(concluded), ...left(state, status) };
     case 'invalid':
       return { what: 'failed', reason: reasonOf(concluded) };
     case 'lost':
@@ -128,6 +131,12 @@ function said(
     case 'unreachable':
       return { what: policyOf(state.job) === undefined ? 'cut off' : 'cut off, policy' };
   }
+}
+
+/** What it left for those that follow its job: the first instance speaks for all. */
+function left({ index }: InstanceState, { data }: TaskStatus): { readonly result?: string } {
+  const result = index === 0 ? resultOf(data) : undefined;
+  return result === undefined ? {} : { result };
 }
 
 /** A word of a task of which a snooze is not known to have arrived. */

@@ -219,18 +219,18 @@ function next(
     return at.status === 'killing' && at.replace
       ? // What it failed at before is not held against what it is now.
         again(at, at.version < version ? 0 : at.failures, now, now)
-      : over(at, at.failures, 'killed', reason, now);
+      : over(at, at.failures, 'killed', reason, now, heard.result);
   const well = at.started_at !== undefined && now - at.started_at >= times.well_after_ms;
   if (outcome === 'lost') return again(at, at.failures, now, well ? now : now + lostDelay(at.attempt, times));
   if (job.service) {
     const failures = well ? 0 : at.failures + 1;
     return again(at, failures, now, failures === 0 ? now : now + retryDelay(job, failures, times));
   }
-  if (outcome === 'finished') return over(at, at.failures, 'succeeded', reason, now);
+  if (outcome === 'finished') return over(at, at.failures, 'succeeded', reason, now, heard.result);
   const failures = at.failures + 1;
   // An attempt that Mesos calls invalid will be invalid the next time too.
   if (reason.code === 'invalid' || (job.max_task_failures !== -1 && failures >= job.max_task_failures))
-    return over(at, failures, 'failed', reason, now);
+    return over(at, failures, 'failed', reason, now, heard.result);
   return again(at, failures, now, now + retryDelay(job, failures, times));
 }
 
@@ -247,9 +247,17 @@ const again = ({ attempt }: InstanceRecord, failures: number, now: number, not_b
   ...(not_before > now ? { not_before } : {}),
 });
 
-function over(at: InstanceRecord, failures: number, outcome: Over['outcome'], reason: EndReason, now: number): Over {
+function over(
+  at: InstanceRecord,
+  failures: number,
+  outcome: Over['outcome'],
+  reason: EndReason,
+  now: number,
+  result?: string,
+): Over {
   const place = 'agent_id' in at && at.agent_id !== undefined ? { agent_id: at.agent_id } : {};
-  return { status: 'over', attempt: at.attempt, failures, since: now, outcome, reason, ...place };
+  const left = result === undefined ? {} : { result };
+  return { status: 'over', attempt: at.attempt, failures, since: now, outcome, reason, ...place, ...left };
 }
 
 /** When it got its place: `since`, until that has to say something else. */

@@ -2,7 +2,7 @@
 
 import { containerCommand } from '../mesos/container-info.ts';
 import { executor_needs } from '../mesos/executor/executor-info.ts';
-import { bind } from '../mesos/executor/template.ts';
+import { bind, verbatim } from '../mesos/executor/template.ts';
 import { lasting } from '../mesos/maintenance.ts';
 import type { LaunchPlan } from '../mesos/match.ts';
 import type { InstanceState } from './instance.ts';
@@ -136,7 +136,8 @@ export function launchPlan(
     );
   const env = Object.fromEntries([
     ...theirs.map(name => [name, job.env[name]!]),
-    ...own.map(one => [one.name, one.value]),
+    // What a parent left is a text of its own: braces in it are braces.
+    ...own.map(one => [one.name, verbatim(one.value)]),
   ]);
   return {
     ...plan,

@@ -4,6 +4,7 @@
 // everything is passed on that is not the executor's private business: never the token that lets one speak to the agent.
 
 import { bad, good, type Problem, type Result } from '../../schedules/problem.ts';
+import { result_file } from '../results.ts';
 import type { Bindings } from './template.ts';
 
 export type Introduction = {
@@ -154,6 +155,7 @@ export function processEnvironment(
     BASH_ENV: `${home}/.thermos_profile`,
     MESOS_TASK_ID: task_id,
     mesos_task_id: task_id,
+    HORAE_RESULT: `${home}/${result_file}`,
   });
   for (const [name, number] of Object.entries(ports)) environment[`PORT_${name}`] = String(number);
   Object.assign(environment, asked, { [mark_name]: mark });

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import type { Clock, Wake } from '../../schedules/clock.ts';
 import { bootId } from '../local/processes.ts';
 import type { TaskInfo, TaskState, TaskStatus } from '../protocol.ts';
+import { readResult } from '../result-file.ts';
 import { type AgentLink, connectToAgent } from './agent-link.ts';
 import type { AgentEvent } from './agent-protocol.ts';
 import { type Attendant, attend, type Said } from './attendant.ts';
@@ -81,8 +82,13 @@ export function startExecutor(options: ExecutorOptions): Executor {
       ...(verdict?.message === undefined ? {} : { message: verdict.message }),
       ...(verdict?.reason === undefined ? {} : { reason: verdict.reason }),
       ...(healthy === undefined ? {} : { healthy }),
-      data: Buffer.from(JSON.stringify(report)).toString('base64'),
+      data: dataOf(state, report),
     });
+  /** With the last word, what the task left for others: first, for whoever looks for it alone. */
+  const dataOf = (state: TaskState, report: Said['report']) => {
+    const result = isTerminal(state) ? readResult(sandbox) : undefined;
+    return Buffer.from(JSON.stringify(result === undefined ? report : { result, ...report })).toString('base64');
+  };
 
   /** One after the other, in order: a later word about a task never overtakes an earlier one. */
   const sendAll = async () => {

@@ -48,6 +48,9 @@ export function templateProblems(text: string, place: string): readonly Problem[
   return problems;
 }
 
+/** The same for whoever fills it in: what stands in braces is nobody's blank. */
+export const verbatim = (text: string): string => text.replace(blank, whole => `{{&${whole.slice(2)}`);
+
 /** Fills in every blank, or tells which cannot be. */
 export function bind(text: string, bindings: Bindings, place: string): Result<string> {
   const problems = [...templateProblems(text, place)];

@@ -11,6 +11,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { Wake } from '../../schedules/clock.ts';
 import type { TaskInfo, TaskState, TaskStatus } from '../protocol.ts';
+import { readResult } from '../result-file.ts';
 import { agentFiles } from './agent-files.ts';
 import { type AgentOptions, executor_settings, type Log, type RealAgent } from './agent-options.ts';
 import { type Checkpoint, type Killing, type Note, openCheckpoint, type Remembered } from './checkpoint.ts';
@@ -269,7 +270,13 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
       return;
     }
     const { exit } = ending;
-    const data = { ended_at_ms: at_ms, ...('code' in exit ? { exit_code: exit.code } : { signal: exit.signal }) };
+    const result = readResult(task.paths.sandbox);
+    // The result goes first: whoever looks for one need not read on where there is none.
+    const data = {
+      ...(result === undefined ? {} : { result }),
+      ended_at_ms: at_ms,
+      ...('code' in exit ? { exit_code: exit.code } : { signal: exit.signal }),
+    };
     const { killing } = task;
     const finished = 'code' in exit && exit.code === 0;
     const timed_out = killing?.reason === 'max_completion_time';

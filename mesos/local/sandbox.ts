@@ -11,6 +11,7 @@ import { lstat, open, readdir, realpath, rm } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import type { Instant } from '../../schedules/clock.ts';
 import type { CommandInfo } from '../protocol.ts';
+import { result_file } from '../results.ts';
 import type { Launch } from './messages.ts';
 import { isGone } from './processes.ts';
 
@@ -40,6 +41,7 @@ export function environmentOf(
     HOME: sandbox,
     MESOS_SANDBOX: sandbox,
     MESOS_DIRECTORY: sandbox,
+    HORAE_RESULT: join(sandbox, result_file),
     MESOS_TASK_ID: task.task_id.value,
     mesos_task_id: task.task_id.value,
     MESOS_EXECUTOR_ID: executor_id,

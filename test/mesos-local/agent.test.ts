@@ -100,6 +100,7 @@ test('a task sees exactly the environment that it was given, nothing of the agen
     PWD: sandbox,
     MESOS_SANDBOX: sandbox,
     MESOS_DIRECTORY: sandbox,
+    HORAE_RESULT: `${sandbox}/horae.result`,
     MESOS_TASK_ID: 'env',
     mesos_task_id: 'env',
     MESOS_EXECUTOR_ID: 'env',

@@ -138,6 +138,7 @@ const shells: Readonly<Record<string, string>> = {
   'mesos/http-get.ts': 'one question over HTTP',
   'mesos/http-link.ts': 'the HTTP connection with a master',
   'mesos/leader-watch.ts': 'asks ZooKeeper who leads the masters',
+  'mesos/result-file.ts': 'reads what a task left in its sandbox',
   'mesos/subscription.ts': 'the long stream',
   'mesos/local/server.ts': 'serves HTTP',
   'mesos/local/agent': 'starts processes',

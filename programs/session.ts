@@ -7,6 +7,7 @@ import { record_schemas } from '../actors/schemas.ts';
 import type { Settings } from '../settings.ts';
 import { JournalError } from '../transport/journal/journal.ts';
 import type { Replica, Source } from '../transport/journal/replica.ts';
+import { createShelf } from '../transport/journal/shelf.ts';
 import { type JournalSize, zookeeperJournal } from '../transport/journal/zookeeper.ts';
 import { clusterLog } from '../transport/journal/zookeeper-log.ts';
 import { placesIn, unpackEpoch } from '../transport/journal/zookeeper-tree.ts';
@@ -58,7 +59,7 @@ export async function openSession(parts: SessionParts, ended: (end: SessionEnd) 
       if (state === 'auth-failed') end({ type: 'broken', why: auth_refused });
     });
     const membership = { name: settings.cluster_name, sign: parts.sign, ...idOf(replica) };
-    const common = { zk, path, cluster: membership, schemas: record_schemas, clock };
+    const common = { zk, path, cluster: membership, schemas: record_schemas, clock, shelf: createShelf() };
     const shown = clusterLog(common);
     const { id } = await shown.enter();
     const follow = (source: Source) => {
@@ -71,6 +72,8 @@ export async function openSession(parts: SessionParts, ended: (end: SessionEnd) 
       });
     };
     follow(shown);
+    // Not waited for: whoever is elected before it is done fetches the rest.
+    shown.fillShelf().catch(error => log.debug({ error: String(error) }, 'not everything was read ahead'));
 
     const epoch_node = placesIn(path).epoch;
     let election: Election | undefined;

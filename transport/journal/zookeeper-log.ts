@@ -9,10 +9,12 @@ import type { Clock } from '../../schedules/clock.ts';
 import { type ZooKeeper, ZooKeeperError } from '../zookeeper/zookeeper.ts';
 import { JournalError, type RecordEnvelope, type Restored, type Schemas } from './journal.ts';
 import { presentAll } from './records.ts';
+import type { Shelf } from './shelf.ts';
 import { asJournalError, enterTree, type Membership } from './zookeeper-claim.ts';
 import {
   ahead,
   fetchSegment,
+  fillShelf,
   readMark,
   readTree,
   restoreFrom,
@@ -30,10 +32,14 @@ export type ClusterLogOptions = {
   readonly schemas: Schemas;
   readonly clock: Clock;
   readonly retry_ms?: number;
+  /** Where segments are put, for the day on which this node leads. */
+  readonly shelf?: Shelf;
 };
 export type ClusterLog = {
   /** Finds the cluster's tree, or makes it. Throws JournalError. */
   enter(): Promise<Cluster>;
+  /** Fetches what the shelf lacks. Rejects when something is in the way; then less lies on it. */
+  fillShelf(): Promise<void>;
   /** The state as of the newest commit. */
   restore(): Promise<Restored>;
   /**
@@ -57,6 +63,7 @@ export function clusterLog({
   schemas,
   clock,
   retry_ms = retry_ms_default,
+  shelf,
 }: ClusterLogOptions): ClusterLog {
   const places = placesIn(path);
 
@@ -108,6 +115,7 @@ export function clusterLog({
     };
 
     const hear = (stored: Stored) => {
+      shelf?.put(stored);
       if (!following || stored.last <= position) return;
       const { first, records } = segmentOf(stored, places);
       if (first > position + 1)
@@ -124,6 +132,7 @@ export function clusterLog({
     const hearAll = async (): Promise<void> => {
       // In this order: what the snapshot covers and no longer finds is then surely folded away.
       const mark = await readMark(zk, places);
+      shelf?.clear(mark.position);
       const { segments } = readNames((await zk.children(places.segments)) ?? []);
       const start = segments.findLastIndex(segment => segment.first <= position + 1);
       if (start < 0 && segments.length > 0) throw folded();
@@ -214,6 +223,9 @@ export function clusterLog({
 
   return {
     enter: () => persist(() => enterTree(zk, places, cluster)),
+    fillShelf: async () => {
+      if (shelf !== undefined) await fillShelf(zk, places, shelf);
+    },
     restore: () => persist(async () => restoreFrom(zk, places, await readTree(zk, places), schemas)),
     follow,
   };

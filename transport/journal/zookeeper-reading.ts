@@ -7,6 +7,7 @@
 import type { ZooKeeper } from '../zookeeper/zookeeper.ts';
 import { JournalError, type RecordEnvelope, type Restored, type Schemas } from './journal.ts';
 import { type Delta, fold, presentAll, refuseNewerShape, type Segment, slot, unpackSegment } from './records.ts';
+import type { Shelf } from './shelf.ts';
 import {
   checkSum,
   type Mark,
@@ -37,25 +38,29 @@ export type Found = {
 };
 
 const gets_at_once = 24;
+const gentle_gets_at_once = 4;
 const reads_max = 10;
 
-/** Throws Vanished when the writer was quicker each time, JournalError `corrupt`, or what ZooKeeper says. */
-export async function readTree(zk: ZooKeeper, places: Places): Promise<Found> {
+/**
+ * What lies on `shelf` is not fetched again. Throws Vanished when the writer was quicker each time, JournalError `corrupt`, or
+ * what ZooKeeper says.
+ */
+export async function readTree(zk: ZooKeeper, places: Places, shelf?: Shelf): Promise<Found> {
   for (let read = 1; ; read++) {
     try {
-      return await readOnce(zk, places);
+      return await readOnce(zk, places, shelf);
     } catch (error) {
       if (!(error instanceof Vanished) || read === reads_max) throw error;
     }
   }
 }
 
-async function readOnce(zk: ZooKeeper, places: Places): Promise<Found> {
+async function readOnce(zk: ZooKeeper, places: Places, shelf: Shelf | undefined): Promise<Found> {
   const mark = await readMark(zk, places);
   const names = await namesIn(zk, places.segments);
   const { segments } = readNames(names);
   const after = segments.filter(segment => segment.first > mark.position);
-  const tail = await inOrder(after, segment => fetchSegment(zk, places, segment));
+  const tail = await inOrder(after, async segment => shelf?.find(segment.name) ?? fetchSegment(zk, places, segment));
   let position = mark.position;
   for (const { name, first, last } of tail) {
     if (first !== position + 1) {
@@ -81,6 +86,16 @@ async function namesIn(zk: ZooKeeper, path: string): Promise<readonly string[]> 
   const names = await zk.children(path);
   if (names === undefined) throw new JournalError('corrupt', `${path} is missing: expected a complete tree`);
   return names;
+}
+
+/** Fetches what the shelf lacks, a few at a time: whoever reads to be ready one day must not be in anybody's way. */
+export async function fillShelf(zk: ZooKeeper, places: Places, shelf: Shelf): Promise<void> {
+  const mark = await readMark(zk, places);
+  shelf.clear(mark.position);
+  const { segments } = readNames(await namesIn(zk, places.segments));
+  const lacking = segments.filter(({ name, first }) => first > mark.position && shelf.find(name) === undefined);
+  for await (const stored of ahead(lacking, segment => fetchSegment(zk, places, segment), gentle_gets_at_once))
+    shelf.put(stored);
 }
 
 /** Throws Vanished when it, or a piece of it, is not there. */
@@ -163,12 +178,16 @@ export async function inOrder<T, R>(items: readonly T[], work: (item: T) => Prom
   return results;
 }
 
-export async function* ahead<T, R>(items: readonly T[], work: (item: T) => Promise<R>): AsyncGenerator<R> {
+export async function* ahead<T, R>(
+  items: readonly T[],
+  work: (item: T) => Promise<R>,
+  at_once = gets_at_once,
+): AsyncGenerator<R> {
   const under_way: Promise<R>[] = [];
   let next = 0;
   try {
     for (let index = 0; index < items.length; index++) {
-      while (next < items.length && under_way.length < gets_at_once) under_way.push(work(items[next++]!));
+      while (next < items.length && under_way.length < at_once) under_way.push(work(items[next++]!));
       yield await under_way.shift()!;
     }
   } finally {

@@ -23,6 +23,7 @@ import {
   type Schemas,
 } from './journal.ts';
 import { type Delta, envelopes, fold, packSegment, presentAll, slot } from './records.ts';
+import type { Shelf } from './shelf.ts';
 import { asJournalError, type Claim, claimEpoch, enterTree, type Membership, probePackets } from './zookeeper-claim.ts';
 import {
   chunksOf,
@@ -70,6 +71,8 @@ export type ZooKeeperJournalOptions = {
   readonly retry_ms?: number;
   /** Hears after every write how much there is. */
   readonly onSize?: (size: JournalSize) => void;
+  /** Segments that this node has read already, and those that it writes. */
+  readonly shelf?: Shelf;
   /** Stands between ZooKeeper saying that a batch is there and `append` resolving: a test withholds it. */
   readonly flush?: (flushed: Promise<unknown>) => Promise<unknown>;
   readonly log?: { info(fields: object, message: string): void; warn(fields: object, message: string): void };
@@ -100,7 +103,7 @@ const deletions_per_transaction = 200;
 const node_bytes = 300;
 
 export function zookeeperJournal(options: ZooKeeperJournalOptions): ZooKeeperJournal {
-  const { zk, path, schemas, clock, log } = options;
+  const { zk, path, schemas, clock, log, shelf } = options;
   const { segments_per_snapshot = Number.POSITIVE_INFINITY } = options;
   const node_bytes_max = options.node_bytes_max ?? node_bytes_max_default;
   const bytes_max = options.bytes_max ?? bytes_max_default;
@@ -223,7 +226,9 @@ export function zookeeperJournal(options: ZooKeeperJournalOptions): ZooKeeperJou
       const name = nodeName(place.epoch, first);
       await flush(writeSegment(place, name, packed, records.length));
       position += records.length;
-      tail.push({ name, first, last: position, packed });
+      const stored = { name, first, last: position, packed };
+      tail.push(stored);
+      shelf?.put(stored);
       tail_bytes += packed.length;
       for (const follower of followers) follower(records, position);
     } catch (error) {
@@ -300,6 +305,7 @@ export function zookeeperJournal(options: ZooKeeperJournalOptions): ZooKeeperJou
     };
     await persist(() => fenced(place, [{ type: 'set', path: places.snapshots, data: packMark(next) }]));
     mark = next;
+    shelf?.clear(upto);
     tail = tail.filter(segment => segment.first > upto);
     tail_bytes = tail.reduce((sum, segment) => sum + segment.packed.length, 0);
     await dropWaste(place);
@@ -384,8 +390,10 @@ export function zookeeperJournal(options: ZooKeeperJournalOptions): ZooKeeperJou
       alive();
       try {
         if (!loaded) {
-          const found = await persist(() => readTree(zk, places), 'io');
+          const found = await persist(() => readTree(zk, places, shelf), 'io');
           ({ mark, position } = found);
+          shelf?.clear(mark.position);
+          for (const stored of found.tail) shelf?.put(stored);
           tail = [...found.tail];
           tail_bytes = tail.reduce((sum, segment) => sum + segment.packed.length, 0);
           loaded = true;

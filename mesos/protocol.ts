@@ -112,6 +112,7 @@ export type ExecutorInfo = {
   readonly resources?: readonly Resource[];
   readonly shutdown_grace_period?: { readonly nanoseconds: number };
   readonly name?: string;
+  readonly container?: ContainerInfo;
   readonly data?: string;
 };
 export type PortMapping = { readonly host_port: number; readonly container_port: number; readonly protocol?: string };
@@ -154,8 +155,11 @@ export type ContainerInfo = {
   };
   readonly volumes?: readonly Volume[];
   readonly network_infos?: readonly NetworkInfo[];
+  readonly rlimit_info?: { readonly rlimits: readonly RLimit[] };
   readonly hostname?: string;
 };
+/** Neither soft nor hard: without limit. */
+export type RLimit = { readonly type: string; readonly soft?: number; readonly hard?: number };
 export type TaskInfo = {
   readonly name: string;
   readonly task_id: Id;
@@ -262,6 +266,8 @@ export type TaskStatus = {
     readonly executor_pid?: number;
   };
   readonly check_status?: unknown;
+  /** What it would have had to make do with, when the agent ended it for using more. */
+  readonly limitation?: { readonly resources?: readonly Resource[] };
   readonly unreachable_time?: { readonly nanoseconds: number };
 };
 

@@ -3,6 +3,7 @@
 import type { Clock } from '../../schedules/clock.ts';
 import type { AgentDoor } from './executor-server.ts';
 import { house_defaults } from './executor-state.ts';
+import type { WardenSettings } from './limits/warden.ts';
 import type { AgentInfo } from './messages.ts';
 import type { Retention } from './sandbox.ts';
 
@@ -24,6 +25,8 @@ export type AgentOptions = {
   /** Where custom executors call, opened before. */
   readonly door: AgentDoor;
   readonly executors?: Partial<ExecutorSettings>;
+  /** How what tasks use is looked at and limited. Default: not at all. */
+  readonly limits?: Partial<WardenSettings>;
   /** Whether a header names somebody who may read sandboxes. Default: everybody on this machine may. */
   readonly admits?: (authorization: string | undefined) => boolean;
 };

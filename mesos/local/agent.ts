@@ -4,13 +4,12 @@
 // be struck by lightning at any point: what it needs to know afterwards stands in its notebook (`checkpoint.ts`), in what
 // the porters wrote, and in what the kernel says of their processes.
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { type FSWatcher, mkdirSync, readdirSync, statSync, watch } from 'node:fs';
-import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { Wake } from '../../schedules/clock.ts';
-import type { TaskInfo, TaskState, TaskStatus } from '../protocol.ts';
+import type { TaskState, TaskStatus } from '../protocol.ts';
 import { readResult } from '../result-file.ts';
 import { agentFiles } from './agent-files.ts';
 import { type AgentOptions, executor_settings, type Log, type RealAgent } from './agent-options.ts';
@@ -22,11 +21,15 @@ import { executorProcesses, fetchedIn } from './executor-process.ts';
 import { serveExecutors } from './executor-server.ts';
 import { claimsOf, keepTokenKey, tokenOf } from './executor-token.ts';
 import type { MasterHost } from './host.ts';
+import { openWarden, warden_defaults } from './limits/warden.ts';
 import { type AgentInfo, type AgentOrder, type Launch, terminal_states } from './messages.ts';
 import { bootId, readIfThere, whyNoTasks } from './processes.ts';
-import { argumentsOf, environmentOf, pathsOf, sweepSandboxes } from './sandbox.ts';
+import { pathsOf, sweepSandboxes } from './sandbox.ts';
 import { textOfExit } from './signals.ts';
+
+import { startTask, wardOf } from './task-process.ts';
 import { agentId, forget, keepPort, keepWrapper, lockWorkDir, portBefore } from './work-dir.ts';
+
 import { type Ending, parseEnding } from './wrapper.ts';
 
 type Task = Remembered & {
@@ -63,6 +66,9 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
   const id = agentId(work_dir);
   mkdirSync(join(work_dir, 'sandboxes', id), { recursive: true, mode: 0o750 });
   const wrapper_path = keepWrapper(work_dir);
+
+  const warden = openWarden(id, { ...warden_defaults, ...options.limits }, { clock, log, boot });
+  const ground = { work_dir, agent_id: id, wrapper_path, warden };
 
   const tasks = new Map<string, Task>();
   const checkpoint: Checkpoint = openCheckpoint(join(work_dir, 'checkpoint.log'), () => tasks.values());
@@ -113,6 +119,8 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
     task.phase = 'ended';
     task.wrapper = undefined;
     for (const alarm of task.alarms.splice(0)) alarm.cancel();
+    // Whatever ended it, nobody of it stays.
+    warden.release(task.id);
     tell(task, [status]);
     log.info({ task: task.id, state: status.state, reason: status.reason }, status.message ?? 'task ended');
     if (left() === 0) for (const wake of idle.splice(0)) wake();
@@ -193,24 +201,8 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
     );
 
   const start = (task: Task) => {
-    const { sandbox, meta, ended } = task.paths;
-    const cannot = whyNot(task.launch.task);
-    if (cannot !== undefined) {
-      refuse(task, new Error(cannot));
-      return;
-    }
     try {
-      // Not made when it is there: a folder left by an earlier task of that id is the last guard against a second copy.
-      mkdirSync(sandbox, { mode: 0o750 });
-      mkdirSync(meta, { mode: 0o700 });
-      const command = task.launch.task.command ?? {};
-      const wrapper = spawn('/bin/sh', [wrapper_path, 'watch', meta, ended, ...argumentsOf(command)], {
-        cwd: sandbox,
-        env: environmentOf(sandbox, id, task.framework_id, task.launch),
-        detached: true,
-        stdio: 'ignore',
-      });
-      wrapper.unref();
+      const wrapper = startTask(task, ground);
       // An error without a pid is a wrapper that was never there; `start` sees that below.
       wrapper.on('error', error => {
         if (open && task.phase !== 'ended') refuse(task, error);
@@ -256,6 +248,13 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
   };
 
   const ended = (task: Task, ending: Ending, at_ms: number) => {
+    const limitation = warden.release(task.id);
+    const succeeded = ending.type === 'exit' && 'code' in ending.exit && ending.exit.code === 0;
+    if (limitation !== undefined && task.killing === undefined && !succeeded) {
+      const { reason, message, resources } = limitation;
+      end(task, { state: 'TASK_FAILED', source: 'SOURCE_AGENT', reason, message, limitation: { resources } });
+      return;
+    }
     if (ending.type === 'unknown') {
       unknown(task);
       return;
@@ -416,6 +415,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
         return;
       }
     }
+    warden.adopt(wardOf(task));
     const started_at_ms = signedAt(task.paths) ?? task.at;
     if (!told) tellRunning(task, started_at_ms, wrapperOf(task.paths)?.pid);
     visit(task);
@@ -473,7 +473,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
     clock,
     log,
     master: host,
-    processes: tell => executorProcesses({ work_dir, agent_id: id, wrapper_path, boot, clock, log, tell }),
+    processes: tell => executorProcesses({ ...ground, boot, clock, log, tell }),
     tokenFor: token_key === undefined ? undefined : claims => tokenOf(token_key, claims),
   });
 
@@ -527,6 +527,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
     for (const task of tasks.values()) for (const alarm of task.alarms) alarm.cancel();
     host.agentGone(id);
     checkpoint.close();
+    await warden.close();
     await server.close();
     unlock();
   };
@@ -561,15 +562,4 @@ function watchEnded(folder: string, log: Log, came: (name: string) => void): FSW
     );
     return undefined;
   }
-}
-
-/** What this agent does not do is said, not left out. */
-function whyNot(task: TaskInfo): string | undefined {
-  if (task.container !== undefined) return 'this agent runs no containers';
-  if (task.command?.uris !== undefined && task.command.uris.length > 0) return 'this agent fetches no URIs';
-  if (task.health_check !== undefined || task.check !== undefined) return 'this agent runs no health checks';
-  const user = task.command?.user;
-  if (user !== undefined && user !== userInfo().username)
-    return `this agent runs tasks as ${userInfo().username} only, not as ${user}`;
-  return undefined;
 }

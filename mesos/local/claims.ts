@@ -16,7 +16,7 @@ type Paths = ReturnType<typeof pathsOf>;
 const agents_claim = 'agent\n';
 
 /** The wrapper that signed for the task; undefined when none has, or its signature is not whole. */
-export const wrapperOf = (paths: Paths): Identity | undefined => parseIdentity(readIfThere(paths.claim));
+export const wrapperOf = (paths: Pick<Paths, 'claim'>): Identity | undefined => parseIdentity(readIfThere(paths.claim));
 
 /** When the wrapper signed. */
 export function signedAt(paths: Paths): Instant | undefined {

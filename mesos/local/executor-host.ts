@@ -11,7 +11,7 @@ import { openNotebook } from './checkpoint-notebook.ts';
 import { environmentOfExecutor } from './executor-environment.ts';
 import { beginRecovery, transition } from './executor-house.ts';
 import { type ExecutorNote, emptyMemory, notesOf, remember, settle } from './executor-notes.ts';
-import type { ExecutorProcesses, RunListener } from './executor-process.ts';
+import type { ExecutorProcesses, Lodging, RunListener } from './executor-process.ts';
 import type { ExecutorCall, ExecutorEvent } from './executor-protocol.ts';
 import {
   createHouse,
@@ -23,6 +23,8 @@ import {
 } from './executor-state.ts';
 import type { Claims } from './executor-token.ts';
 import type { Answer, MasterHost } from './host.ts';
+import { rlimitsOf } from './limits/rlimits.ts';
+import { capsOf } from './limits/ward.ts';
 import type { AgentOrder, ReportedExecutor, ReportedTask } from './messages.ts';
 import { path_default } from './sandbox.ts';
 
@@ -209,8 +211,9 @@ export function hostExecutors(options: ExecutorHostOptions): ExecutorHost {
       }
       const token = options.tokenFor?.({ fid: framework_id, eid: executor.id, cid: container_id });
       processes.start({
-        container_id,
+        ...lodgingOf(executor),
         command: info.command ?? {},
+        rlimits: rlimitsOf(info.container),
         environment: sandbox =>
           environmentOfExecutor(framework_id, framework, info, {
             agent_id: agent.id,
@@ -230,7 +233,7 @@ export function hostExecutors(options: ExecutorHostOptions): ExecutorHost {
   const recover = () => {
     for (const executor of [...house.executors.values()]) {
       const { container_id, boot, framework } = executor;
-      const end = processes.adopt(container_id, boot);
+      const end = processes.adopt(lodgingOf(executor), boot);
       if (framework.checkpoint !== true) {
         // Its framework has been told that it is lost. Mesos lets it run on; nobody is served by that.
         abandon(executor);
@@ -261,6 +264,7 @@ export function hostExecutors(options: ExecutorHostOptions): ExecutorHost {
           if (executor === undefined) return true;
           for (const { task_id } of order.tasks)
             if (executor.live.has(task_id.value)) processes.link(task_id.value, executor.container_id);
+          processes.raise(executor.container_id, lodgingOf(executor).caps);
           return true;
         }
         case 'kill': {
@@ -342,3 +346,14 @@ export function hostExecutors(options: ExecutorHostOptions): ExecutorHost {
     },
   };
 }
+
+/** A run of an executor, with what it and the tasks that it has may use. */
+const lodgingOf = ({ container_id, framework_id, id, info, live }: Executor): Lodging => ({
+  container_id,
+  framework_id,
+  executor_id: id,
+  caps: capsOf(
+    [...live.values()].map(({ info }) => info.resources),
+    info.resources,
+  ),
+});

@@ -394,8 +394,13 @@ function exited(turn: HouseTurn, executor: Executor, exit: Extract<HouseInput, {
   executor.stream = undefined;
   outputs.push({ type: 'ended', framework_id, executor_id, status: exit.status });
   const { registration_timeout_ms, reregistration_timeout_ms } = house.options;
+  const { limitation } = exit;
   for (const task of [...executor.live.values()]) {
-    if (exit.launch_failure !== undefined)
+    if (limitation !== undefined)
+      tellAsAgent(turn, task, 'TASK_FAILED', limitation.reason, limitation.message, {
+        limitation: { resources: limitation.resources },
+      });
+    else if (exit.launch_failure !== undefined)
       tellAsAgent(
         turn,
         task,

@@ -6,13 +6,15 @@
 
 import { spawn } from 'node:child_process';
 import { appendFileSync, mkdirSync, symlinkSync } from 'node:fs';
-import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '../../schedules/clock.ts';
-import type { CommandInfo } from '../protocol.ts';
+import type { CommandInfo, RLimit } from '../protocol.ts';
 import type { Log } from './agent-options.ts';
 import { isAttended, neverBegan, wrapperOf } from './claims.ts';
 import { fetchAll } from './executor-fetch.ts';
+import { type Confinement, confined, confinementOf, handOver } from './limits/users.ts';
+import type { Caps, Limitation, Ward } from './limits/ward.ts';
+import type { Warden } from './limits/warden.ts';
 import { killTree } from './process-tree.ts';
 import { hasCode, isAlive, readIfThere } from './processes.ts';
 import { argumentsOf, pathsOf } from './sandbox.ts';
@@ -22,12 +24,26 @@ import { parseEnding, parseIdentity } from './wrapper.ts';
 /** One life of an executor. */
 export type Run = {
   readonly container_id: string;
+  readonly framework_id: string;
+  readonly executor_id: string;
   readonly command: CommandInfo;
+  readonly rlimits: readonly RLimit[];
+  /** What it and its tasks may use. */
+  readonly caps: Caps;
   readonly environment: (sandbox: string) => Record<string, string>;
 };
 
+/** What must be known of a run that lives. */
+export type Lodging = Omit<Run, 'command' | 'rlimits' | 'environment'>;
+
 /** How it ended: `status` as waitpid has it. */
-export type RunEnd = { readonly status: number; readonly launch_failure?: string; readonly never_began?: boolean };
+export type RunEnd = {
+  readonly status: number;
+  readonly launch_failure?: string;
+  readonly never_began?: boolean;
+  /** The limit that it had broken. */
+  readonly limitation?: Limitation;
+};
 
 export type RunListener = {
   readonly started: (container_id: string, pid: number | undefined) => void;
@@ -37,9 +53,11 @@ export type RunListener = {
 export interface ExecutorProcesses {
   start(run: Run): void;
   /** Takes over a run of an earlier agent; its end is told by and by, if it has not ended already. */
-  adopt(container_id: string, boot: string): RunEnd | undefined;
+  adopt(run: Lodging, boot: string): RunEnd | undefined;
   /** SIGKILL for all of it. Its end is told like every end. */
   destroy(container_id: string): void;
+  /** There is more that it may use: it has another task. */
+  raise(container_id: string, caps: Caps): void;
   /** Gives a task the executor's sandbox under its own name too. */
   link(task_id: string, container_id: string): void;
   /** Looks whether this run has ended; false when there is no such run. */
@@ -60,6 +78,7 @@ export type ExecutorProcessesOptions = {
   readonly clock: Clock;
   readonly log: Log;
   readonly tell: RunListener;
+  readonly warden: Warden;
 };
 
 /** Where an agent keeps what was fetched for all. */
@@ -76,18 +95,22 @@ export function executorProcesses(options: ExecutorProcessesOptions): ExecutorPr
 
   const over = (container_id: string, end: RunEnd) => {
     if (!open || !runs.delete(container_id)) return;
-    tell.exited(container_id, end);
+    const limitation = options.warden.release(container_id);
+    tell.exited(container_id, limitation === undefined ? end : { ...end, limitation });
+  };
+  const wardOf = ({ container_id, framework_id, executor_id, caps }: Lodging): Ward => {
+    const { sandbox, meta } = paths(container_id);
+    return { id: container_id, framework_id, executor_id, sandbox, meta, caps };
   };
 
   const begin = async (run: Run, stop: AbortController) => {
-    const { container_id, command } = run;
+    const { container_id, command, rlimits } = run;
     const { sandbox } = paths(container_id);
     const stderr = join(sandbox, 'stderr');
     const uris = command.uris ?? [];
+    let confinement: Confinement;
     try {
-      const user = command.user;
-      if (user !== undefined && user !== userInfo().username)
-        throw new Error(`this agent runs executors as ${userInfo().username} only, not as ${user}`);
+      confinement = confinementOf(command, rlimits);
       mkdirSync(sandbox, { mode: 0o750 });
       await fetchAll(uris, {
         sandbox,
@@ -96,6 +119,7 @@ export function executorProcesses(options: ExecutorProcessesOptions): ExecutorPr
         say: line => appendFileSync(stderr, `${line}\n`),
         signal: stop.signal,
       });
+      if (confinement.user !== undefined) handOver(sandbox, confinement.user, work_dir);
     } catch (error) {
       if (!open) return;
       const of = `Failed to fetch all URIs for container '${container_id}'`;
@@ -111,10 +135,11 @@ export function executorProcesses(options: ExecutorProcessesOptions): ExecutorPr
       return;
     }
     if (!open) return;
-    spawnWrapper(run);
+    spawnWrapper(run, confinement);
   };
 
-  const spawnWrapper = ({ container_id, command, environment }: Run) => {
+  const spawnWrapper = (run: Run, confinement: Confinement) => {
+    const { container_id, command, environment } = run;
     const { sandbox, meta, ended } = paths(container_id);
     const cannot = (error: unknown) => {
       const launch_failure = error instanceof Error ? error.message : String(error);
@@ -122,7 +147,9 @@ export function executorProcesses(options: ExecutorProcessesOptions): ExecutorPr
     };
     try {
       mkdirSync(meta, { mode: 0o700 });
-      const wrapper = spawn('/bin/sh', [wrapper_path, 'watch', meta, ended, ...argumentsOf(command)], {
+      options.warden.admit(wardOf(run));
+      const argv = confined(argumentsOf(command), confinement);
+      const wrapper = spawn('/bin/sh', [wrapper_path, 'watch', meta, ended, ...argv], {
         cwd: sandbox,
         env: environment(sandbox),
         detached: true,
@@ -131,10 +158,10 @@ export function executorProcesses(options: ExecutorProcessesOptions): ExecutorPr
       wrapper.unref();
       wrapper.on('error', cannot);
       if (wrapper.pid === undefined) return;
-      const run = runs.get(container_id);
-      if (run !== undefined) {
-        run.fetching = undefined;
-        run.ours = true;
+      const known = runs.get(container_id);
+      if (known !== undefined) {
+        known.fetching = undefined;
+        known.ours = true;
       }
       wrapper.on('exit', () => wrapperGone(container_id));
       tell.started(container_id, wrapper.pid);
@@ -187,7 +214,8 @@ export function executorProcesses(options: ExecutorProcessesOptions): ExecutorPr
       runs.set(run.container_id, { fetching: stop, ours: false });
       void begin(run, stop);
     },
-    adopt(container_id, boot_then) {
+    adopt(run, boot_then) {
+      const { container_id } = run;
       const { ended } = paths(container_id);
       const word = readIfThere(ended);
       if (word !== undefined) return endOf(container_id, word);
@@ -199,6 +227,7 @@ export function executorProcesses(options: ExecutorProcessesOptions): ExecutorPr
       const attended = isAttended(paths(container_id), boot);
       const late = readIfThere(ended);
       if (late !== undefined || !attended) return endOf(container_id, late);
+      options.warden.adopt(wardOf(run));
       runs.set(container_id, { fetching: undefined, ours: false });
       tell.started(container_id, wrapperOf(paths(container_id))?.pid);
       return undefined;
@@ -218,6 +247,7 @@ export function executorProcesses(options: ExecutorProcessesOptions): ExecutorPr
       }
       sweep(container_id);
     },
+    raise: options.warden.raise,
     link(task_id, container_id) {
       try {
         symlinkSync(container_id, paths(task_id).sandbox);

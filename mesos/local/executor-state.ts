@@ -8,6 +8,7 @@ import type { Instant } from '../../schedules/clock.ts';
 import type { ExecutorInfo, FrameworkInfo, KillPolicy, TaskInfo, TaskState, TaskStatus } from '../protocol.ts';
 import type { ExecutorNote } from './executor-notes.ts';
 import type { ExecutorCall, ExecutorEvent } from './executor-protocol.ts';
+import type { Limitation } from './limits/ward.ts';
 import { type AgentInfo, type AgentOrder, type AgentUpdate, terminal_states } from './messages.ts';
 
 export type HouseOptions = {
@@ -123,6 +124,8 @@ export type HouseInput =
       readonly launch_failure?: string;
       /** It ended, or never began, while the agent was away: in the words of the agent that comes back. */
       readonly never_began?: boolean;
+      /** The limit that it had broken. */
+      readonly limitation?: Limitation;
     }
   | { readonly type: 'woken'; readonly alarm: HouseAlarm };
 
@@ -204,7 +207,14 @@ export function over(executor: Executor, task_id: string): void {
 const ended_max = 500;
 
 /** What the agent has to say of a task by itself. */
-export function tellAsAgent(turn: HouseTurn, task: Task, state: TaskState, reason: string, message: string): void {
+export function tellAsAgent(
+  turn: HouseTurn,
+  task: Task,
+  state: TaskState,
+  reason: string,
+  message: string,
+  more: Pick<TaskStatus, 'limitation'> = {},
+): void {
   const { agent, newUuid } = turn.house.options;
   tell(turn, task, {
     task_id: { value: task.id },
@@ -216,6 +226,7 @@ export function tellAsAgent(turn: HouseTurn, task: Task, state: TaskState, reaso
     executor_id: { value: task.executor.id },
     timestamp: turn.now / 1000,
     uuid: newUuid(),
+    ...more,
   });
 }
 

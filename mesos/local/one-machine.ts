@@ -39,6 +39,8 @@ export type LocalMesosOptions = {
   readonly retention?: Partial<Retention>;
   /** How custom executors are dealt with. */
   readonly executors?: AgentOptions['executors'];
+  /** How what tasks use is looked at and limited. Default: not at all. */
+  readonly limits?: AgentOptions['limits'];
   /** Where the scheduler API listens. Default: a free port of 127.0.0.1. */
   readonly listen?: Door;
   /** `open`: no secret is asked for. Default: one made up at each start. */
@@ -98,12 +100,13 @@ export async function startLocalMesos(options: LocalMesosOptions): Promise<Local
       mkdirSync(each.work_dir, { recursive: true, mode: 0o700 });
       const retention = { ...retention_defaults, ...options.retention };
       const executors = options.executors === undefined ? {} : { executors: options.executors };
+      const limits = options.limits === undefined ? {} : { limits: options.limits };
       const agent_door = await listenForExecutors(each.work_dir);
       try {
         const admits = (header: string | undefined) =>
           credentials.length === 0 || admitted(credentials, header) !== undefined;
         const common = { retention, clock, log, admits };
-        const agent = startAgent(host, { ...each, ...executors, ...common, door: agent_door });
+        const agent = startAgent(host, { ...each, ...executors, ...limits, ...common, door: agent_door });
         agents.push({ ...agent, work_dir: each.work_dir });
       } catch (error) {
         agent_door.server.close();

@@ -52,15 +52,6 @@ const command = message({
 });
 const duration = message({ nanoseconds: must(number) });
 const kill_policy = message({ grace_period: duration });
-const executor = message({
-  type: text,
-  executor_id: must(id),
-  framework_id: id,
-  command,
-  resources: many(resource),
-  name: text,
-  data: bytes,
-});
 const parameter = message({ key: must(text), value: must(text) });
 const port_mapping = message({ host_port: must(number), container_port: must(number), protocol: text });
 const network_info = message({ name: text, ip_addresses: sparse(message({})), port_mappings: sparse(port_mapping) });
@@ -88,6 +79,17 @@ const container = message({
     }),
   ),
   network_infos: sparse(network_info),
+  rlimit_info: message({ rlimits: sparse(message({ type: must(text), soft: number, hard: number })) }),
+});
+const executor = message({
+  type: text,
+  executor_id: must(id),
+  framework_id: id,
+  command,
+  resources: many(resource),
+  name: text,
+  container,
+  data: bytes,
 });
 export const task = message({
   name: must(text),

@@ -39,6 +39,10 @@ if [ "$horae__mode" = start ]; then
     -) unset LC_ALL ;;
     *) LC_ALL=\${horae__third#=}; export LC_ALL ;;
   esac
+  # What it may use is limited from its first breath on; the shell that may not enter does not become the command.
+  if [ -e "$horae__meta/enter" ]; then
+    while read -r horae__group; do echo $$ >| "$horae__group" || exit 1; done < "$horae__meta/enter"
+  fi
   horae__sign "$horae__meta/pid"
   # An agent that wants to kill writes 'kill' first and then looks for 'pid'; we write 'pid' first. One of us sees both.
   if [ -e "$horae__meta/kill" ]; then kill -s TERM $$; exit 1; fi

@@ -115,7 +115,7 @@ export async function play(t: ExecutionContext, name: string, options: PlayOptio
             const executor = environment('/').MESOS_EXECUTOR_ID!;
             running.set(container_id, { executor, agent: id, begun: false, ended: undefined });
           },
-          adopt(container_id) {
+          adopt({ container_id }) {
             const status = running.get(container_id)?.ended;
             if (status !== undefined) return { status };
             tell.started(container_id, 1);
@@ -127,6 +127,7 @@ export async function play(t: ExecutionContext, name: string, options: PlayOptio
             run.ended = 9;
             tell.exited(container_id, endOf(container_id, 9));
           },
+          raise() {},
           link() {},
           look: () => false,
           lookAtAll() {},

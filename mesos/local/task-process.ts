@@ -1,0 +1,57 @@
+// task-process.ts: the first breath of a plain task: its sandbox, its limits, its user, its wrapper.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { rlimitsOf } from './limits/rlimits.ts';
+import { confined, confinementOf, handOver } from './limits/users.ts';
+import { capsOf, type Ward } from './limits/ward.ts';
+import type { Warden } from './limits/warden.ts';
+import type { Launch } from './messages.ts';
+import { argumentsOf, environmentOf, type pathsOf } from './sandbox.ts';
+import { whyNot } from './task-terms.ts';
+
+export type TaskStart = {
+  readonly framework_id: string;
+  readonly launch: Launch;
+  readonly paths: ReturnType<typeof pathsOf>;
+};
+export type TaskGround = {
+  readonly work_dir: string;
+  readonly agent_id: string;
+  readonly wrapper_path: string;
+  readonly warden: Warden;
+};
+
+/** Its wrapper, which has no pid when it could not be started. What is thrown is why the task cannot be run here. */
+export function startTask(start: TaskStart, { work_dir, agent_id, wrapper_path, warden }: TaskGround): ChildProcess {
+  const { framework_id, launch, paths } = start;
+  const { sandbox, meta, ended } = paths;
+  const cannot = whyNot(launch.task);
+  if (cannot !== undefined) throw new Error(cannot);
+  const command = launch.task.command ?? {};
+  const confinement = confinementOf(command, rlimitsOf(launch.task.container));
+  // Not made when it is there: a folder left by an earlier task of that id is the last guard against a second copy.
+  mkdirSync(sandbox, { mode: 0o750 });
+  mkdirSync(meta, { mode: 0o700 });
+  if (confinement.user !== undefined) handOver(sandbox, confinement.user, work_dir);
+  warden.admit(wardOf(start));
+  const argv = confined(argumentsOf(command), confinement);
+  const wrapper = spawn('/bin/sh', [wrapper_path, 'watch', meta, ended, ...argv], {
+    cwd: sandbox,
+    env: environmentOf(sandbox, agent_id, framework_id, launch),
+    detached: true,
+    stdio: 'ignore',
+  });
+  wrapper.unref();
+  return wrapper;
+}
+
+/** A task of a group has its executor's share too: here no process of that executor is running. */
+export const wardOf = ({ framework_id, launch, paths }: TaskStart): Ward => ({
+  id: launch.task.task_id.value,
+  framework_id,
+  executor_id: launch.executor_id,
+  sandbox: paths.sandbox,
+  meta: paths.meta,
+  caps: capsOf([launch.task.resources], launch.executor?.resources),
+});

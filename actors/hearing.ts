@@ -159,7 +159,7 @@ export function reasonOf(concluded: Conclusion): EndReason {
     case 'invalid':
       return { code: 'invalid', message };
     case 'failed':
-      if (cause === 'unhealthy') return { code: 'unhealthy', message };
+      if (cause === 'unhealthy' || cause === 'over-limit') return { code: cause, message };
       if (!concluded.result_known) return { code: 'result-unknown', message };
       if (concluded.signal !== undefined) return { code: 'signalled', signal: concluded.signal };
       if (concluded.exit_code !== undefined) return { code: 'exited', exit_code: concluded.exit_code };

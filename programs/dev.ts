@@ -28,6 +28,14 @@ async function machineAsMesos(ground: Ground): Promise<Mesos> {
     clock,
     log,
     retention: { sandboxes_max: settings.sandboxes_max, age_ms_max: settings.sandbox_days * 86_400_000 },
+    limits: {
+      limits: settings.limits,
+      cpu_hard: settings.cpu_hard_limit,
+      usage_ms: settings.usage_interval_ms,
+      disk_ms: settings.disk_interval_ms,
+      points_max: settings.usage_points_max,
+      ended_max: settings.usage_ended_max,
+    },
     master: { allocation_interval_ms: 0 },
   }).catch(error => {
     throw new Refused(`cannot run tasks in ${work_dir}: ${error instanceof Error ? error.message : String(error)}`);

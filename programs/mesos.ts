@@ -51,6 +51,7 @@ async function start(wish: MesosSettings, log: Logger): Promise<LocalMesos> {
       listen: { ...listen, any_name: !isLoopback(listen.host) || credentials !== 'open' },
       clock: systemClock(),
       log,
+      limits: { limits: wish.limits, cpu_hard: wish.cpu_hard_limit },
       credentials,
       agents: {
         ...(simulated ? { real: false, simulated: agents } : { real: agents }),

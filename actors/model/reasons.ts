@@ -47,6 +47,8 @@ export type EndReason =
   | { readonly code: 'signalled'; readonly signal: string }
   | { readonly code: 'killed'; readonly by: string }
   | { readonly code: 'launch-failed'; readonly message: string }
+  /** It wanted more memory or disk than it was given. */
+  | { readonly code: 'over-limit'; readonly message: string }
   | { readonly code: 'unhealthy'; readonly message: string }
   | { readonly code: 'lost'; readonly message: string }
   | { readonly code: 'invalid'; readonly message: string }

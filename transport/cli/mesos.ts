@@ -17,6 +17,8 @@ export const mesos_settings = {
   work_dir: path({ group, default: './horae-mesos', help: 'Where real agents keep their notebooks and sandboxes, each in a folder of its own.' }),
   agent_resources: resources({ group, help: 'What each agent offers. What is left out is a fair share of this machine; for simulated agents 16 cpus, 64 GB and 1000 ports.' }),
   agent_attributes: text({ group, value: 'ATTRIBUTES', expected: 'attributes such as rack:a;zone:z1|rack:b;zone:z2', matches: attributes_form, help: 'Attributes of the agents: rack:a;zone:z1|rack:b;zone:z2 gives the first to one agent, the second to the next, and so on in turn.' }),
+  limits: choice({ group, of: ['auto', 'sampled', 'off'], default: 'auto', help: 'How the limits of tasks on real agents hold: in control groups where they can be had (auto), by looking now and then (sampled), not at all (off).' }),
+  cpu_hard_limit: yes({ group, help: 'A task gets no more CPU time than its cpus even when nobody else wants it. Needs control groups.' }),
   credentials: file({ group, help: 'Who may subscribe: a file with a principal and a secret on each line, or as JSON, as Mesos reads it. Needed to listen beyond loopback.' }),
   allocation_interval_ms: whole({ group, unit: 'ms', default: 1_000, min: 0, max: 3_600_000, help: 'How often what has become free is offered.' }),
   offer_timeout_ms: whole({ group, unit: 'ms', default: 0, min: 0, max: 86_400_000, help: 'How long an offer may be held before it is rescinded; 0 for ever.' }),

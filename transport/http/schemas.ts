@@ -45,7 +45,17 @@ const cause = z.discriminatedUnion('type', [
   z.object({ type: z.literal('service') }),
 ]);
 const end_reason = z.object({
-  code: z.enum(['exited', 'signalled', 'killed', 'launch-failed', 'unhealthy', 'lost', 'invalid', 'result-unknown']),
+  code: z.enum([
+    'exited',
+    'signalled',
+    'killed',
+    'launch-failed',
+    'over-limit',
+    'unhealthy',
+    'lost',
+    'invalid',
+    'result-unknown',
+  ]),
   exit_code: z.int().optional(),
   signal: z.string().optional(),
   by: z.string().optional(),

@@ -103,7 +103,7 @@ function version1(mounts: ReadonlyMap<string, string>, { agent_id, cpu_hard }: C
   const homes = [...new Set([memory, cpu, cpuacct])]
     .filter(path => path !== undefined)
     .map(path => join(path, top, agent_id));
-  for (const home of homes) mkdirSync(home, { recursive: true });
+  for (const home of homes) makeWithParent(home);
   const home = (mount: string) => join(mount, top, agent_id);
   const limit = (id: string, { cpus, mem_mb }: Caps, raise: boolean) => {
     const name = nameOf(id);
@@ -124,7 +124,7 @@ function version1(mounts: ReadonlyMap<string, string>, { agent_id, cpu_hard }: C
   return {
     version: 1,
     make(id, caps) {
-      for (const each of homes) mkdirSync(join(each, nameOf(id)), { recursive: true });
+      for (const each of homes) make(join(each, nameOf(id)));
       limit(id, caps, false);
       return homes.map(each => join(each, nameOf(id), 'cgroup.procs'));
     },
@@ -160,7 +160,7 @@ function version2(mounts: ReadonlyMap<string, string>, { agent_id, cpu_hard }: C
   const wanted = ['memory', 'cpu'].filter(name => given.includes(name)).map(name => `+${name}`);
   // A group hands its controllers down to its children one by one, and may not do so while it holds processes itself.
   for (const folder of [mount, join(mount, top), home]) {
-    mkdirSync(folder, { recursive: true });
+    if (folder !== mount) make(folder);
     writeFileSync(join(folder, 'cgroup.subtree_control'), wanted.join(' '));
   }
   const path = (id: string) => join(home, nameOf(id));
@@ -179,7 +179,7 @@ function version2(mounts: ReadonlyMap<string, string>, { agent_id, cpu_hard }: C
   return {
     version: 2,
     make(id, caps) {
-      mkdirSync(path(id), { recursive: true });
+      make(path(id));
       limit(id, caps, false);
       writeIfThere(join(path(id), 'memory.swap.max'), '0');
       // One of it that is killed for want of memory takes all of it along: half a task helps nobody.
@@ -235,6 +235,20 @@ function killAllIn(path: string): void {
         if (!isGone(error)) throw error;
       }
   }
+}
+
+/** One folder at a time: asked for all at once, Node tries for ever where a kernel's file system says no in an unusual way. */
+function make(path: string): void {
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if (!hasCode(error, 'EEXIST')) throw error;
+  }
+}
+
+function makeWithParent(path: string): void {
+  make(join(path, '..'));
+  make(path);
 }
 
 function removed(path: string): boolean {

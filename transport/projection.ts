@@ -27,6 +27,8 @@ import type {
   TokenRecord,
   TriggerRecord,
 } from '../actors/model/records.ts';
+import { sortable } from '../actors/model/records.ts';
+import type { FinishedUpdate, UpdateEvent, UpdateRecord } from '../actors/model/updates.ts';
 import type {
   FeedBatch,
   FeedChange,
@@ -65,6 +67,8 @@ export interface Projection extends Views {
   instance_counts(): Readonly<Record<InstanceStatus, number>>;
 }
 
+/** Updates that are over, of one job, in one reading; fewer are kept. */
+const finished_updates_max = 1_000;
 /** Finished runs whose place in the history is remembered, so that reading one just ended is one lookup. */
 const recent_runs_max = 20_000;
 /** How far back one reading of a run looks through the rows of its job. */
@@ -77,6 +81,7 @@ type Entry = {
   record: JobRecord | undefined;
   tally: TallyRecord | undefined;
   trigger: TriggerRecord | undefined;
+  update?: UpdateRecord | undefined;
   readonly runs: Map<RunId, LiveRun>;
 };
 
@@ -121,7 +126,13 @@ export function createProjection(inputs: ProjectionInputs): Projection {
   const tidy = (entry: Entry, run?: RunId) => {
     const live = run === undefined ? undefined : entry.runs.get(run);
     if (live !== undefined && live.record === undefined && live.instances.size === 0) entry.runs.delete(run!);
-    if (entry.record === undefined && entry.tally === undefined && entry.trigger === undefined && entry.runs.size === 0)
+    if (
+      entry.record === undefined &&
+      entry.tally === undefined &&
+      entry.trigger === undefined &&
+      entry.update === undefined &&
+      entry.runs.size === 0
+    )
       entries.delete(entry.key);
   };
 
@@ -153,6 +164,12 @@ export function createProjection(inputs: ProjectionInputs): Projection {
       case 'trigger': {
         const entry = entryOf(key);
         entry.trigger = body as TriggerRecord | undefined;
+        if (body === undefined) tidy(entry);
+        return;
+      }
+      case 'update': {
+        const entry = entryOf(key);
+        entry.update = body as UpdateRecord | undefined;
         if (body === undefined) tidy(entry);
         return;
       }
@@ -206,12 +223,13 @@ export function createProjection(inputs: ProjectionInputs): Projection {
   const present = (): FeedChange[] => {
     const all: FeedChange[] = [];
     const add = (kind: string, key: string) => void all.push({ kind, key, body: undefined });
-    for (const { key, record, tally, trigger, runs } of entries.values()) {
+    for (const { key, record, tally, trigger, update, runs } of entries.values()) {
       for (const [run, live] of runs) {
         for (const index of live.instances.keys()) add('instance', instanceKey(key, run, index));
         if (live.record !== undefined) add('run', `${key}/${run}`);
       }
       if (trigger !== undefined) add('trigger', key);
+      if (update !== undefined) add('update', key);
       if (tally !== undefined) add('tally', key);
       if (record !== undefined) add('job', key);
     }
@@ -257,6 +275,13 @@ export function createProjection(inputs: ProjectionInputs): Projection {
     run(key, run) {
       const live = entries.get(key)?.runs.get(run);
       return live?.record === undefined ? undefined : runView(key, live, live.record);
+    },
+    finished_updates: key =>
+      history.page('finished-update', `${key}/`, finished_updates_max).rows.map(row => row.body as FinishedUpdate),
+    update_events(key, { id, created_at }, limit, before) {
+      const page = history.page('update-event', `${key}/${sortable(created_at)}.${id}/`, limit, before);
+      const rows = page.rows.map(row => row.body as UpdateEvent);
+      return page.next === undefined ? { rows } : { rows, next: page.next };
     },
     finished_runs(key, limit, before) {
       const page = history.page('finished-run', `${key}/`, limit, before);
@@ -353,6 +378,9 @@ class JobWindow implements JobView {
   }
   get trigger() {
     return this.#entry.trigger;
+  }
+  get update() {
+    return this.#entry.update;
   }
   get next_at() {
     return this.#nextAt?.(this.key);

@@ -16,6 +16,7 @@ import type {
   TokenRecord,
   TriggerRecord,
 } from './records.ts';
+import type { FinishedUpdate, UpdateEvent, UpdateRecord } from './updates.ts';
 
 export type InstanceView = {
   readonly key: InstanceKey;
@@ -29,6 +30,8 @@ export type JobView = {
   readonly record: JobRecord;
   readonly tally?: TallyRecord;
   readonly trigger?: TriggerRecord;
+  /** The update that is not over. */
+  readonly update?: UpdateRecord;
   /** The next target, from the timetable; absent when nothing is armed. */
   readonly next_at?: number;
   readonly runs: readonly RunView[];
@@ -71,6 +74,15 @@ export interface Views {
   jobs(limit: number, after?: JobKey): readonly JobView[];
   job_count(): number;
   run(key: JobKey, run: RunId): RunView | undefined;
+  /** Updates of a job that are over, newest first; as many as are kept. */
+  finished_updates(key: JobKey): readonly FinishedUpdate[];
+  /** What happened in one of its updates, newest first. */
+  update_events(
+    key: JobKey,
+    update: Pick<UpdateRecord, 'id' | 'created_at'>,
+    limit: number,
+    before?: string,
+  ): { readonly rows: readonly UpdateEvent[]; readonly next?: string };
   /** Finished runs of a job, newest first. */
   finished_runs(
     key: JobKey,

@@ -251,7 +251,7 @@ async function submitted(exchange: Exchange): Promise<Job> {
 }
 
 /** The version that If-Match names, when it is the present one. */
-function expectedVersion(exchange: Exchange, key: JobKey, required: boolean): { if_version?: number } {
+export function expectedVersion(exchange: Exchange, key: JobKey, required: boolean): { if_version?: number } {
   const given = exchange.request.headers['if-match'];
   const view = exchange.services.views.job(key);
   if (view === undefined || isGoing(view)) throw noSuchJob(key);

@@ -30,6 +30,7 @@ export function openapiDocument(routes: readonly Route[], version: string): Json
     tags: [
       { name: 'jobs', description: 'What is to be done' },
       { name: 'runs', description: 'What is being done and has been done' },
+      { name: 'updates', description: 'Services that are brought to another document, some instances at a time' },
       { name: 'calendars', description: 'Days on which work rests, under names' },
       { name: 'discovery', description: 'Where what runs can be reached' },
       { name: 'system', description: 'The scheduler itself' },
@@ -145,7 +146,8 @@ function schemas(): Json {
       // A schema with a name of its own is written as a reference to a definition beside it.
       const own = (written.$defs as Record<string, Json> | undefined)?.[name] ?? written;
       const { $schema: _, id: __, $defs: ___, ...rest } = own;
-      return [name, rest];
+      // What it holds of others with names of their own stands beside it, not within.
+      return [name, JSON.parse(JSON.stringify(rest).replaceAll('"#/$defs/', '"#/components/schemas/')) as Json];
     }),
   );
 }

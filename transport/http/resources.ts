@@ -87,6 +87,7 @@ export function jobResource(
         over_at: isoOf(one.over_at),
       }),
     ),
+    update: view.update === undefined ? undefined : { id: view.update.id, status: view.update.status },
     quarantined: view.quarantined,
     origin: record.origin?.dialect,
     job: documentOf(record.job),

@@ -5,6 +5,8 @@
 import { z } from 'zod';
 import { calendar_rule, calendar_submission } from '../../actors/model/calendar.ts';
 import { job_submission } from '../../actors/model/job.ts';
+import { update_request } from '../../actors/model/update-request.ts';
+import { instance_actions, update_statuses } from '../../actors/model/updates.ts';
 import { joins, trigger_rules } from '../../schedules/join.ts';
 import { snooze_request } from './instances.ts';
 import { backfill_request, pause_request } from './steering.ts';
@@ -117,6 +119,10 @@ export const job_resource = z.object({
     )
     .optional()
     .describe('Those under way, and the latest of those that are over.'),
+  update: z
+    .object({ id: z.string(), status: z.enum(update_statuses) })
+    .optional()
+    .describe('The update that is active.'),
   quarantined: z.string().optional().describe('Why the job was put aside.'),
   origin: z.string().optional().describe('The dialect in which it was submitted.'),
   job: z.looseObject({}).describe('The canonical document; it can be sent back as it is.'),
@@ -422,6 +428,73 @@ export const leader_transfer = z.object({
   to: z.string().optional().describe('Absent where the election decides.'),
 });
 
+const indexes = z.string().describe('Instances, as in `0-3,5`; empty for none.');
+const update_strategy = z.object({
+  type: z.enum(['queue', 'batch', 'variable-batch']),
+  size: count.optional(),
+  sizes: z.array(count).optional(),
+  autopause: z.boolean().optional(),
+});
+export const update_resource = z.object({
+  id: z.string(),
+  job: z.string(),
+  status: z.enum(update_statuses),
+  by: z.string(),
+  message: z.string().optional(),
+  created_at: instant,
+  changed_at: instant,
+  ended_at: instant.optional(),
+  strategy: update_strategy,
+  watch_ms: count,
+  max_per_shard_failures: count,
+  max_total_failures: count,
+  rollback_on_failure: z.boolean(),
+  pulse_interval_ms: count.optional(),
+  pulsed_at: instant.optional().describe('When the last pulse came.'),
+  progress_deadline_ms: count,
+  from_version: z.int().describe('Of the job.'),
+  to_version: z.int().describe('Of the job.'),
+  before: z.looseObject({}).describe('The document that it comes from.'),
+  after: z.looseObject({}).describe('The document that it goes to.'),
+  plan: z.object({ create: indexes, change: indexes, remove: indexes }),
+  progress: z
+    .object({
+      total: count.describe('Instances that take part; on the way back, those that had been taken up.'),
+      done: count,
+      failed: indexes,
+      under_way: z.array(z.object({ index: count, since: instant, failures: count, why: z.string().optional() })),
+    })
+    .describe('In the present direction.'),
+  links,
+});
+export const update_page = z.object({
+  updates: z
+    .array(update_resource)
+    .describe('The active one, if there is one, then those that are over, newest first.'),
+});
+export const update_event_page = z.object({
+  events: z.array(
+    z.object({
+      at: instant,
+      status: z.enum(update_statuses).optional(),
+      by: z.string().optional(),
+      index: count.optional(),
+      action: z.enum(instance_actions).optional(),
+      message: z.string().optional(),
+    }),
+  ),
+  next: z.string().optional(),
+});
+export const update_told = z.object({
+  job: z.string(),
+  update: z.string().optional().describe('Absent where there was nothing to update.'),
+  result: z
+    .enum(['started', 'existing', 'changed', 'unchanged', 'finished'])
+    .describe('`existing`: this Idempotency-Key began it before. `finished`: it is over, or unknown.'),
+  status: z.enum(update_statuses).optional(),
+  links,
+});
+
 /** Everything that is published under `#/components/schemas/`. */
 export const components = {
   JobSubmission: job_submission,
@@ -445,6 +518,11 @@ export const components = {
   BackfillStarted: backfill_started,
   Tokens: tokens,
   TokensCleared: tokens_cleared,
+  UpdateRequest: update_request,
+  Update: update_resource,
+  UpdatePage: update_page,
+  UpdateEventPage: update_event_page,
+  UpdateTold: update_told,
   Members: members,
   TargetGroups: target_groups,
   PendingPage: pending_page,
@@ -458,4 +536,5 @@ export type Component = keyof typeof components;
 
 export type JobResource = z.infer<typeof job_resource>;
 export type RunResource = z.infer<typeof run_resource>;
+export type UpdateResource = z.infer<typeof update_resource>;
 export type OutcomeResource = z.infer<typeof outcome>;

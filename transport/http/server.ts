@@ -37,6 +37,7 @@ import type { HttpLimits, Log, Route, Services } from './route.ts';
 import { run_routes } from './runs.ts';
 import { steeringRoutes } from './steering.ts';
 import { systemRoutes } from './system.ts';
+import { update_routes } from './updates.ts';
 
 export type { HttpLimits } from './route.ts';
 
@@ -95,6 +96,7 @@ export function allRoutes(version: string): readonly Route[] {
     ...dependencyRoutes(found),
     ...instance_routes,
     ...run_routes,
+    ...update_routes,
     ...log_routes,
     ...explain_routes,
     ...missed_routes,

@@ -10,7 +10,10 @@ import { tokenKey } from '../../../actors/model/ids.ts';
 import { keyOf } from '../../../actors/model/job.ts';
 import { refusal } from '../../../actors/model/reasons.ts';
 import { type AuditRow, type JobRecord, type RunRecord, sortable } from '../../../actors/model/records.ts';
+import { isOver, type UpdateRecord } from '../../../actors/model/updates.ts';
 import type { FeedChange, PendingReason } from '../../../actors/model/views.ts';
+import { steered } from '../../../actors/update.ts';
+import { planned } from '../../../actors/update-plan.ts';
 import type { History, HistoryKind } from '../../../transport/journal/journal.ts';
 import { createProjection, type Projection } from '../../../transport/projection.ts';
 import { pendingOf } from '../../support/pending.ts';
@@ -52,7 +55,11 @@ export function createCore(now: () => number = () => 1_700_000_000_000): Core {
 
   const commit = (...changes: FeedChange[]) => {
     for (const { kind, key, body } of changes)
-      if (['finished-run', 'finished-attempt', 'outcome', 'missed', 'audit'].includes(kind)) {
+      if (
+        ['finished-run', 'finished-attempt', 'finished-update', 'update-event', 'outcome', 'missed', 'audit'].includes(
+          kind,
+        )
+      ) {
         const table = rows.get(kind as HistoryKind) ?? [];
         rows.set(kind as HistoryKind, [...table, { key, body }]);
       }
@@ -143,9 +150,71 @@ export function createCore(now: () => number = () => 1_700_000_000_000): Core {
         commit(...gone);
         return { type: 'cleared', key, count: gone.length };
       }
-      case 'start-update':
-      case 'steer-update':
-        return refusal('invalid', 'nothing is updated here');
+      case 'start-update': {
+        const active = views.job(key)!.update;
+        if (active !== undefined) {
+          if (active.request !== command.request)
+            return refusal('updating', `job ${key} is being updated by ${active.id}`);
+          return { type: 'update', key, update: active.id, status: active.status, result: 'existing' };
+        }
+        if (isDeepStrictEqual(known.job, command.job)) return { type: 'unchanged', key, version: known.version };
+        const id = `${known.incarnation}.${known.version + 1}`;
+        const found = { instances: known.job.instances };
+        const made = planned(found, known.job, command.job, command.only);
+        if (!('plan' in made)) return refusal('invalid', 'no such instances');
+        const status = command.how.pulse_interval_ms === undefined ? 'ROLLING_FORWARD' : 'ROLL_FORWARD_AWAITING_PULSE';
+        const body: UpdateRecord = {
+          ...{ id, status, by: principal.name, created_at: now(), changed_at: now(), request: command.request },
+          ...(command.message === undefined ? {} : { message: command.message }),
+          ...{
+            how: command.how,
+            run: '1.service',
+            found,
+            renewed: true,
+            plan: made.plan,
+            taken: 1,
+            failed: [],
+            events: 2,
+          },
+          before: { job: known.job, version: known.version },
+          after: { job: command.job, version: known.version + 1 },
+          flights: [{ index: 0, since: now(), failures: 0 }],
+        };
+        const row = `${key}/${sortable(now())}.${id}`;
+        put(key, { ...known, job: command.job, version: known.version + 1 });
+        commit(
+          { kind: 'update', key, body },
+          { kind: 'update-event', key: `${row}/${sortable(0)}`, body: { at: now(), status } },
+          {
+            kind: 'update-event',
+            key: `${row}/${sortable(1)}`,
+            body: { at: now(), index: 0, action: 'INSTANCE_UPDATING' },
+          },
+        );
+        return { type: 'update', key, update: id, status, result: 'started' };
+      }
+      case 'steer-update': {
+        const active = views.job(key)!.update;
+        if (active === undefined || (command.update ?? active.id) !== active.id) {
+          if (command.what === 'pulse')
+            return { type: 'update', key, update: command.update ?? '', result: 'finished' };
+          return refusal('not-updating', `job ${key} has no such update`);
+        }
+        const state = { record: active, running: new Map() };
+        const next = steered(state, command.what, principal.name, command.message, () => true, now());
+        const { record } = next.state;
+        if (next.result === 'refused') return refusal('not-updating', `it is ${active.status}`);
+        if (!isOver(record.status)) commit({ kind: 'update', key, body: record });
+        else {
+          const { found: _, renewed: __, flights: ___, request: ____, ...kept } = record;
+          const row = `${key}/${sortable(record.created_at)}/${record.id}`;
+          commit(
+            { kind: 'update', key, body: undefined },
+            { kind: 'finished-update', key: row, body: { ...kept, ended_at: now() } },
+          );
+        }
+        return { type: 'update', key, update: record.id, status: record.status, result: next.result };
+      }
       case 'backfill':
         return { type: 'backfilling', key, backfill: command.request, targets: 1 };
       case 'kill-run':

@@ -29,6 +29,7 @@ const scripts = [
   'dom.js',
   'feed.js',
   'icons.js',
+  'instance.js',
   'job.js',
   'list.js',
   'log.js',
@@ -40,7 +41,7 @@ const scripts = [
   'toast.js',
   'words.js',
 ];
-const styles = ['base.css', 'list.css', 'job.css', 'steer.css'];
+const styles = ['base.css', 'list.css', 'job.css', 'instance.css', 'steer.css'];
 
 /** Every path there is, and the file behind it. */
 const files: ReadonlyMap<string, string> = new Map([

@@ -47,6 +47,12 @@ export const resumeJob = key => ask('POST', `${jobPath(key)}/resume`);
 export const backfillJob = (key, wanted) =>
   ask('POST', `${jobPath(key)}/backfill`, { body: JSON.stringify(wanted), type: 'application/json' });
 
+export const readInstance = (key, run, index) => ask('GET', `${runPath(key, run)}/instances/${index}`);
+/** `wish`: `{ minutes }`, or nothing: until it is woken. */
+export const snoozeInstance = (key, index, wish) =>
+  ask('POST', `${jobPath(key)}/instances/${index}/snooze`, { body: JSON.stringify(wish), type: 'application/json' });
+export const wakeInstance = (key, index) => ask('POST', `${jobPath(key)}/instances/${index}/wake`);
+
 const calendarPath = name => `/api/v1/calendars/${encodeURIComponent(name)}`;
 export const readCalendars = () => ask('GET', '/api/v1/calendars');
 export const readCalendar = name => ask('GET', calendarPath(name));

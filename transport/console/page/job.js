@@ -4,6 +4,7 @@ import * as api from './api.js';
 import { ask } from './dialog.js';
 import { fill, h, keyed, say } from './dom.js';
 import { icon } from './icons.js';
+import { instanceView } from './instance.js';
 import { badge } from './list.js';
 import { logView } from './log.js';
 import { capital, drawFinishedRuns, drawLiveRuns, drawWaiting, fromRest } from './runs.js';
@@ -230,12 +231,16 @@ export function jobView({ feed, key, log, back, go }) {
     log_open = undefined;
     log = wanted;
     if (wanted === undefined) return;
-    log_open = logView({
+    const view = wanted.stream === 'life' ? instanceView : logView;
+    log_open = view({
       key,
       name,
       ...wanted,
       close: () => go(home),
-      hash: stream => `${logHash(wanted.run, wanted.index)}/${stream}`,
+      hash(stream, process) {
+        const base = `${logHash(wanted.run, wanted.index)}/${stream}`;
+        return process === undefined ? base : `${base}/${encodeURIComponent(process)}`;
+      },
     });
     element.append(log_open.element);
     log_open.begin();

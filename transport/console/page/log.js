@@ -6,6 +6,7 @@
 import { logPath, readLog } from './api.js';
 import { h, say } from './dom.js';
 import { icon } from './icons.js';
+import { tabs } from './instance.js';
 
 const first_bytes = 262_144;
 const shown_characters_max = 2_000_000;
@@ -13,7 +14,8 @@ const shown_characters_max = 2_000_000;
 const node_characters_max = 65_536;
 
 /** Begins at `first_bytes` from the end, and follows until it is told not to. */
-export function logView({ key, name, run, index, stream, close, hash }) {
+/** `process`: of one process of the task alone. */
+export function logView({ key, name, run, index, stream, process, close, hash }) {
   let source;
   let offset;
   let shown = 0;
@@ -28,6 +30,7 @@ export function logView({ key, name, run, index, stream, close, hash }) {
   });
   const wrap = h('input', { type: 'checkbox', onchange: () => text.classList.toggle('wrapped', wrap.checked) });
   const path = logPath(key, run, index, stream);
+  const of = process === undefined ? '' : `process=${encodeURIComponent(process)}`;
   /** Earlier attempts can be read too; '' is the latest. */
   const attempt = h('select', { hidden: true, 'aria-label': 'Attempt', onchange: () => restart() });
   attempt.append(h('option', { value: '' }, 'latest attempt'));
@@ -37,23 +40,28 @@ export function logView({ key, name, run, index, stream, close, hash }) {
     h(
       'header',
       {},
-      h('div', {}, h('h2', {}, name), h('small', {}, `instance ${index} of run `, h('code', {}, run))),
+      h(
+        'div',
+        {},
+        h('h2', {}, name),
+        h(
+          'small',
+          {},
+          process !== undefined && ['process ', h('code', {}, process), ' of '],
+          `instance ${index} of run `,
+          h('code', {}, run),
+        ),
+      ),
       h('button.plain', { type: 'button', 'aria-label': 'Close log', onclick: close }, icon('cross')),
     ),
     h(
       'div.log-tools',
       {},
-      h(
-        'div.tabs',
-        { role: 'tablist' },
-        ['stdout', 'stderr'].map(each =>
-          h('a.tab', { role: 'tab', href: hash(each), 'aria-selected': String(each === stream) }, each),
-        ),
-      ),
+      tabs(stream, which => hash(which, which === 'life' ? undefined : process)),
       attempt,
       h('label.switch', {}, follow, h('span', {}, 'Follow')),
       h('label.switch', {}, wrap, h('span', {}, 'Wrap')),
-      h('a.button.small', { href: path, target: '_blank', rel: 'noopener' }, 'Raw'),
+      h('a.button.small', { href: `${path}?${of}`, target: '_blank', rel: 'noopener' }, 'Raw'),
     ),
     text,
     note,
@@ -81,7 +89,7 @@ export function logView({ key, name, run, index, stream, close, hash }) {
   const open = () => {
     source?.close();
     const chosen = attempt.value === '' ? '' : `&attempt=${attempt.value}`;
-    const mine = new EventSource(`${path}?follow=true&offset=${offset ?? -first_bytes}${chosen}`);
+    const mine = new EventSource(`${path}?follow=true&offset=${offset ?? -first_bytes}${chosen}&${of}`);
     source = mine;
     mine.onopen = () => {
       say(note, 'Following');
@@ -97,7 +105,7 @@ export function logView({ key, name, run, index, stream, close, hash }) {
       note.classList.remove('live');
       if (mine.readyState !== EventSource.CLOSED) return say(note, 'Connection lost, trying again');
       // An event source does not say why it was refused; a plain request does.
-      const answer = await readLog(path);
+      const answer = await readLog(`${path}?${of}`);
       stop(answer.ok ? 'The log ended early' : answer.message);
     };
   };

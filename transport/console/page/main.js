@@ -64,12 +64,12 @@ const go = hash => {
 
 /**
  * `#/`, `#/?filter=failing`, `#/new`, `#/calendars[/NAME]`, `#/jobs/ROLE/ENV/NAME`, `.../edit`,
- * `.../runs/RUN/INDEX[/stderr]`.
+ * `.../runs/RUN/INDEX[/life|/stderr]`, `.../runs/RUN/INDEX/stdout/PROCESS`.
  */
 function route() {
   const [path, query = ''] = location.hash.slice(1).split('?');
   const parts = path.split('/').filter(Boolean).map(decoded);
-  const [place, role, environment, name, what, run, index, stream = 'stdout'] = parts;
+  const [place, role, environment, name, what, run, index, stream = 'stdout', process] = parts;
   if (place === 'calendars') return show(calendarsView({ feed, back: list_hash, go, name: role }));
   if (place === 'new') return show(submitView({ feed, back: list_hash, go }));
   if (place !== 'jobs' || name === undefined) {
@@ -84,7 +84,7 @@ function route() {
   if (what === 'edit') return show(submitView({ feed, key, back: jobHash(key), go }));
   const log =
     what === 'runs' && index !== undefined
-      ? { run, index: Number(index), stream: stream === 'stderr' ? 'stderr' : 'stdout' }
+      ? { run, index: Number(index), stream: ['life', 'stderr'].includes(stream) ? stream : 'stdout', process }
       : undefined;
   if (view?.key_of === key) return view.move(log);
   return show(jobView({ feed, key, log, back: list_hash, go }));

@@ -84,7 +84,12 @@ function drawInstances(place, run, { reasons, logHash }) {
         parts.where,
         parts.ports,
         h('span.since', {}, parts.since),
-        h('a.button.small', { href: logHash(run.run, one.index) }, icon('log'), 'Log'),
+        h(
+          'span.tools',
+          {},
+          h('a.button.small', { href: `${logHash(run.run, one.index)}/life` }, icon('search'), 'Details'),
+          h('a.button.small', { href: logHash(run.run, one.index) }, icon('log'), 'Log'),
+        ),
         parts.why,
       );
       line.parts = parts;
@@ -185,7 +190,10 @@ export function drawFinishedRuns(place, runs, { logHash }) {
 
 function logLinks(run, logHash) {
   if (run.results.length <= 1)
-    return h('a.button.small', { href: logHash(run.run, run.results[0]?.index ?? 0) }, icon('log'), 'Log');
+    return [
+      h('a.button.small', { href: `${logHash(run.run, run.results[0]?.index ?? 0)}/life` }, icon('search'), 'Details'),
+      h('a.button.small', { href: logHash(run.run, run.results[0]?.index ?? 0) }, icon('log'), 'Log'),
+    ];
   return run.results
     .slice(0, log_links_max)
     .map(({ index }) =>

@@ -1,6 +1,7 @@
 // update-cases.test.ts: Aurora's acceptance cases 64-79, 81, 82, 86, 87 and 121: a service in a simulated world is updated.
 //
-// Cases 80 and 83, in which the scheduler dies, are in update-failover.test.ts; what Horae lacks of 84 and 85 (updates that
+// Cases 80 and 83, in which the scheduler dies, are in update-failover.test.ts and, with real nodes, in test/cluster; 87 with a
+// real health check is in test/program. What Horae lacks of 84 and 85 (updates that
 // ask how much of a service is up) is said in ARCHITECTURE.md.
 
 import test from 'ava';
@@ -396,7 +397,7 @@ test('case 86: only services can be updated', async t => {
   t.like(await s.update({ ...old, service: false }), { code: 'invalid' });
 });
 
-test('case 87: what its health check finds sick fails, and all goes back', async t => {
+test('case 87, with an instance that ends while it is watched: it has failed, and all goes back', async t => {
   const life = (task: Parameters<typeof lifeOfCommand>[0]) => {
     const of = lifeOfCommand(task);
     return /:0:2$/.test(task.task_id.value) ? { ...of, duration_ms: 3_000, exit: { code: 1 } } : of;

@@ -57,6 +57,9 @@ export type Attendant = {
   readonly close: () => void;
 };
 
+/** Between two words about health: a task that wavers would keep the whole cluster busy. */
+const health_news_ms = 1_000;
+
 export function attend(options: AttendantOptions): Attendant {
   const { launch, task_info, launched_at, records, sandbox, clock, noted } = options;
   const { document, bindings } = launch;
@@ -80,6 +83,7 @@ export function attend(options: AttendantOptions): Attendant {
   let wake: Wake | undefined;
   let show: Wake | undefined;
   let shown_at = Number.NEGATIVE_INFINITY;
+  let shown_healthy: boolean | undefined;
   let closed = false;
   const waiting: TaskMessage[] = [];
   let busy = false;
@@ -127,8 +131,9 @@ export function attend(options: AttendantOptions): Attendant {
 
   const say = (said: SaidState, verdict?: Verdict) => {
     shown_at = clock.monotonic();
+    shown_healthy = healthyOf(state);
     // The last word is about the end: an exit code is not ill health.
-    const healthy = verdict === undefined ? healthyOf(state) : verdict.healthy;
+    const healthy = verdict === undefined ? shown_healthy : verdict.healthy;
     options.say({
       state: said,
       ...(verdict === undefined ? {} : { verdict }),
@@ -137,8 +142,13 @@ export function attend(options: AttendantOptions): Attendant {
     });
   };
   const showSoon = () => {
-    if (show !== undefined || state.stage !== 'active') return;
-    const rest_ms = Math.max(0, shown_at + options.show_ms - clock.monotonic());
+    if (state.stage !== 'active') return;
+    // Others are sent to it while it is well, so that it is not any more is news of another sort.
+    const is_news = healthyOf(state) !== shown_healthy;
+    if (show !== undefined && !is_news) return;
+    show?.cancel();
+    const every_ms = is_news ? Math.min(health_news_ms, options.show_ms) : options.show_ms;
+    const rest_ms = Math.max(0, shown_at + every_ms - clock.monotonic());
     show = clock.wakeAt(clock.now() + rest_ms, () => {
       show = undefined;
       if (!closed && state.stage === 'active') say(state.up ? 'TASK_RUNNING' : 'TASK_STARTING');

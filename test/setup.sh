@@ -69,6 +69,48 @@ else
   echo "missing: strace: ${why:-it cannot be installed}"
 fi
 
+# Tasks in containers are tested against a real engine, which takes root, and a kernel that lets us. Tests start their own.
+docker_runs() {
+  probe=$(mktemp -d)
+  ip link add horae-probe type bridge 2>/dev/null || { why='no bridge can be made'; rmdir "$probe"; return 1; }
+  echo '{}' > "$probe/none.json"
+  dockerd --config-file "$probe/none.json" --host "unix://$probe/sock" --data-root "$probe/data" --exec-root "$probe/exec" \
+    --pidfile "$probe/pid" --bridge horae-probe --iptables=false --ip6tables=false > "$probe/log" 2>&1 &
+  engine=$!
+  tries=0
+  while ! grep -q 'API listen on' "$probe/log" && kill -0 $engine 2>/dev/null && [ $tries -lt 60 ]; do
+    tries=$((tries + 1))
+    sleep 0.5
+  done
+  grep -q 'API listen on' "$probe/log"
+  ran=$?
+  [ $ran = 0 ] || why="it does not start: $(tail -1 "$probe/log")"
+  kill $engine 2>/dev/null
+  wait $engine
+  ip link del horae-probe
+  for place in $(grep -o " $probe/[^ ]*" /proc/self/mounts | sort -r); do umount -l "$place"; done
+  rm -rf "$probe"
+  return $ran
+}
+find_docker() {
+  [ -x /bin/busybox ] && /bin/busybox --list 2>/dev/null | grep -qx httpd && command -v ip >/dev/null 2>&1 &&
+    command -v iptables >/dev/null 2>&1 && command -v dockerd
+}
+docker=$HORAE_TEST_DOCKER
+if [ -z "$docker" ]; then
+  why=''
+  if [ "$(id -u)" != 0 ]; then
+    why='only root may run one'
+  elif docker=$(find_docker) || { install docker.io iptables busybox-static iproute2 && docker=$(find_docker); }; then
+    docker_runs >&2 || docker=''
+  fi
+fi
+if [ -n "$docker" ]; then
+  echo "HORAE_TEST_DOCKER=$docker"
+else
+  echo "missing: Docker: ${why:-its installation has no dockerd}"
+fi
+
 # Some tests fill a file system of their own, which takes the right to mount one.
 if [ "$(id -u)" = 0 ]; then
   probe=$(mktemp -d)

@@ -1,6 +1,7 @@
 // agent-options.ts: what an agent is told when it starts, and what it is to others.
 
 import type { Clock } from '../../schedules/clock.ts';
+import type { DockerOptions } from './docker/containers.ts';
 import type { AgentDoor } from './executor-server.ts';
 import { house_defaults } from './executor-state.ts';
 import type { WardenSettings } from './limits/warden.ts';
@@ -27,6 +28,8 @@ export type AgentOptions = {
   readonly executors?: Partial<ExecutorSettings>;
   /** How what tasks use is looked at and limited. Default: not at all. */
   readonly limits?: Partial<WardenSettings>;
+  /** The engine that runs containers. */
+  readonly docker?: Partial<DockerOptions>;
   /** Whether a header names somebody who may read sandboxes. Default: everybody on this machine may. */
   readonly admits?: (authorization: string | undefined) => boolean;
 };

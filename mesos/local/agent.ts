@@ -6,15 +6,19 @@
 
 import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { type FSWatcher, mkdirSync, readdirSync, statSync, watch } from 'node:fs';
+import { mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Wake } from '../../schedules/clock.ts';
 import type { TaskState, TaskStatus } from '../protocol.ts';
 import { readResult } from '../result-file.ts';
+import { heedAttendants, statusOfLimitation } from './agent-containers.ts';
 import { agentFiles } from './agent-files.ts';
-import { type AgentOptions, executor_settings, type Log, type RealAgent } from './agent-options.ts';
+import { type AgentOptions, executor_settings, type RealAgent } from './agent-options.ts';
+import { watchFolder } from './agent-watch.ts';
 import { type Checkpoint, type Killing, type Note, openCheckpoint, type Remembered } from './checkpoint.ts';
 import { isAttended, neverBegan, signalCommand, signedAt, wrapperOf } from './claims.ts';
+import { docker_defaults, hostContainers } from './docker/containers.ts';
+import { isContained } from './docker/request.ts';
 import { sweepFetched } from './executor-fetch.ts';
 import { hostExecutors } from './executor-host.ts';
 import { executorProcesses, fetchedIn } from './executor-process.ts';
@@ -68,7 +72,8 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
   const wrapper_path = keepWrapper(work_dir);
 
   const warden = openWarden(id, { ...warden_defaults, ...options.limits }, { clock, log, boot });
-  const ground = { work_dir, agent_id: id, wrapper_path, warden };
+  const containers = hostContainers({ work_dir, agent_id: id, docker: { ...docker_defaults, ...options.docker }, log });
+  const ground = { work_dir, agent_id: id, wrapper_path, warden, containers };
 
   const tasks = new Map<string, Task>();
   const checkpoint: Checkpoint = openCheckpoint(join(work_dir, 'checkpoint.log'), () => tasks.values());
@@ -134,6 +139,13 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
     for (const task of tasks.values()) if (task.phase !== 'ended') count++;
     return count;
   };
+
+  const attendants = heedAttendants<Task>(containers, boot, {
+    isOpen: () => open,
+    tell,
+    end,
+    began: (task, at_ms) => armCompletion(task, at_ms),
+  });
 
   // --- launch ---------------------------------------------------------------------------------------------------
 
@@ -202,6 +214,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
 
   const start = (task: Task) => {
     try {
+      const contained = isContained(task.launch.task);
       const wrapper = startTask(task, ground);
       // An error without a pid is a wrapper that was never there; `start` sees that below.
       wrapper.on('error', error => {
@@ -213,6 +226,10 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
         if (open && task.phase === 'running') wrapperGone(task);
       });
       task.phase = 'running';
+      if (contained) {
+        tell(task, [{ state: 'TASK_STARTING' }]);
+        return; // It runs when its attendant says so.
+      }
       tellRunning(task, clock.now(), wrapper.pid);
       armCompletion(task, clock.now());
     } catch (error) {
@@ -241,6 +258,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
   /** Reads how a task ended, if it has. */
   const look = (task: Task): boolean => {
     if (task.phase !== 'running') return true;
+    attendants.hear(task);
     const text = readIfThere(task.paths.ended);
     if (text === undefined) return false;
     ended(task, parseEnding(text), statSync(task.paths.ended).mtimeMs);
@@ -249,10 +267,13 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
 
   const ended = (task: Task, ending: Ending, at_ms: number) => {
     const limitation = warden.release(task.id);
+    if (isContained(task.launch.task)) {
+      attendants.over(task, limitation);
+      return;
+    }
     const succeeded = ending.type === 'exit' && 'code' in ending.exit && ending.exit.code === 0;
     if (limitation !== undefined && task.killing === undefined && !succeeded) {
-      const { reason, message, resources } = limitation;
-      end(task, { state: 'TASK_FAILED', source: 'SOURCE_AGENT', reason, message, limitation: { resources } });
+      end(task, statusOfLimitation(limitation));
       return;
     }
     if (ending.type === 'unknown') {
@@ -305,6 +326,10 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
 
   const unknown = (task: Task) => {
     signalCommand(task.paths, boot, 'SIGKILL');
+    if (isContained(task.launch.task) && task.boot === boot) {
+      attendants.over(task);
+      return;
+    }
     endAsAgent(
       task,
       'TASK_FAILED',
@@ -346,7 +371,10 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
   };
 
   const signal = (task: Task, name: 'SIGTERM' | 'SIGKILL') => {
-    if (task.phase === 'running') signalCommand(task.paths, boot, name);
+    if (task.phase !== 'running') return;
+    // An attendant that was killed could not end its container any more.
+    const hard = isContained(task.launch.task) ? 'SIGUSR2' : 'SIGKILL';
+    signalCommand(task.paths, boot, name === 'SIGKILL' ? hard : name);
   };
 
   // --- orders ---------------------------------------------------------------------------------------------------
@@ -362,7 +390,9 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
     }
     tasks.delete(task.id);
     // What is not struck from the notebook must still be there to be read when it is asked about again.
-    if (note([{ type: 'forgotten', task: task.id }])) forget(task.paths);
+    if (!note([{ type: 'forgotten', task: task.id }])) return;
+    forget(task.paths);
+    containers.forget(task.id);
   };
 
   const obey = (order: AgentOrder) => {
@@ -417,12 +447,15 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
     }
     warden.adopt(wardOf(task));
     const started_at_ms = signedAt(task.paths) ?? task.at;
-    if (!told) tellRunning(task, started_at_ms, wrapperOf(task.paths)?.pid);
+    const contained = isContained(task.launch.task);
+    if (!told && contained) tell(task, [{ state: 'TASK_STARTING' }]);
+    if (!told && !contained) tellRunning(task, started_at_ms, wrapperOf(task.paths)?.pid);
     visit(task);
     if (!isRunning(task)) return;
     log.info({ task: task.id }, 'task adopted');
-    if (task.killing === undefined) armCompletion(task, started_at_ms);
-    else carryOutKill(task);
+    if (task.killing !== undefined) carryOutKill(task);
+    else if (!contained) armCompletion(task, started_at_ms);
+    else if (task.alarms.length === 0) armCompletion(task, containers.word(task.id).started?.at_ms ?? clock.now());
   };
 
   /** Looks after a task whose wrapper is not our child. First whether it is attended, then for word of its end. */
@@ -446,6 +479,12 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
         if (removed > 0) log.info({ removed }, 'old sandboxes removed');
       },
       error => log.warn({ error: String(error) }, 'old sandboxes could not be removed'),
+    );
+    containers.sweep(clock.now(), isLive).then(
+      removed => {
+        if (removed > 0) log.info({ removed }, 'old containers removed');
+      },
+      error => log.warn({ error: String(error) }, 'old containers could not be removed'),
     );
     sweepFetched(fetchedIn(work_dir), options.retention.age_ms_max, clock.now());
     sweep = clock.wakeAt(clock.now() + sweep_ms, sweepOld);
@@ -483,7 +522,12 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
   }
   for (const folder of ['meta', 'ended'])
     for (const name of readdirSync(join(work_dir, folder))) if (!isLive(name)) forget(pathsOf(work_dir, id, name));
-  const watcher = watchEnded(join(work_dir, 'ended'), log, name => {
+  const otherwise = `the ends of adopted tasks are noticed every ${poll_ms} ms`;
+  const words = watchFolder(containers.folder, log, otherwise, name => {
+    const task = tasks.get(name);
+    if (open && task !== undefined) attendants.hear(task);
+  });
+  const watcher = watchFolder(join(work_dir, 'ended'), log, otherwise, name => {
     const task = tasks.get(name);
     if (!open) return;
     if (task !== undefined) look(task);
@@ -524,6 +568,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
     poll?.cancel();
     sweep?.cancel();
     watcher?.close();
+    words?.close();
     for (const task of tasks.values()) for (const alarm of task.alarms) alarm.cancel();
     host.agentGone(id);
     checkpoint.close();
@@ -545,21 +590,3 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
 
 /** Asked anew after calls that may have ended it. */
 const isRunning = (task: Task): boolean => task.phase === 'running';
-
-/** Word of endings as they come. Where the machine has no watch left to give, the poll must do. */
-function watchEnded(folder: string, log: Log, came: (name: string) => void): FSWatcher | undefined {
-  try {
-    const watcher = watch(folder, (_, name) => {
-      if (name !== null) came(name);
-    });
-    watcher.on('error', error => log.warn({ error: String(error) }, `${folder} is not watched any more`));
-    watcher.unref();
-    return watcher;
-  } catch (error) {
-    log.warn(
-      { error: String(error) },
-      `${folder} cannot be watched: the ends of adopted tasks are noticed every ${poll_ms} ms`,
-    );
-    return undefined;
-  }
-}

@@ -51,7 +51,7 @@ export function isAttended(paths: Paths, boot: string): boolean {
 }
 
 /** Signals a command with its whole group, and sees to it that one which has not begun yet does not outlive the signal. */
-export function signalCommand(paths: Paths, boot: string, signal: 'SIGTERM' | 'SIGKILL'): void {
+export function signalCommand(paths: Paths, boot: string, signal: 'SIGTERM' | 'SIGKILL' | 'SIGUSR2'): void {
   let unwritten: unknown;
   try {
     writeFileSync(paths.kill, '');

@@ -41,6 +41,8 @@ export type LocalMesosOptions = {
   readonly executors?: AgentOptions['executors'];
   /** How what tasks use is looked at and limited. Default: not at all. */
   readonly limits?: AgentOptions['limits'];
+  /** The engine that runs containers. */
+  readonly docker?: AgentOptions['docker'];
   /** Where the scheduler API listens. Default: a free port of 127.0.0.1. */
   readonly listen?: Door;
   /** `open`: no secret is asked for. Default: one made up at each start. */
@@ -101,12 +103,13 @@ export async function startLocalMesos(options: LocalMesosOptions): Promise<Local
       const retention = { ...retention_defaults, ...options.retention };
       const executors = options.executors === undefined ? {} : { executors: options.executors };
       const limits = options.limits === undefined ? {} : { limits: options.limits };
+      const docker = options.docker === undefined ? {} : { docker: options.docker };
       const agent_door = await listenForExecutors(each.work_dir);
       try {
         const admits = (header: string | undefined) =>
           credentials.length === 0 || admitted(credentials, header) !== undefined;
         const common = { retention, clock, log, admits };
-        const agent = startAgent(host, { ...each, ...executors, ...limits, ...common, door: agent_door });
+        const agent = startAgent(host, { ...each, ...executors, ...limits, ...docker, ...common, door: agent_door });
         agents.push({ ...agent, work_dir: each.work_dir });
       } catch (error) {
         agent_door.server.close();

@@ -40,6 +40,12 @@ function lookUp(pid: number): { state: string | undefined; start: string | undef
   return { state: fields[0], start: fields[19] };
 }
 
+/** A process that lives now; undefined when there is none of that number. */
+export function identityOf(pid: number, boot: string): Identity | undefined {
+  const start = lookUp(pid)?.start;
+  return start === undefined ? undefined : { pid, start, boot };
+}
+
 /** This very process. */
 export function ownIdentity(boot: string): Identity {
   const { pid } = process;
@@ -52,7 +58,7 @@ export function ownIdentity(boot: string): Identity {
  * Signals the whole process group that this process leads, or led: members may outlive their leader, and as long as there
  * is one the kernel gives the number to nobody else. False when nobody is left.
  */
-export function signalGroup(leader: Identity, boot: string, signal: 'SIGTERM' | 'SIGKILL'): boolean {
+export function signalGroup(leader: Identity, boot: string, signal: 'SIGTERM' | 'SIGKILL' | 'SIGUSR2'): boolean {
   if (leader.boot !== boot) return false;
   const found = lookUp(leader.pid);
   if (found !== undefined && found.start !== leader.start) return false;

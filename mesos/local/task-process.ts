@@ -2,6 +2,8 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
+import type { Containers } from './docker/containers.ts';
+import { isContained } from './docker/request.ts';
 import { rlimitsOf } from './limits/rlimits.ts';
 import { confined, confinementOf, handOver } from './limits/users.ts';
 import { capsOf, type Ward } from './limits/ward.ts';
@@ -20,31 +22,45 @@ export type TaskGround = {
   readonly agent_id: string;
   readonly wrapper_path: string;
   readonly warden: Warden;
+  readonly containers: Containers;
 };
 
 /** Its wrapper, which has no pid when it could not be started. What is thrown is why the task cannot be run here. */
-export function startTask(start: TaskStart, { work_dir, agent_id, wrapper_path, warden }: TaskGround): ChildProcess {
+export function startTask(start: TaskStart, ground: TaskGround): ChildProcess {
+  const { work_dir, agent_id, wrapper_path, warden, containers } = ground;
   const { framework_id, launch, paths } = start;
   const { sandbox, meta, ended } = paths;
   const cannot = whyNot(launch.task);
   if (cannot !== undefined) throw new Error(cannot);
   const command = launch.task.command ?? {};
-  const confinement = confinementOf(command, rlimitsOf(launch.task.container));
+  const contained = isContained(launch.task);
+  // Users, limits and variables of a container are for its engine.
+  const confinement = contained
+    ? { user: undefined, rlimits: [] }
+    : confinementOf(command, rlimitsOf(launch.task.container));
   // Not made when it is there: a folder left by an earlier task of that id is the last guard against a second copy.
   mkdirSync(sandbox, { mode: 0o750 });
   mkdirSync(meta, { mode: 0o700 });
   if (confinement.user !== undefined) handOver(sandbox, confinement.user, work_dir);
   warden.admit(wardOf(start));
-  const argv = confined(argumentsOf(command), confinement);
+  const { argv, env } = contained
+    ? containers.attendant(launch, framework_id, paths)
+    : {
+        argv: confined(argumentsOf(command), confinement),
+        env: environmentOf(sandbox, agent_id, framework_id, launch),
+      };
   const wrapper = spawn('/bin/sh', [wrapper_path, 'watch', meta, ended, ...argv], {
     cwd: sandbox,
-    env: environmentOf(sandbox, agent_id, framework_id, launch),
+    env,
     detached: true,
     stdio: 'ignore',
   });
   wrapper.unref();
   return wrapper;
 }
+
+/** What a container may use of the rest its engine sees to. */
+const diskOnly = ({ task }: Launch) => capsOf([task.resources.filter(({ name }) => name === 'disk')]);
 
 /** A task of a group has its executor's share too: here no process of that executor is running. */
 export const wardOf = ({ framework_id, launch, paths }: TaskStart): Ward => ({
@@ -53,5 +69,5 @@ export const wardOf = ({ framework_id, launch, paths }: TaskStart): Ward => ({
   executor_id: launch.executor_id,
   sandbox: paths.sandbox,
   meta: paths.meta,
-  caps: capsOf([launch.task.resources], launch.executor?.resources),
+  caps: isContained(launch.task) ? diskOnly(launch) : capsOf([launch.task.resources], launch.executor?.resources),
 });

@@ -10,6 +10,7 @@ import { bad, type Problem, type Result } from './schedules/problem.ts';
 import {
   address,
   choice,
+  docker_form,
   file,
   list,
   number,
@@ -81,6 +82,9 @@ export const settings = {
   disk_interval_ms: whole({ group: agent, unit: 'ms', default: 5_000, min: 50, max: 3_600_000, help: 'Between two measurements of what sandboxes take; longer where measuring would take more than 1 % of a core.' }),
   usage_points_max: whole({ group: agent, unit: 'points', default: 240, min: 2, max: 100_000, help: 'Points in the time series of what one task has used; when there would be more, every second one goes.' }),
   usage_ended_max: whole({ group: agent, unit: 'tasks', default: 200, min: 0, max: 1_000_000, help: 'Ended tasks whose time series are kept; then the oldest go first.' }),
+  docker: text({ group: agent, value: 'ADDRESS', expected: 'a socket such as /var/run/docker.sock or unix:///run/docker.sock, or tcp://HOST:PORT', matches: docker_form, help: 'The Docker engine that runs containers. Without this, what DOCKER_HOST says, else /var/run/docker.sock.' }),
+  docker_return_ms: whole({ group: agent, unit: 'ms', default: 60_000, min: 0, max: 86_400_000, help: 'How long the engine has to come back after a container died without it; then the result counts as unknown.' }),
+  docker_keep_minutes: number({ group: agent, unit: 'minutes', default: 0, min: 0, max: 525_600, help: 'How long an ended container is kept, to be looked into; 0: it goes at once. Its sandbox stays in either case.' }),
   executor_cpus: number({ group: agent, unit: 'cpus', default: 0.01, min: 0.01, max: 64, help: "What a task's executor takes beside the task." }),
   executor_mem_mb: whole({ group: agent, unit: 'MB', default: 32, min: 1, max: 65_536, help: "Memory that a task's executor takes beside the task." }),
   executor_disk_mb: whole({ group: agent, unit: 'MB', default: 1, min: 0, max: 65_536, help: "Disk that a task's executor takes beside the task." }),

@@ -8,6 +8,7 @@ import type { Resource } from '../mesos/protocol.ts';
 import type { AgentResources } from '../settings.ts';
 import { type Mesos, runAlone } from './alone.ts';
 import { openArchive } from './archive.ts';
+import { engineOf } from './engine.ts';
 import { Refused } from './refused.ts';
 import { heardBy, openReports } from './reports.ts';
 import { type Ground, standOn } from './start.ts';
@@ -35,6 +36,12 @@ async function machineAsMesos(ground: Ground): Promise<Mesos> {
       disk_ms: settings.disk_interval_ms,
       points_max: settings.usage_points_max,
       ended_max: settings.usage_ended_max,
+    },
+    docker: {
+      ...engineOf(settings.docker),
+      engine_return_ms: settings.docker_return_ms,
+      keep_ms: settings.docker_keep_minutes * 60_000,
+      cpu_hard: settings.cpu_hard_limit,
     },
     master: { allocation_interval_ms: 0 },
   }).catch(error => {

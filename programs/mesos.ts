@@ -9,6 +9,7 @@ import { systemClock } from '../schedules/clock.ts';
 import { isLoopback } from '../settings.ts';
 import { asksHelp } from '../transport/cli/arguments.ts';
 import { type MesosSettings, mesosUsage, readCredentials, readMesos } from '../transport/cli/mesos.ts';
+import { engineOf } from './engine.ts';
 import { fail, named, Refused, sayListen } from './refused.ts';
 
 export async function mesos(argv: readonly string[]): Promise<void> {
@@ -52,6 +53,7 @@ async function start(wish: MesosSettings, log: Logger): Promise<LocalMesos> {
       clock: systemClock(),
       log,
       limits: { limits: wish.limits, cpu_hard: wish.cpu_hard_limit },
+      docker: { ...engineOf(wish.docker), cpu_hard: wish.cpu_hard_limit },
       credentials,
       agents: {
         ...(simulated ? { real: false, simulated: agents } : { real: agents }),

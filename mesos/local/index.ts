@@ -1,6 +1,7 @@
 // index.ts: the doors of the one-machine Mesos.
 
 export type { RealAgent } from './agent-options.ts';
+export { readAddress } from './docker/engine.ts';
 export type { LocalLink } from './link.ts';
 export { type LocalMesos, type LocalMesosOptions, startLocalMesos, wholeMachine } from './one-machine.ts';
 export { sandboxFile } from './sandbox.ts';

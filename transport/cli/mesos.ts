@@ -3,7 +3,7 @@
 // Pure: a line becomes wishes. Who grants them is programs/mesos.ts.
 
 import { bad, type Problem, type Result } from '../../schedules/problem.ts';
-import { address, choice, file, path, resources, type SettingsOf, text, whole, yes } from './setting.ts';
+import { address, choice, docker_form, file, path, resources, type SettingsOf, text, whole, yes } from './setting.ts';
 import { flagOf, readList } from './settings-reader.ts';
 
 const group = 'A Mesos of its own';
@@ -19,6 +19,7 @@ export const mesos_settings = {
   agent_attributes: text({ group, value: 'ATTRIBUTES', expected: 'attributes such as rack:a;zone:z1|rack:b;zone:z2', matches: attributes_form, help: 'Attributes of the agents: rack:a;zone:z1|rack:b;zone:z2 gives the first to one agent, the second to the next, and so on in turn.' }),
   limits: choice({ group, of: ['auto', 'sampled', 'off'], default: 'auto', help: 'How the limits of tasks on real agents hold: in control groups where they can be had (auto), by looking now and then (sampled), not at all (off).' }),
   cpu_hard_limit: yes({ group, help: 'A task gets no more CPU time than its cpus even when nobody else wants it. Needs control groups.' }),
+  docker: text({ group, value: 'ADDRESS', expected: 'a socket such as /var/run/docker.sock or unix:///run/docker.sock, or tcp://HOST:PORT', matches: docker_form, help: 'The Docker engine that runs containers. Without this, what DOCKER_HOST says, else /var/run/docker.sock.' }),
   credentials: file({ group, help: 'Who may subscribe: a file with a principal and a secret on each line, or as JSON, as Mesos reads it. Needed to listen beyond loopback.' }),
   allocation_interval_ms: whole({ group, unit: 'ms', default: 1_000, min: 0, max: 3_600_000, help: 'How often what has become free is offered.' }),
   offer_timeout_ms: whole({ group, unit: 'ms', default: 0, min: 0, max: 86_400_000, help: 'How long an offer may be held before it is rescinded; 0 for ever.' }),

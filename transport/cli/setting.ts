@@ -186,3 +186,6 @@ export function resources(entry: Entry): Setting<AgentResources> {
     return read;
   });
 }
+
+/** Where a Docker engine listens. */
+export const docker_form = /^(?:unix:\/\/)?\/.+$|^tcp:\/\/[^:/\s]+:\d{1,5}\/?$/;

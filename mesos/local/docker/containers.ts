@@ -26,11 +26,14 @@ export type DockerOptions = {
   readonly engine_return_ms: number;
   /** How long a container is kept after its end; 0: it goes at once. */
   readonly keep_ms: number;
+  /** No more CPU time than its cpus, even when nobody else wants it. */
+  readonly cpu_hard: boolean;
 };
 export const docker_defaults: DockerOptions = {
   address: { socketPath: '/var/run/docker.sock' },
   engine_return_ms: 60_000,
   keep_ms: 0,
+  cpu_hard: false,
 };
 
 export interface Containers {
@@ -85,7 +88,7 @@ export function hostContainers(options: {
   return {
     folder,
     attendant(launch, framework_id, { sandbox, meta }) {
-      const request = requestFor(launch.task, { sandbox, agent_id, framework_id });
+      const request = requestFor(launch.task, { sandbox, agent_id, framework_id, cpu_hard: docker.cpu_hard });
       if ('problem' in request) throw new Error(request.problem);
       const task_id = launch.task.task_id.value;
       const errand: Errand = {

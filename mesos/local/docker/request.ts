@@ -27,6 +27,8 @@ export type RequestContext = {
   readonly sandbox: string;
   readonly agent_id: string;
   readonly framework_id: string;
+  /** CPU is a wall too. */
+  readonly cpu_hard: boolean;
 };
 
 /** Labels by which containers are found again. */
@@ -44,7 +46,7 @@ export function requestFor(task: TaskInfo, context: RequestContext): ContainerRe
     if (problem !== undefined) problems.push(problem);
   };
 
-  limits(draft, task);
+  limits(draft, task, context.cpu_hard);
   note(network(draft, container));
   for (const volume of container.volumes ?? []) note(mount(draft, volume, context.sandbox));
   draft.config.Env = environment(task, context);
@@ -69,12 +71,13 @@ export function requestFor(task: TaskInfo, context: RequestContext): ContainerRe
   };
 }
 
-/** By share, as Mesos does; a task that wants a wall there says so with a parameter. */
-function limits({ host }: Draft, { resources }: TaskInfo): void {
+/** CPU by share, as Mesos does, and by a wall where that is wanted. */
+function limits({ host }: Draft, { resources }: TaskInfo, cpu_hard: boolean): void {
   const sum = (name: string) =>
     resources.reduce((all, one) => all + (one.name === name ? (one.scalar?.value ?? 0) : 0), 0);
   const cpus = sum('cpus');
   if (cpus > 0) host.CpuShares = Math.max(2, Math.round(cpus * 1024));
+  if (cpus > 0 && cpu_hard) host.NanoCpus = Math.round(cpus * 1e9);
   const memory = Math.round(sum('mem') * 2 ** 20);
   if (memory > 0) Object.assign(host, { Memory: memory, MemorySwap: memory });
 }

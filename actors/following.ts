@@ -39,8 +39,9 @@ export function advanceJoin(
   for (let from = 0; ; from++) {
     const set = nextSet(rule, edges, from);
     if (set === undefined) break;
+    // Those that come to nothing too: whoever follows this job must hear of its sets in their order.
+    if (why === undefined && mustWait(moved, settings)) break;
     const turned_down = why ?? (set.runs ? (job.enabled ? undefined : 'disabled') : 'parents');
-    if (turned_down === undefined && mustWait(moved, settings)) break;
     const taken = set.taken.map(edge => edge.map(one => one.token));
     const joined = (moved.record.joined ?? 0) + 1;
     const run = `${state.jobs.incarnation}.d.${joined.toString(36)}`;

@@ -114,6 +114,32 @@ test('a wave in which one side failed comes to nothing all the way down, and the
   t.deepEqual(v.fatal, []);
 });
 
+test('a set that comes to nothing waits for the run before it, so that those further down hear of them in order', async t => {
+  let n = 0;
+  const exits = [0, 1, 0];
+  const w = await world({
+    agents: 4,
+    life: task => ({
+      start_delay_ms: 10,
+      duration_ms: task.name === keyOf('mid') ? 30_000 : 1_000,
+      exit: { code: task.name === keyOf('top') ? exits[n++]! : 0 },
+      term_ms: 5,
+    }),
+  });
+  await w.create(root('top'));
+  await w.create(after('mid', ['top']));
+  await w.create(after('end', ['mid'], { trigger_rule: 'all_done' }));
+  for (let each = 0; each < 3; each++) {
+    await start(w, 'top');
+    await pass(w, 3_000);
+  }
+  await pass(w, 200_000);
+  t.deepEqual(
+    causes(w, 'end').map(one => one.parents.map(each => each.outcome)),
+    [['succeeded'], ['skipped'], ['succeeded']],
+  );
+});
+
 test('what a failed run exited with is known to whoever follows it whatever happens', async t => {
   const w = await world();
   await w.create(root('a', 'sleep 1; exit 3'));

@@ -5,6 +5,7 @@ import { executor_needs } from '../mesos/executor/executor-info.ts';
 import { bind, verbatim } from '../mesos/executor/template.ts';
 import { lasting } from '../mesos/maintenance.ts';
 import type { LaunchPlan } from '../mesos/match.ts';
+import type { RLimit } from '../mesos/protocol.ts';
 import type { InstanceState } from './instance.ts';
 import type { JobKey } from './model/ids.ts';
 import type { Job } from './model/job.ts';
@@ -117,6 +118,8 @@ export function launchPlan(
     ...requirements(state.job_key, state.version, job, executor).plan,
     task_id,
     labels: { 'horae.job': state.job_key, 'horae.run': state.run },
+    ...(job.user === undefined ? {} : { user: job.user }),
+    ...(job.rlimits === undefined ? {} : { rlimits: rlimitsFor(job.rlimits) }),
   };
   if (!hasExecutor(job)) {
     const fill = (text: string) => filled(text, { task_id, hostname, ports, instance: state.index, user: job.role });
@@ -150,6 +153,13 @@ export function launchPlan(
     },
   };
 }
+
+/** In Mesos's words, where neither soft nor hard is without limit. */
+const rlimitsFor = (rlimits: NonNullable<Job['rlimits']>): readonly RLimit[] =>
+  Object.entries(rlimits).map(([name, limit]) => ({
+    type: `RLMT_${name.toUpperCase()}`,
+    ...(limit === 'unlimited' ? {} : limit),
+  }));
 
 /** A text of a plain command with its ports and names. All else that stands in braces is left as it is. */
 function filled(text: string, bindings: Parameters<typeof bind>[1]): string {

@@ -14,7 +14,7 @@ import type { ContainerPlan } from './container-info.ts';
 import { fitIndex } from './fit-index.ts';
 import type { Host } from './hosts.ts';
 import { staysFor } from './maintenance.ts';
-import type { CommandInfo, Resource } from './protocol.ts';
+import type { CommandInfo, Resource, RLimit } from './protocol.ts';
 import {
   add,
   contains,
@@ -50,6 +50,10 @@ export type LaunchPlan = {
   readonly command: CommandInfo;
   /** What it is put into; left out: the agent's own file system. */
   readonly container?: ContainerPlan;
+  /** As whom it runs; left out: as the framework's user. */
+  readonly user?: string;
+  /** Limits of each of its processes. */
+  readonly rlimits?: readonly RLimit[];
   /** Processes for Horae's own executor, whose needs are those in `executor`; then there is no command. */
   readonly processes?: ProcessesPlan;
   readonly kill_grace_ms: number;

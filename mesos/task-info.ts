@@ -11,7 +11,16 @@ import type { TaskDocument } from './executor/document.ts';
 import { executorInfo, processesTask } from './executor/executor-info.ts';
 import type { LaunchDocument } from './executor/launch.ts';
 import type { LaunchPlan, Placement } from './match.ts';
-import type { Call, CommandInfo, DiscoveryInfo, Labels, Operation, TaskInfo } from './protocol.ts';
+import type {
+  Call,
+  CommandInfo,
+  ContainerInfo,
+  DiscoveryInfo,
+  Labels,
+  Operation,
+  RLimit,
+  TaskInfo,
+} from './protocol.ts';
 
 export type Accept = Extract<Call, { type: 'ACCEPT' }>;
 
@@ -95,8 +104,13 @@ export function operationsOf(placements: readonly Placement[], framework_id: str
 /** What Mesos is told of a task with a command. */
 export function taskInfo(placement: Placement): TaskInfo {
   const { plan, ports } = placement;
-  const container = plan.container === undefined ? {} : { container: containerInfo(plan.container, ports) };
-  return { ...known(placement), command: withPorts(plan, ports), ...container };
+  const container = plan.container === undefined ? undefined : containerInfo(plan.container, ports);
+  const limited = plan.rlimits === undefined ? container : limitedBy(plan.rlimits, container);
+  return {
+    ...known(placement),
+    command: { ...withPorts(plan, ports), ...userOf(plan) },
+    ...(limited === undefined ? {} : { container: limited }),
+  };
 }
 
 /** What Mesos, and through it Horae's executor, is told of a task of processes. */
@@ -104,8 +118,22 @@ function ofProcesses(placement: Placement, processes: ProcessesPlan, framework_i
   const { task, instance, user, document, archive_url } = processes;
   const { ports, plan, executor_resources: resources } = placement;
   const executor = executorInfo(plan.task_id, framework_id, document, { archive_url, resources });
-  return processesTask(known(placement), { format: 1, task, instance, user, ports }, executor);
+  // Its processes are the executor's children: what holds for it holds for them.
+  const confined = {
+    ...executor,
+    command: { ...executor.command, ...userOf(plan) },
+    ...(plan.rlimits === undefined ? {} : { container: limitedBy(plan.rlimits) }),
+  };
+  return processesTask(known(placement), { format: 1, task, instance, user, ports }, confined);
 }
+
+const userOf = ({ user }: LaunchPlan): Pick<CommandInfo, 'user'> => (user === undefined ? {} : { user });
+
+/** Without an image a container of Mesos's own is the files of the agent, and what limits there are. */
+const limitedBy = (rlimits: readonly RLimit[], container: ContainerInfo = { type: 'MESOS' }): ContainerInfo => ({
+  ...container,
+  rlimit_info: { rlimits },
+});
 
 function known({ plan, agent_id, ports, resources }: Placement): Omit<TaskInfo, 'command' | 'data' | 'executor'> {
   const labels = labelsOf(plan.labels);

@@ -11,6 +11,7 @@ import { type Announcement, announce_field, readAnnouncement } from './announcem
 import { calendar_spec } from './calendar.ts';
 import { type Container, container_field, containerProblems, portsOfContainer, readContainer } from './container.ts';
 import { identifier, type JobKey, job_key_bytes_max, jobKey } from './ids.ts';
+import { type LimitFields, limit_fields, readLimits } from './limits.ts';
 import { type ParentFields, parent_fields, readParents } from './parents.ts';
 import { checkTask, hasExecutor, type TaskFields, task_fields } from './processes.ts';
 
@@ -94,6 +95,7 @@ export const job_submission = z
       .describe('Shell line, run by `/bin/sh -c`; by `/bin/bash -c` where there is a health check or a lifecycle.'),
     ...task_fields,
     container: container_field.optional(),
+    ...limit_fields,
     service: z.boolean().optional().describe('true: kept running for ever. false: runs to its end.'),
     instances: z.int().min(1).max(4000).optional().describe('Copies of the task in each run; 1 when left out.'),
     cpus: z.number().gt(0).max(100_000).optional().describe('CPUs per instance; 0.1 when left out.'),
@@ -273,6 +275,7 @@ export type Job = {
   readonly partition_policy?: { readonly reschedule: boolean; readonly delay_ms?: number };
   readonly labels: Readonly<Record<string, string>>;
 } & ParentFields &
+  LimitFields &
   TaskFields;
 
 export const keyOf = (job: Pick<Job, 'role' | 'environment' | 'name'>): JobKey =>
@@ -395,6 +398,8 @@ export function readJob(input: unknown): Result<Job> {
   const task = checkTask({ ...given, ports: asked, env: given.env ?? {}, kill_grace_ms });
   const announced = readAnnouncement(given.announce, task.ports);
   problems.push(...task.problems, ...announced.problems);
+  const limits = readLimits(given, container);
+  problems.push(...limits.problems);
   if (container !== undefined)
     problems.push(...containerProblems(container, { command: given.command, has_executor: hasExecutor(given) }));
   if (problems.length > 0) return bad(...problems);
@@ -412,6 +417,7 @@ export function readJob(input: unknown): Result<Job> {
       order: given.order,
       max_process_failures: given.max_process_failures,
       max_concurrency: given.max_concurrency,
+      ...limits.fields,
       health_check: given.health_check,
       lifecycle: given.lifecycle,
       service: given.service ?? false,

@@ -160,3 +160,28 @@ test('a job that needs the executor asks for no place before it is packed; other
   t.deepEqual(said(asks), ['placement wanted']);
   t.is(asks.effects.length, 1, 'nothing is written for having waited');
 });
+
+test('user and limits of processes: of the command, or of the executor whose children the processes are', t => {
+  const limits = { user: 'www-data', rlimits: { nofile: { soft: 100, hard: 200 }, core: 'unlimited', nproc: 50 } };
+  const container = {
+    type: 'MESOS',
+    rlimit_info: {
+      rlimits: [
+        { type: 'RLMT_CORE' },
+        { type: 'RLMT_NOFILE', soft: 100, hard: 200 },
+        { type: 'RLMT_NPROC', soft: 50, hard: 50 },
+      ],
+    },
+  };
+  const plain = launched(stateOf({ command: 'true', ...limits })).operation;
+  if (plain.type !== 'LAUNCH_GROUP') return t.fail(plain.type);
+  const [info] = plain.launch_group.task_group.tasks;
+  t.is(info!.command?.user, 'www-data');
+  t.deepEqual(info!.container as unknown, container);
+  const several = launched(stateOf({ processes: [{ name: 'p', command: 'true' }], ...limits })).operation;
+  if (several.type !== 'LAUNCH') return t.fail(several.type);
+  const { executor, container: of_task } = several.launch.task_infos[0]!;
+  t.is(executor?.command?.user, 'www-data');
+  t.deepEqual(executor?.container as unknown, container);
+  t.is(of_task, undefined);
+});

@@ -129,6 +129,9 @@ export function readChronos(
   const disabled = read.flag('disabled', false);
   const high = read.flag('highPriority', false);
   const soft_error = read.flag('softError', false);
+  const user = read.text('runAsUser', '');
+  if (!/^(?:[^\s:/\0-][^\s:/\0]{0,255})?$/.test(user))
+    wrong('/runAsUser', user, `runAsUser is "${user}"`, 'the name of a user of the agents');
   // Read for their types alone: what they mean is not for this route to do, but rubbish in them is rubbish.
   for (const field of ['dataProcessingJobType', 'async']) read.flag(field, false);
   if (problems.length > 0) return bad(...problems);
@@ -141,6 +144,7 @@ export function readChronos(
     ...(owner === '' ? {} : { owner }),
     ...(command === '' ? {} : { command }),
     ...(container === undefined ? {} : { container }),
+    ...(user === '' ? {} : { user }),
     service: false,
     instances: 1,
     cpus,

@@ -55,10 +55,28 @@ export function environmentOf(
 /** The command as an argument vector: nothing of it is ever pasted into a script. */
 export function argumentsOf(command: CommandInfo): readonly string[] {
   const value = command.value ?? '';
-  if (command.shell !== false) return ['/bin/sh', '-c', value];
+  if (command.shell !== false) return plainWords(value) ?? ['/bin/sh', '-c', value];
   // argv[0] is the caller's to choose in Mesos; a shell's exec has no word for that, so the program's name it is.
   return [value, ...(command.arguments ?? []).slice(1)];
 }
+
+/**
+ * A line for a shell that says nothing but a program and its arguments, as words. A shell would wait beside the program for as
+ * long as it runs, one more process for each task, and tell of a signal as if it had been an exit code.
+ */
+export function plainWords(line: string): readonly string[] | undefined {
+  const words = line.trim().split(/ +/);
+  const [program = ''] = words;
+  const plain = /^[A-Za-z_./][\w./+-]*$/.test(program) && words.every(word => /^[\w./:@%+,=-]+$/.test(word));
+  return plain && !shell_words.has(program) ? words : undefined;
+}
+/** What a shell does itself, whichever shell it is: its own words, and programs that it has a quicker way to. */
+const shell_words = new Set(
+  `. : alias bg bind break builtin caller case cd chdir command compgen complete compopt continue coproc declare dirs disown
+  do done echo elif else enable esac eval exec exit export false fc fg fi for function getopts hash help history if in jobs
+  kill let local logout mapfile popd printf pushd pwd read readarray readonly return select set shift shopt source suspend
+  test then time times trap true type typeset ulimit umask unalias unset until wait while`.split(/\s+/),
+);
 
 /**
  * Opens a file of a sandbox for reading. `undefined` when there is no such regular file in there: names that climb out,

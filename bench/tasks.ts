@@ -1,0 +1,180 @@
+// tasks.ts: real tasks on this machine: how long until all of them run, and what each of them takes of its memory.
+//
+// The program is started as anybody starts it, and given one job of so many copies of `sleep`. Beside it stands what this
+// machine needs for the barest thing that could be called the same: a Node process that spawns as many. Memory is the kernel's
+// own count, twice: resident, in which every process counts the pages that it shares with others as if they were its own, and
+// private, what would come free if the task went. Between the two stands the proportional share, which adds up to the truth.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { readOptions, report } from './report.ts';
+
+const options = readOptions(process.argv.slice(2), { tasks: 500 });
+/** Slept by nobody else: a task is known by it. */
+const seconds = String(1_000_000 + process.pid);
+const look_ms = 20;
+
+const bare = await bareSpawn();
+const data_dir = mkdtempSync(join(tmpdir(), 'horae-tasks-'));
+const program = spawn(
+  process.execPath,
+  [
+    ...process.execArgv.filter(flag => flag !== '--expose-gc'),
+    join(import.meta.dirname, '..', 'main.ts'),
+    ...['dev', '--http', '127.0.0.1:0', '--data-dir', data_dir, '--log-level', 'error'],
+    ...['--agent-resources', `cpus:${options.tasks};mem:${64 * options.tasks};disk:${64 * options.tasks}`],
+  ],
+  { stdio: ['ignore', 'pipe', 'inherit'] },
+);
+const ended = new Promise<string>(resolve =>
+  program.once('exit', (status, signal) => resolve(`the program ended with ${status ?? signal}`)),
+);
+try {
+  await Promise.race([measure(await consoleOf()), ended.then(how => Promise.reject(new Error(how)))]);
+} finally {
+  program.kill('SIGTERM');
+  await ended;
+  // Tasks outlive the scheduler; these go now.
+  for (const pid of taskProcesses()) killed(pid);
+  rmSync(data_dir, { recursive: true, maxRetries: 10, retryDelay: 100 });
+}
+
+async function measure(url: string): Promise<void> {
+  const ask = async (method: string, path: string, job?: object) => {
+    const answer = await fetch(`${url}${path}`, {
+      method,
+      headers: { 'content-type': 'application/json' },
+      ...(job === undefined ? {} : { body: JSON.stringify(job) }),
+    });
+    if (!answer.ok) throw new Error(`${method} ${path} was answered ${answer.status} ${await answer.text()}`);
+    return (await answer.json()) as { readonly runs: readonly { readonly instances: readonly { state: string }[] }[] };
+  };
+  const before = ticksOf(program.pid!);
+  const began = performance.now();
+  await ask('POST', '/api/v1/jobs', {
+    ...{ role: 'bench', environment: 'tasks', name: 'sleepers', service: true, instances: options.tasks },
+    ...{ command: `sleep ${seconds}`, cpus: 0.5, mem: 32, disk: 1 },
+  });
+  // RUNNING, as the records have it, and there, as the kernel has it.
+  for (;;) {
+    const { runs } = await ask('GET', '/api/v1/jobs/bench/tasks/sleepers/runs');
+    const running = runs[0]?.instances.filter(({ state }) => state === 'running').length ?? 0;
+    if (running === options.tasks && sleepers().length === options.tasks) break;
+    await pass(look_ms * 10);
+  }
+  const start_s = (performance.now() - began) / 1000;
+  const scheduler_cpu_s = (ticksOf(program.pid!) - before) / 100;
+  const processes = taskProcesses();
+  const memory = memoryOf(processes);
+  report(
+    {
+      name: 'tasks',
+      figures: {
+        tasks: options.tasks,
+        start_s,
+        bare_spawn_s: bare.start_s,
+        times_bare: start_s / bare.start_s,
+        scheduler_cpu_s,
+        processes_per_task: processes.length / options.tasks,
+        rss_per_task_mb: memory.rss / options.tasks,
+        share_per_task_mb: memory.share / options.tasks,
+        private_per_task_mb: memory.private / options.tasks,
+        bare_rss_per_task_mb: bare.memory.rss / options.tasks,
+        bare_private_per_task_mb: bare.memory.private / options.tasks,
+      },
+      floors: { start_s: { at_most: 20 }, private_per_task_mb: { at_most: 2 }, share_per_task_mb: { at_most: 2 } },
+    },
+    options,
+  );
+}
+
+/** As many sleepers from a bare Node, until the last of them is there. */
+async function bareSpawn(): Promise<{ readonly start_s: number; readonly memory: Memory }> {
+  const children: ChildProcess[] = [];
+  const began = performance.now();
+  for (let n = 0; n < options.tasks; n++) children.push(spawn('sleep', [seconds], { stdio: 'ignore', detached: true }));
+  while (sleepers().length < options.tasks) await pass(look_ms);
+  const start_s = (performance.now() - began) / 1000;
+  const memory = memoryOf(sleepers());
+  await Promise.all(
+    children.map(child => {
+      const over = new Promise(resolve => child.once('exit', resolve));
+      child.kill('SIGKILL');
+      return over;
+    }),
+  );
+  return { start_s, memory };
+}
+
+/** The address that the program prints when it listens. */
+async function consoleOf(): Promise<string> {
+  for await (const line of createInterface({ input: program.stdout })) {
+    const url = /Console: (\S+)/.exec(line)?.[1];
+    if (url !== undefined) return url;
+  }
+  throw new Error('the program did not say where its console is');
+}
+
+function pass(ms: number): Promise<void> {
+  return new Promise(resolve => void setTimeout(resolve, ms));
+}
+
+// --- what the kernel says -----------------------------------------------------------------------------------------------
+
+/** The sleepers themselves. */
+function sleepers(): readonly number[] {
+  return pidsWith(line => line === `sleep\0${seconds}\0`);
+}
+
+/** They and whoever stands beside them. */
+function taskProcesses(): readonly number[] {
+  return pidsWith(line => line.includes(seconds) && !line.includes('tasks.ts'));
+}
+
+function pidsWith(found: (line: string) => boolean): readonly number[] {
+  return readdirSync('/proc').flatMap(name => {
+    if (!/^\d+$/.test(name)) return [];
+    const line = orUndefined(() => readFileSync(`/proc/${name}/cmdline`, 'utf8'));
+    return line !== undefined && found(line) ? [Number(name)] : [];
+  });
+}
+
+/** In MB, over all of these processes. */
+type Memory = { readonly rss: number; readonly share: number; readonly private: number };
+function memoryOf(pids: readonly number[]): Memory {
+  let rss = 0;
+  let share = 0;
+  let own = 0;
+  for (const pid of pids) {
+    const text = orUndefined(() => readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')) ?? '';
+    const kb = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(text)?.[1] ?? 0);
+    rss += kb('Rss');
+    share += kb('Pss');
+    own += kb('Private_Clean') + kb('Private_Dirty');
+  }
+  return { rss: rss / 1024, share: share / 1024, private: own / 1024 };
+}
+
+/** Processor time that a process and the children that it has waited for have used, in hundredths of a second. */
+function ticksOf(pid: number): number {
+  const text = orUndefined(() => readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? '';
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return Number(fields[11] ?? 0) + Number(fields[12] ?? 0);
+}
+
+function killed(pid: number): void {
+  orUndefined(() => process.kill(pid, 'SIGKILL'));
+}
+
+/** A process may end between two looks at it. */
+function orUndefined<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes(String((error as NodeJS.ErrnoException).code))) return undefined;
+    throw error;
+  }
+}

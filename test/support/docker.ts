@@ -45,12 +45,14 @@ bridge=$1 home=$2 address=$3
 shift 3
 ip link show "$bridge" >/dev/null 2>&1 ||
   { ip link add "$bridge" type bridge && ip addr add "$address" dev "$bridge" && ip link set "$bridge" up; } || exit 1
+# A killed engine's parts stay as zombies where init is slow, and a new one would wait for them.
+rm -f "$home/pid" "$home/exec/containerd/containerd.pid"
 dockerd "$@" </dev/null >> "$home/log" 2>&1 & pid=$!
 echo $pid
 read -r word
+[ "$word" = stay ] || kill -TERM $pid 2>/dev/null
+wait $pid 2>/dev/null
 if [ "$word" != stay ]; then
-  kill -TERM $pid 2>/dev/null
-  wait $pid
   ip link del "$bridge"
   for place in $(grep -o " $home/[^ ]*" /proc/self/mounts | sort -r); do umount -l "$place"; done
 fi

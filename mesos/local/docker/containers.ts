@@ -101,7 +101,7 @@ export function hostContainers(options: {
       };
       const path = join(meta, 'errand');
       writeFileSync(path, JSON.stringify(errand), { mode: 0o600 });
-      return { argv: [process.execPath, program, path], env: { PATH: path_default, HOME: sandbox } };
+      return { argv: [process.execPath, ...frugal, program, path], env: { PATH: path_default, HOME: sandbox } };
     },
     word: wordOf,
     async settle(task_id, boot) {
@@ -142,6 +142,8 @@ export function hostContainers(options: {
   };
 }
 
+/** There is one attendant for each container, and it holds next to nothing. */
+const frugal = ['--max-semi-space-size=1', '--max-old-space-size=64'];
 const neverStarted = ({ State }: Inspected) => State.Status === 'created';
 const nothing_began: End = { type: 'withdrawn' };
 const removed: End = { type: 'lost', message: 'its attendant is gone, and somebody removed the container' };

@@ -183,7 +183,7 @@ export function createProjection(inputs: ProjectionInputs): Projection {
         const entry = entryOf(key);
         const known = entry.record !== undefined;
         entry.record = body as JobRecord | undefined;
-        graph.set(key, entry.record?.deleting === true ? [] : (entry.record?.job.parents ?? []));
+        graph.set(key, parentsOf(body as Partial<JobRecord> | undefined));
         if (body === undefined) {
           if (known) sorted.splice(placeOf(sorted, key), 1);
           tidy(entry);
@@ -407,6 +407,10 @@ function runView(job: JobKey, live: LiveRun, record: RunRecord): RunView {
   instances.sort((a, b) => a.index - b.index);
   return { record, instances };
 }
+
+/** Whoever is being deleted follows nobody any more. A record that says nothing of its job is somebody else's mistake to find. */
+const parentsOf = (record: Partial<JobRecord> | undefined): readonly JobKey[] =>
+  record?.deleting === true ? [] : (record?.job?.parents ?? []);
 
 const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 

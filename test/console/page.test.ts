@@ -113,6 +113,42 @@ serial('the start button starts a run, and its log goes on as it is written', as
   t.deepEqual(complaints, []);
 });
 
+serial(
+  'a job shows whom it follows, who follows it and what waits, and asks for its children when it is deleted',
+  async t => {
+    await submit('before-one', { ...rarely, command: 'true' });
+    await submit('before-two', { ...rarely, command: 'true' });
+    await submit('between', { parents: ['before-one', 'before-two'], command: 'true' });
+    await submit('behind', { parents: ['between'], command: 'true' });
+    const { page, complaints } = await openPage(t, browser, `${url}/${hashOf('between')}`);
+    await page.getByText('After 2 jobs').waitFor();
+    await page.getByText('Before 1 job').waitFor();
+    await page.getByText('Nothing is running.').waitFor();
+    t.is(await page.locator('.kin-drawing rect').count(), 4);
+    await fetch(`${url}/api/v1/jobs/www/test/before-one/runs`, { method: 'POST' });
+    await page.getByText('1 run of it waits here').waitFor();
+    t.is(await page.locator('.kin-drawing path.waits').count(), 1);
+    await fetch(`${url}/api/v1/jobs/www/test/before-two/runs`, { method: 'POST' });
+    await page.locator('.finished').getByText('After before-one and before-two').waitFor();
+    await page.getByRole('link', { name: 'behind' }).click();
+    await page
+      .locator('.finished')
+      .getByText(/^After \S+ of between$/)
+      .waitFor();
+    await page.goto(`${url}/${hashOf('between')}`);
+    await page.getByRole('button', { name: 'Delete' }).click();
+    await page.getByText('1 job follows it.').waitFor();
+    await page.locator('dialog select').selectOption('reschedule');
+    await page.getByRole('button', { name: 'Delete job' }).click();
+    await page.getByText('between was deleted').waitFor();
+    const { job } = (await (await fetch(`${url}/api/v1/jobs/www/test/behind`)).json()) as {
+      job: { parents: string[] };
+    };
+    t.deepEqual(job.parents, ['www/test/before-one', 'www/test/before-two']);
+    t.deepEqual(complaints, []);
+  },
+);
+
 serial('whatever a job is called, says or prints, it stays text', async t => {
   const attack = `<img src="/console/none.svg" onerror="globalThis.pwned=1"><script>globalThis.pwned=1</script>`;
   await submit('attacks', {

@@ -90,7 +90,10 @@ export async function simulate({ seed, jobs, minutes, failovers = 1, bug }: Opti
   const give_up_at = w.clock.now() + 24 * 60 * minute;
   while ([...w.outbox.entries('run')].length > 0 && w.clock.now() < give_up_at) await w.until(w.clock.now() + minute);
   for (const { reason, error } of w.fatal) violations.push(`the process ended: ${reason} ${error ?? ''}`);
-  for (const [key] of w.outbox.entries('run')) violations.push(`${key} never ended`);
+  for (const [key] of w.outbox.entries('run')) {
+    const at = JSON.stringify(w.outbox.latest('instance', `${key}/0`));
+    violations.push(`${key} never ended: ${at} ${w.scheduler.pending.why(`${key}/0`)?.summary ?? ''}`);
+  }
 
   const all = history(w, submissions);
   const verdict = judge(submissions, all);

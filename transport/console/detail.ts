@@ -12,6 +12,8 @@ import type { Calendars } from '../../schedules/calendar.ts';
 import type { Instant } from '../../schedules/clock.ts';
 import { next, type Schedule } from '../../schedules/schedule.ts';
 import { describe } from '../../schedules/words.ts';
+import type { Sees } from './board.ts';
+import { kinOf } from './kin.ts';
 import type { JobHead, JobParts, RunDetail, ScheduleWords } from './messages.ts';
 import { rowOf, textOf } from './rows.ts';
 
@@ -24,12 +26,13 @@ const upcoming_shown_max = 5;
 const backfills_shown_max = 5;
 
 /** All parts of a job's page; `head: null` alone where there is no such job. */
-export function jobParts(views: Views, key: JobKey, now: Instant, wording: Wording): JobParts {
+export function jobParts(views: Views, key: JobKey, now: Instant, wording: Wording, sees?: Sees): JobParts {
   const view = views.job(key);
   if (view === undefined) return { head: null };
   return {
     head: headOf(view),
     schedules: wording.schedules(view, now),
+    kin: kinOf(views, view, sees),
     runs: view.runs.slice(0, runs_shown_max).map(runDetail),
     finished: views.finished_runs(key, history_shown_max).rows,
     outcomes: views.outcomes(key, history_shown_max).rows,

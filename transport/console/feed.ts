@@ -221,7 +221,7 @@ export function createFeed(inputs: FeedInputs): Feed {
 
   function showJob(reader: Reader, watch: JobWatch): boolean {
     const hidden = reader.sees !== undefined && !reader.sees(roleOf(watch.key));
-    const parts: JobParts = hidden ? { head: null } : jobParts(views, watch.key, clock.now(), wording);
+    const parts: JobParts = hidden ? { head: null } : jobParts(views, watch.key, clock.now(), wording, reader.sees);
     const before = reader.known?.watch === 'job' ? reader.known : undefined;
     const packed = new Map(Object.entries(parts).map(([name, part]) => [name, packr.pack(part)]));
     const changed = Object.entries(parts).filter(

@@ -31,6 +31,7 @@ const scripts = [
   'icons.js',
   'instance.js',
   'job.js',
+  'kin.js',
   'list.js',
   'log.js',
   'main.js',
@@ -41,7 +42,7 @@ const scripts = [
   'toast.js',
   'words.js',
 ];
-const styles = ['base.css', 'list.css', 'job.css', 'instance.css', 'steer.css'];
+const styles = ['base.css', 'list.css', 'job.css', 'instance.css', 'steer.css', 'kin.css'];
 
 /** Every path there is, and the file behind it. */
 const files: ReadonlyMap<string, string> = new Map([

@@ -70,12 +70,30 @@ export type JobParts = {
   readonly runs?: readonly RunDetail[];
   readonly finished?: readonly FinishedRun[];
   readonly outcomes?: readonly OutcomeRow[];
+  /** null: it follows nobody, and nobody follows it. */
+  readonly kin?: Kin | null;
   readonly pending?: readonly {
     readonly run: RunId;
     readonly index: number;
     readonly since: number;
     readonly summary: string;
   }[];
+};
+export type Kin = {
+  readonly join: 'each' | 'latest';
+  readonly trigger_rule: string;
+  readonly parents: readonly Relative[];
+  readonly parents_count: number;
+  readonly children: readonly Relative[];
+  readonly children_count: number;
+};
+/** `waiting`: runs of the parent that lie on the edge. State and last outcome are those of a job that may be seen. */
+export type Relative = {
+  readonly key: string;
+  readonly waiting: number;
+  readonly state?: Row['state'];
+  readonly last_outcome?: Row['last_outcome'];
+  readonly last_at?: Row['last_at'];
 };
 export type JobFrame = Answer & { readonly type: 'job'; readonly key: string; readonly parts: JobParts };
 export type Beat = { readonly type: 'beat'; readonly at: number };

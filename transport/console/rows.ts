@@ -5,7 +5,7 @@ import type { RunOutcome } from '../../actors/model/records.ts';
 import type { JobView } from '../../actors/model/views.ts';
 import type { Counters, Filter, Sort } from './messages.ts';
 
-export type RowKind = 'service' | 'cron' | 'interval' | 'mixed' | 'once';
+export type RowKind = 'service' | 'cron' | 'interval' | 'mixed' | 'dependent' | 'once';
 /**
  * In the order of the column: what needs a person comes first. `done`: over, with nothing to come. `stopped`: a service
  * without a run.
@@ -116,6 +116,7 @@ export const textOf = (schedule: ScheduleDocument): string => schedule.cron ?? s
 
 function kindOf(job: Job): RowKind {
   if (job.service) return 'service';
+  if (job.parents !== undefined) return 'dependent';
   if (job.schedules.length === 0) return 'once';
   const crons = job.schedules.filter(one => one.cron !== undefined).length;
   return crons === 0 ? 'interval' : crons === job.schedules.length ? 'cron' : 'mixed';

@@ -234,11 +234,11 @@ export function found(exchange: Exchange, status: number): Reply {
 /** A job that was deleted is gone for whoever asks next, although its tasks are still being ended: the console shows that. */
 export const isGoing = (view: JobView): boolean => view.record.deleting === true;
 
-const shown = (view: JobView, { services: { default_zone, views } }: Exchange) =>
+const shown = (view: JobView, { who, services: { default_zone, views } }: Exchange) =>
   jobResource(
     view,
     remainingOf(view, () => ({ default_zone, calendars: calendarsOf(views) })),
-    views.children(view.key),
+    [...views.children(view.key)].filter(child => permits(who, 'read', child.slice(0, child.indexOf('/')))),
   );
 
 /** The job in the body, its schedules read as well. Throws Refused with every problem there is. */

@@ -53,7 +53,7 @@ const children_shown_max = 100;
 export function jobResource(
   view: JobView,
   remaining?: Readonly<Record<string, number>>,
-  children: Iterable<JobKey> & { readonly size: number } = new Set<JobKey>(),
+  children: readonly JobKey[] = [],
 ): JobResource {
   const { key, record, tally, trigger } = view;
   const path = jobPath(key);
@@ -67,7 +67,7 @@ export function jobResource(
     state: stateOf(view),
     next_at: isoOf(view.next_at),
     active_runs: view.runs.length,
-    children: children.size === 0 ? undefined : [...children].slice(0, children_shown_max),
+    children: children.length === 0 ? undefined : children.slice(0, children_shown_max),
     waiting_starts: trigger?.waiting.length ?? 0,
     tally: present({
       successes: tally?.successes ?? 0,

@@ -34,7 +34,12 @@ export const readJob = key => ask('GET', jobPath(key));
 export const createJob = text => ask('POST', '/api/v1/jobs', { body: text, type: document_type(text) });
 export const replaceJob = (key, text, etag) =>
   ask('PUT', jobPath(key), { body: text, type: document_type(text), headers: { 'if-match': etag } });
-export const deleteJob = (key, etag) => ask('DELETE', jobPath(key), { headers: { 'if-match': etag } });
+/** `children`: what becomes of jobs that follow it. */
+export const deleteJob = (key, etag, children) =>
+  ask('DELETE', `${jobPath(key)}${children === undefined ? '' : `?children=${children}`}`, {
+    headers: { 'if-match': etag },
+  });
+export const clearTokens = key => ask('DELETE', `${jobPath(key)}/tokens`);
 export const startRun = key => ask('POST', `${jobPath(key)}/runs`);
 export const killRun = (key, run) => ask('DELETE', runPath(key, run));
 export const killAll = key => ask('POST', `${jobPath(key)}/kill`);

@@ -5,6 +5,7 @@ import { ask } from './dialog.js';
 import { fill, h, keyed, say } from './dom.js';
 import { icon } from './icons.js';
 import { instanceView } from './instance.js';
+import { askChildren, drawKin } from './kin.js';
 import { badge } from './list.js';
 import { logView } from './log.js';
 import { capital, drawFinishedRuns, drawLiveRuns, drawWaiting, fromRest } from './runs.js';
@@ -22,6 +23,7 @@ export function jobView({ feed, key, log, back, go }) {
   const home = api.jobHash(key);
   let head;
   let live_runs = [];
+  let kin = null;
   let pending = new Map();
   /** What was read over REST beyond what the feed shows, by its key. */
   const older = { runs: new Map(), outcomes: new Map() };
@@ -82,13 +84,13 @@ export function jobView({ feed, key, log, back, go }) {
       if (sure) report(await api.killAll(key), 'Its runs are being killed', 'The runs were not killed');
     }),
     delete: button('.danger', 'trash', 'Delete', async () => {
-      const sure = await ask({
-        title: `Delete ${name}?`,
-        text: `The job ${key} goes, and its active runs are killed. What it has done stays in the history for a time.`,
-        action: 'Delete job',
-      });
-      if (!sure) return;
-      const answer = report(await api.deleteJob(key, head.etag), `${name} was deleted`, `${name} was not deleted`);
+      const text = `The job ${key} goes, and its active runs are killed. What it has done stays in the history for a time.`;
+      const children_count = kin?.children_count ?? 0;
+      const children = children_count > 0 ? await askChildren(name, children_count, text) : undefined;
+      if (children_count > 0 && children === undefined) return;
+      if (children_count === 0 && !(await ask({ title: `Delete ${name}?`, text, action: 'Delete job' }))) return;
+      const deleted = await api.deleteJob(key, head.etag, children);
+      const answer = report(deleted, `${name} was deleted`, `${name} was not deleted`);
       if (answer.ok) go(back);
     }),
   };
@@ -109,6 +111,7 @@ export function jobView({ feed, key, log, back, go }) {
     outcomes_card: h('section.card', { hidden: true }),
     outcomes_more: button('.plain.small', 'down', 'Show older targets', () => readOlder('outcomes')),
     schedules: h('section.card', { hidden: true }),
+    kin: h('section.card', { hidden: true }),
     tally: h('section.card', {}),
     document: h('section.card', {}),
   };
@@ -123,7 +126,7 @@ export function jobView({ feed, key, log, back, go }) {
       h('section.card', {}, h('h2', {}, 'Runs'), place.finished, place.finished_none, place.finished_more),
       place.outcomes_card,
     ),
-    h('div.side', {}, place.schedules, place.backfills, place.tally, place.document),
+    h('div.side', {}, place.schedules, place.kin, place.backfills, place.tally, place.document),
   );
   const lost = h(
     'div.notice',
@@ -185,7 +188,8 @@ export function jobView({ feed, key, log, back, go }) {
     );
     actions.start.hidden = job.service;
     const recurs = job.schedules.length > 0;
-    actions.pause.hidden = !recurs || head.paused !== undefined;
+    const starts_itself = recurs || job.parents !== undefined;
+    actions.pause.hidden = !starts_itself || head.paused !== undefined;
     actions.resume.hidden = head.paused === undefined;
     actions.backfill.hidden = !recurs;
     drawPause(place.paused, head.paused);
@@ -269,6 +273,10 @@ export function jobView({ feed, key, log, back, go }) {
         pending = new Map(parts.pending.map(one => [`${one.run}/${one.index}`, one.summary]));
       if (parts.finished !== undefined) newest.runs = parts.finished;
       if (parts.outcomes !== undefined) newest.outcomes = parts.outcomes;
+      if (parts.kin !== undefined) {
+        kin = parts.kin;
+        drawKin(place.kin, name, kin, key);
+      }
       if (parts.schedules !== undefined) drawSchedules(place.schedules, parts.schedules);
       if (log !== undefined) log_open?.tell(attemptsOf(log));
       draw();

@@ -29,7 +29,14 @@ export const looks = {
   starting: 'scheduled',
   unreachable: 'quarantined',
 };
-export const kinds = { service: 'Service', cron: 'Cron', interval: 'Interval', mixed: 'Schedules', once: 'Once' };
+export const kinds = {
+  service: 'Service',
+  cron: 'Cron',
+  interval: 'Interval',
+  mixed: 'Schedules',
+  dependent: 'After others',
+  once: 'Once',
+};
 export const filters = {
   all: 'All',
   running: 'Running',
@@ -50,11 +57,21 @@ export function cause(cause) {
       return `backfills ${local(instant(cause.at))}`;
     case 'manual':
       return `started by ${cause.by}`;
+    case 'dependency':
+      return after(cause.parents);
     case 'once':
       return 'ran on submission';
     default:
       return 'kept running';
   }
+}
+
+/** Of one parent its run is named too. */
+function after(parents) {
+  const names = parents.map(one => one.job.split('/').slice(2).join('/'));
+  if (names.length === 1) return `after ${parents[0].run} of ${names[0]}`;
+  if (names.length > 3) return `after ${names.slice(0, 2).join(', ')} and ${names.length - 2} others`;
+  return `after ${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
 }
 
 export function reason(reason) {

@@ -4,8 +4,10 @@
 // many receive none. A stopped actor swallows mail silently, so liveness is asked here. And a failure that escalates wedges
 // or kills, so a crash is answered with `reset` or `stop` and nothing else.
 //
-// There may be a million actors, so each costs as little as it can: the three functions that nact wants are the same for
-// all, and find the actor that they are called for by a mark on its reference.
+// There may be a million actors, so each costs as little as it can: the functions that nact wants are the same for all, and
+// find the actor that they are called for by a mark on its reference. And a million messages: nact gives each an immediate,
+// a promise and a context of its own, which together cost more than most handlers. Since ours are synchronous and ask for
+// no context, one immediate serves all who have mail, each with one message, as nact would have.
 
 import { type Ref, spawn, start, stop } from 'nact';
 import type { Address, Behaviour, Runtime } from '../actor.ts';
@@ -35,10 +37,17 @@ class Held {
 type Marked = Ref<unknown> & { held?: Held };
 /** nact's own object behind a reference, which it hands to nobody but calls its functions on. */
 type Actor = {
-  dispatch(message: unknown): void;
-  immediate: unknown;
+  dispatch(message: unknown, sender: unknown): void;
+  /** Called by `dispatch` and `processNext`, of one who is not busy: it is, until `processNext` finds no more mail. */
+  handleMessage(message: unknown): void;
+  processNext(): void;
+  handleFault(message: unknown, sender: unknown, error: unknown): void;
+  state: unknown;
+  busy: boolean;
+  readonly stopped: boolean;
   children: Map<string, unknown>;
   childReferences: Map<string, unknown>;
+  held: Held;
 };
 type Context = { readonly self: Marked; readonly reset: unknown; readonly stop: unknown; readonly stopChild: unknown };
 
@@ -48,6 +57,13 @@ export const actorName = (text: string): string =>
 const nameable = /^[A-Za-z0-9\-_.+!*'(),]*$/;
 const inHex = (character: string): string =>
   [...new TextEncoder().encode(character)].map(byte => `$${byte.toString(16).padStart(2, '0')}`).join('');
+
+/** Mail has no sender here; left out, nact would make an object to say so for each. */
+const no_sender = null;
+/** nact wants a function for messages, which its own `handleMessage` would call. */
+const unheard = () => {
+  throw new Error('nact handled a message itself: expected the turn to serve it');
+};
 
 /** The children of all that have none, which is nearly everybody: two empty maps for each would be a fifth of its size. */
 const nobody = new Map<string, unknown>();
@@ -75,17 +91,37 @@ export function nactRuntime(): Runtime {
     for (const child of held.children ?? []) buried(child);
     held.children = undefined;
   };
-  // nact stops the children of a stopped actor in name only: what is in their mailboxes would still be handled.
-  const receive = (state: unknown, message: unknown, context: Context) => {
-    const held = heldOf(context);
-    // Node chains the immediates of a turn; an actor that keeps its last one keeps all that came after it, and their mail.
-    held.actor!.immediate = undefined;
-    return held.alive ? held.behaviour.receive(state, message) : state;
+  /** Who has a message to handle in the next turn, each followed by it. */
+  let turn: unknown[] = [];
+  /** In the place of nact's own. */
+  function handleMessage(this: Actor, message: unknown): void {
+    this.busy = true;
+    if (turn.length === 0) setImmediate(serve);
+    turn.push(this, message);
+  }
+  const serve = (): void => {
+    const served = turn;
+    turn = [];
+    for (let n = 0; n < served.length; n += 2) {
+      const actor = served[n] as Actor;
+      const message = served[n + 1];
+      // nact stops the children of a stopped actor in name only: what is in their mailboxes would still be handled.
+      if (actor.stopped || !actor.held.alive) continue;
+      try {
+        actor.state = actor.held.behaviour.receive(actor.state, message);
+      } catch (error) {
+        actor.handleFault(message, no_sender, error);
+        continue;
+      }
+      actor.processNext();
+    }
   };
   const properties = {
     initialStateFunc(this: Actor, context: Context) {
       const held = heldOf(context);
       held.actor = this;
+      this.held = held;
+      this.handleMessage = handleMessage;
       this.children = nobody;
       this.childReferences = nobody;
       return held.behaviour.initial();
@@ -123,7 +159,7 @@ export function nactRuntime(): Runtime {
       siblings.add(held);
       living += 1;
       try {
-        held.ref = spawn((above?.ref ?? system) as never, receive as never, held.name, properties as never);
+        held.ref = spawn((above?.ref ?? system) as never, unheard as never, held.name, properties as never);
         held.ref.held = held;
       } catch (error) {
         buried(held);
@@ -138,7 +174,7 @@ export function nactRuntime(): Runtime {
       const held = to as unknown as Held;
       if (!held.alive || closed) return false;
       // Without nact's `dispatch`, which looks the actor up by its path, a name at a time, for every message.
-      held.actor!.dispatch(message);
+      held.actor!.dispatch(message, no_sender);
       return true;
     },
     stop(address) {

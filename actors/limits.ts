@@ -52,7 +52,11 @@ export function treeSettings(settings: Settings, identity: Identity): TreeSettin
       revive_interval_ms: settings.revive_interval_ms,
     },
     placement: { placements_max: settings.placement_batch_max },
-    timetable: { due_batch_max: settings.due_batch_max, sleep_ms_max: settings.timer_sleep_ms_max },
+    timetable: {
+      due_batch_max: settings.due_batch_max,
+      backlog_max: settings.due_backlog_max,
+      sleep_ms_max: settings.timer_sleep_ms_max,
+    },
     trigger: {
       default_zone: settings.default_zone,
       late_grace_ms: settings.late_grace_ms,

@@ -1,7 +1,9 @@
 // timetable.ts: every due time in one heap, behind one timer.
 //
 // Whoever must do something later rests here: triggers, retries, kills that may have to be repeated. When the timer fires,
-// all that is due is told at once, earliest first, and the timer is set for the next one.
+// all that is due is told at once, earliest first, and the timer is set for the next one. When more is due than the journal
+// can take in, the rest is told as fast as it can: whoever has begun gets through, and nobody waits behind a hundred
+// thousand others for his next record.
 //
 // The queue is the one state in the tree that is changed in place: a million entries cannot be copied for each message. It
 // never leaves this actor, and `initial` makes a new one.
@@ -29,9 +31,14 @@ export type TimetableState = {
 export type TimetableLimits = {
   /** Told per turn; what is left comes the next turn. */
   readonly due_batch_max: number;
+  /** While more records than this wait for the journal nobody is told: those who were go first. */
+  readonly backlog_max: number;
   /** The timer never sleeps longer, so that a clock that was set forward is noticed. */
   readonly sleep_ms_max: number;
 };
+
+/** Until the journal is looked at again. */
+const backlog_pause_ms = 1;
 
 export const newTimetable = (): TimetableState => ({
   queue: new DueQueue(),
@@ -43,8 +50,9 @@ const initials = { trigger: 't', job: 'j', instance: 'i', framework: 'f', offers
 const names = { t: 'trigger', j: 'job', i: 'instance', f: 'framework', o: 'offers' } as const;
 const nameOf = (resting: Resting) => initials[resting.to] + resting.key;
 
+/** `backlog`: records that have been decided and are not durable. */
 export const timetable =
-  (limits: TimetableLimits) =>
+  (limits: TimetableLimits, backlog: () => number = () => 0) =>
   (state: TimetableState, message: TimetableMessage, now: number): Step<TimetableState, Effect> => {
     const { queue } = state;
     switch (message.type) {
@@ -56,6 +64,10 @@ export const timetable =
         return step(state);
       case 'woke': {
         const noticed_at = state.noticed_at ?? now;
+        if (backlog() > limits.backlog_max) {
+          const at = now + backlog_pause_ms;
+          return step({ ...state, waking_at: at, noticed_at }, { type: 'wake', at });
+        }
         const due = queue.popDue(noticed_at, limits.due_batch_max);
         const told = due.map(({ key }) => tellDue(names[key[0] as keyof typeof names], key.slice(1), noticed_at));
         const left = (queue.earliest() ?? Number.POSITIVE_INFINITY) <= noticed_at;

@@ -443,7 +443,8 @@ export function plant(world: World): Tree {
     const names = calendarNames((body as JobRecord).job);
     return names.length === 0 ? [] : [[key, names] as const];
   });
-  single('timetable', { initial: newTimetable, transition: timetable(settings.timetable) });
+  const timing = timetable(settings.timetable, () => outbox.waiting().changes);
+  single('timetable', { initial: newTimetable, transition: timing });
   single('placement', { initial: newPlacement, transition: placement(settings.placement) });
   single('offers', { initial: newOffers, transition: offers(settings.offers) });
   single('framework', { initial: () => newFramework(framework_id), transition: framework(settings.framework) });

@@ -12,7 +12,8 @@ import {
 
 function clockwork() {
   let state: TimetableState = newTimetable();
-  const move = timetable({ due_batch_max: 2, sleep_ms_max: 1_000 });
+  let backlog = 0;
+  const move = timetable({ due_batch_max: 2, backlog_max: 10, sleep_ms_max: 1_000 }, () => backlog);
   const tell = (message: TimetableMessage, now: number) => {
     const next = move(state, message, now);
     state = next.state;
@@ -21,6 +22,9 @@ function clockwork() {
   return {
     arm: (to: Resting['to'], key: string, at: number, now = 0) =>
       wake(tell({ type: 'armed', armed: [{ to, key, at }] }, now)),
+    journal(waiting: number) {
+      backlog = waiting;
+    },
     disarm: (to: Resting['to'], key: string) => tell({ type: 'disarmed', disarmed: [{ to, key }] }, 0),
     woke(now: number) {
       const effects = tell({ type: 'woke' }, now);
@@ -55,6 +59,20 @@ test('everybody is told once, earliest first, so many in a turn; the rest comes 
   t.deepEqual(first.wake, [100]);
   t.deepEqual(one.woke(100).told, ['trigger c']);
   t.deepEqual(one.woke(100).told, []);
+});
+
+test('nobody is told while the journal is behind, and then everybody hears when it was noticed', t => {
+  const one = clockwork();
+  one.arm('trigger', 'a', 10);
+  one.journal(11);
+  const waiting = one.woke(100);
+  t.deepEqual(waiting.told, []);
+  t.true(waiting.wake[0]! > 100);
+  one.journal(10);
+  const after = one.woke(5_000);
+  t.deepEqual(after.told, ['trigger a']);
+  const [due] = after.effects.flatMap(each => (each.type === 'tell' && each.to === 'trigger' ? [each.message] : []));
+  t.deepEqual(due, { type: 'due', noticed_at: 100 });
 });
 
 test('whoever is told in a later turn hears when it was noticed', t => {

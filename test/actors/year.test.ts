@@ -25,7 +25,7 @@ test(`${jobs} mixed schedules over ${weeks} weeks, with clock steps and a stop i
     start,
     agents: 8,
     settings: {
-      timetable: { due_batch_max: 1_000, sleep_ms_max: 60 * minute },
+      timetable: { due_batch_max: 1_000, backlog_max: 10_000, sleep_ms_max: 60 * minute },
       offers: { hold_ms: 30 * day, offers_max: 10_000, refuse_seconds: 0, revive_interval_ms: 1_000 },
       framework: { ...tree_settings.framework, reconcile_interval_ms: 10 * day },
       trigger: { ...tree_settings.trigger, waiting_max: 100, runs_max: 100 },

@@ -37,7 +37,7 @@ export function hear(state: InstanceState, message: InstanceMessage, now: number
   const at = state.record;
   switch (message.type) {
     case 'begin':
-      return begun;
+      return at === undefined && !state.job.service ? run_begun : begun;
     case 'granted': {
       // Stale when this instance was killed, or asked for something else, while placement was choosing.
       const { task_id, requirements: meant } = message.granted;
@@ -78,6 +78,7 @@ export function hear(state: InstanceState, message: InstanceMessage, now: number
 }
 
 const begun: Heard = { what: 'begun' };
+const run_begun: Heard = { what: 'run begun' };
 const granted: Heard = { what: 'granted' };
 const granted_other: Heard = { what: 'granted other' };
 const dropped: Heard = { what: 'dropped' };

@@ -56,6 +56,8 @@ const end = (outcome: Rule['outcome'], ...more: Deed[]): Rule => ({
 /** Nothing is done about it. */
 const _ = rule(undefined);
 const enters = rule('pending', 'save', 'ask');
+/** A run that is no service has all of its instances from the beginning: that they wait is said by its own record. */
+const enters_with_run = rule('pending', 'ask');
 const asks = rule(undefined, 'ask');
 const asks_anew = rule(undefined, 'withdraw', 'ask');
 /** It is to be something else, so its delay and what it was for are over. */
@@ -97,6 +99,7 @@ export const table = {
   //                 new       pending     assigned   starting     running      unreachable  killing      replacing    over
   // From here.
   'begun':          [enters,   asks,       _,         _,           _,           watches,     kills_again, kills_again, _       ],
+  'run begun':      [enters_with_run, _, _,       _,           _,           _,           _,           _,           _       ],
   'due':            [_,        asks,       _,         _,           _,           _,           kills_again, kills_again, _       ],
   'waited enough':  [_,        _,          _,         _,           _,           gives_up,    _,           _,           _       ],
   'reconfigured':   [_,        asks_anew,  _,         _,           _,           _,           _,           _,           _       ],

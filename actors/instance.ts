@@ -20,7 +20,7 @@ import { taskId } from './model/ids.ts';
 import type { Job } from './model/job.ts';
 import { givenUpAt } from './model/partition.ts';
 import { type Cause, type EndReason, inWords } from './model/reasons.ts';
-import { type Attempted, type FinishedAttempt, type InstanceRecord, sortable } from './model/records.ts';
+import { type Attempted, type FinishedAttempt, firstRecord, type InstanceRecord, sortable } from './model/records.ts';
 import type { Granted } from './placement.ts';
 import { answered, toldExecutor } from './snooze.ts';
 import { type Step, step, stepWith } from './step.ts';
@@ -57,7 +57,7 @@ export type InstanceState = {
 };
 
 export type InstanceMessage =
-  /** First message after birth: a new instance records itself and asks for a place, a restored one goes on. */
+  /** First message after birth: a new instance asks for a place, a restored one goes on. */
   | { readonly type: 'begin' }
   /** Placement chose a place. It is ours only when we say so. */
   | { readonly type: 'granted'; readonly granted: Granted }
@@ -143,7 +143,7 @@ function recordAfter(
   const at = state.record;
   switch (rule.to!) {
     case 'pending': {
-      if (at === undefined) return { status: 'pending', attempt: 1, failures: 0, since: now };
+      if (at === undefined) return firstRecord(heard.what === 'begun' ? now : state.run_created_at);
       if (heard.what === 'renewed') return again(at, 0, now, now);
       return again(at, at.failures, now, now + lostDelay(at.attempt, times));
     }

@@ -24,14 +24,15 @@ import { type JobMessage, type JobState, job, newJob } from './job.ts';
 import { newKin } from './kin.ts';
 import type { Answer, CommandEnvelope } from './model/commands.ts';
 import { type InstanceKey, type JobKey, type RunKey, type TokenKey, taskId } from './model/ids.ts';
-import type {
-  CalendarRecord,
-  FrameworkRecord,
-  IncarnationsRecord,
-  InstanceRecord,
-  JobRecord,
-  RunRecord,
-  TokenRecord,
+import {
+  type CalendarRecord,
+  type FrameworkRecord,
+  firstRecord,
+  type IncarnationsRecord,
+  type InstanceRecord,
+  type JobRecord,
+  type RunRecord,
+  type TokenRecord,
 } from './model/records.ts';
 import { calendarNames } from './model/schedules.ts';
 import { newOffers, type OffersLimits, offers } from './offers.ts';
@@ -351,7 +352,11 @@ export function plant(world: World): Tree {
     return {
       ...born,
       ...configOf(run, born.index, jobs ?? born),
-      record: (outbox.latest('instance', key) as InstanceRecord | undefined) ?? born.record,
+      // One that has been born and has no record waits: what comes before it begins again must not find it new.
+      record:
+        (outbox.latest('instance', key) as InstanceRecord | undefined) ??
+        born.record ??
+        (born.job.service ? undefined : firstRecord(born.run_created_at)),
     };
   };
   const instance_kind: Kind<InstanceState, InstanceMessage> = {
@@ -363,7 +368,7 @@ export function plant(world: World): Tree {
       return life.born;
     },
     transition: live,
-    // A new one records itself and asks for a place at once: a letter to say so would be one for every instance.
+    // A new one asks for a place at once: a letter to say so would be one for every instance.
     born: (state, now) => (state.record === undefined ? live(state, { type: 'begin' }, now) : undefined),
     aside: (message, key) => instanceAside(reread(key), message, clock.now(), settings.instance.kill_retry_ms),
     again(key, message) {

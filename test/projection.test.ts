@@ -87,6 +87,36 @@ test('a job replaced stands once in the listing, with its new version', t => {
   t.is(board.job('a/p/a')?.record.version, 2);
 });
 
+test('instances without a record wait for their first place since their run began; those of services are not there', t => {
+  const board = createProjection({ history: empty });
+  const cause = { type: 'once' } as const;
+  const three = { kind: 'run', key: 'a/p/a/1.once', body: { run: '1.once', cause, instances: 3, created_at: 5 } };
+  board.commit([job('a/p/a'), instance('a/p/a', '1.once', 1, running), three], 3);
+  const seen = () => board.run('a/p/a', '1.once')?.instances.map(({ index, record }) => [index, record.status]);
+  t.deepEqual(seen(), [
+    [0, 'pending'],
+    [1, 'running'],
+    [2, 'pending'],
+  ]);
+  t.like(board.run('a/p/a', '1.once')?.instances[0]?.record, { attempt: 1, failures: 0, since: 5 });
+  t.like(board.instance_counts(), { pending: 2, running: 1 });
+  board.commit([instance('a/p/a', '1.once', 2, running)], 4);
+  t.like(board.instance_counts(), { pending: 1, running: 2 });
+  const service = {
+    ...three,
+    key: 'a/p/s/1.service',
+    body: { ...three.body, run: '1.service', cause: { type: 'service' } },
+  };
+  board.commit([job('a/p/s'), service], 5);
+  t.deepEqual(board.run('a/p/s', '1.service')?.instances, []);
+  board.commit(
+    [gone('instance', 'a/p/a/1.once/1'), gone('instance', 'a/p/a/1.once/2'), gone('run', 'a/p/a/1.once')],
+    8,
+  );
+  t.like(board.instance_counts(), { pending: 0, running: 0 });
+  t.is(seen(), undefined);
+});
+
 test('runs and instances appear under their job, with the task id of an attempt that exists', t => {
   const board = createProjection({ history: empty });
   board.commit(

@@ -16,18 +16,19 @@ import {
   taskId,
   tokenKey,
 } from '../actors/model/ids.ts';
-import type {
-  CalendarRecord,
-  FinishedRun,
-  InstanceRecord,
-  JobRecord,
-  OutcomeRow,
-  RunRecord,
-  TallyRecord,
-  TokenRecord,
-  TriggerRecord,
+import {
+  type CalendarRecord,
+  type FinishedRun,
+  firstRecord,
+  type InstanceRecord,
+  type JobRecord,
+  type OutcomeRow,
+  type RunRecord,
+  sortable,
+  type TallyRecord,
+  type TokenRecord,
+  type TriggerRecord,
 } from '../actors/model/records.ts';
-import { sortable } from '../actors/model/records.ts';
 import type { FinishedUpdate, UpdateEvent, UpdateRecord } from '../actors/model/updates.ts';
 import type {
   FeedBatch,
@@ -75,7 +76,12 @@ const recent_runs_max = 20_000;
 const rows_scanned_max = 20_000;
 const rows_per_page = 500;
 
-type LiveRun = { record: RunRecord | undefined; readonly instances: Map<number, InstanceRecord> };
+type LiveRun = {
+  record: RunRecord | undefined;
+  readonly instances: Map<number, InstanceRecord>;
+  /** Of the instances that the run's record speaks of, those that have a record of their own. */
+  recorded: number;
+};
 type Entry = {
   readonly key: JobKey;
   record: JobRecord | undefined;
@@ -117,7 +123,7 @@ export function createProjection(inputs: ProjectionInputs): Projection {
   const runOf = (entry: Entry, run: RunId): LiveRun => {
     let live = entry.runs.get(run);
     if (live === undefined) {
-      live = { record: undefined, instances: new Map() };
+      live = { record: undefined, instances: new Map(), recorded: 0 };
       entry.runs.set(run, live);
     }
     return live;
@@ -141,9 +147,15 @@ export function createProjection(inputs: ProjectionInputs): Projection {
       case 'instance': {
         const { job, run, index } = splitInstanceKey(key);
         const entry = entryOf(job);
-        const { instances } = runOf(entry, run);
+        const live = runOf(entry, run);
+        const { instances } = live;
         const before = instances.get(index);
         if (before !== undefined) counts[before.status]--;
+        if ((before === undefined) !== (body === undefined) && index < (live.record?.instances ?? 0)) {
+          const more = body === undefined ? -1 : 1;
+          live.recorded += more;
+          counts.pending -= more;
+        }
         if (body === undefined) {
           instances.delete(index);
           tidy(entry, run);
@@ -157,7 +169,12 @@ export function createProjection(inputs: ProjectionInputs): Projection {
       case 'run': {
         const { job, run } = splitRunKey(key);
         const entry = entryOf(job);
-        runOf(entry, run).record = body as RunRecord | undefined;
+        const live = runOf(entry, run);
+        counts.pending -= unrecorded(live);
+        const { record: before } = live;
+        live.record = body as RunRecord | undefined;
+        if (live.record?.instances !== before?.instances) live.recorded = recordedOf(live);
+        counts.pending += unrecorded(live);
         if (body === undefined) tidy(entry, run);
         return;
       }
@@ -316,8 +333,8 @@ export function createProjection(inputs: ProjectionInputs): Projection {
     calendar: name => calendars.get(name),
     pending(key) {
       const reasons: PendingReason[] = [];
-      for (const [run, { instances }] of entries.get(key)?.runs ?? [])
-        for (const [index, { status }] of instances) {
+      for (const [run, live] of entries.get(key)?.runs ?? [])
+        for (const [index, { status }] of instancesOf(live)) {
           const reason = status === 'pending' ? pending?.why(instanceKey(key, run, index)) : undefined;
           if (reason !== undefined) reasons.push(reason);
         }
@@ -396,9 +413,29 @@ class JobWindow implements JobView {
   }
 }
 
+/** Instances that wait for their first place have no record of their own, but for those of services: how many. */
+const unrecorded = ({ record, recorded }: LiveRun): number =>
+  record === undefined || record.cause.type === 'service' ? 0 : record.instances - recorded;
+
+function recordedOf({ record, instances }: LiveRun): number {
+  let count = 0;
+  for (const index of instances.keys()) if (index < (record?.instances ?? 0)) count++;
+  return count;
+}
+
+/** Every instance of a run, those that its record alone speaks of among them. */
+function instancesOf(live: LiveRun): Iterable<readonly [number, InstanceRecord]> {
+  const { record, instances } = live;
+  if (record === undefined || unrecorded(live) === 0) return instances;
+  const waits = firstRecord(record.created_at);
+  const all = new Map(instances);
+  for (let index = 0; index < record.instances; index++) if (!all.has(index)) all.set(index, waits);
+  return all;
+}
+
 function runView(job: JobKey, live: LiveRun, record: RunRecord): RunView {
   const instances: InstanceView[] = [];
-  for (const [index, one] of live.instances) {
+  for (const [index, one] of instancesOf(live)) {
     const key: InstanceKey = `${job}/${record.run}/${index}`;
     // A pending instance is between attempts: the one before is over, the next has not been given to Mesos.
     const task_id = one.status === 'pending' || one.attempt < 1 ? undefined : taskId(key, one.attempt);

@@ -88,7 +88,11 @@ export type RunRecord = {
   readonly others?: readonly Variant[];
 };
 
-/** kind `instance`, key InstanceKey: where one instance of an active run stands. */
+/**
+ * kind `instance`, key InstanceKey: where one instance of an active run stands. One without a record, of a run that is
+ * no service, waits for its first place since the run began (`firstRecord`): to write that down for each would be most of
+ * what some runs write.
+ */
 export type InstanceRecord =
   | {
       readonly status: 'pending';
@@ -116,6 +120,12 @@ export type InstanceRecord =
       /** What the task left for those that follow. */
       readonly result?: string;
     };
+export const firstRecord = (since: number): Extract<InstanceRecord, { status: 'pending' }> => ({
+  status: 'pending',
+  attempt: 1,
+  failures: 0,
+  since,
+});
 export type Attempted = {
   readonly attempt: number;
   readonly failures: number;

@@ -23,7 +23,7 @@ export type Ledger = {
 
 /** Where an instance may go from where it is; '' is before its birth and after its end. */
 const moves: Readonly<Record<string, readonly string[]>> = {
-  '': ['pending'],
+  '': ['pending', 'assigned', 'over'],
   pending: ['pending', 'assigned', 'over', ''],
   assigned: ['starting', 'running', 'unreachable', 'killing', 'pending', 'over'],
   starting: ['running', 'unreachable', 'killing', 'pending', 'over'],

@@ -10,7 +10,7 @@ import { type Conclusion, conclude } from '../mesos/statuses.ts';
 import { heardOf } from './condition.ts';
 import type { InstanceMessage, InstanceSettings, InstanceState, Live } from './instance.ts';
 import type { Happening } from './instance-table.ts';
-import { requirements } from './launch.ts';
+import { groupOf } from './launch.ts';
 import { attemptOf } from './model/ids.ts';
 import type { Job } from './model/job.ts';
 import { givenUpAt, policyOf } from './model/partition.ts';
@@ -40,11 +40,12 @@ export function hear(state: InstanceState, message: InstanceMessage, now: number
       return at === undefined && !state.job.service ? run_begun : begun;
     case 'granted': {
       // Stale when this instance was killed, or asked for something else, while placement was choosing.
-      const { task_id, requirements: meant } = message.granted;
+      const { task_id, matched } = message.granted;
       if (at === undefined || attemptOf(task_id) !== at.attempt) return granted_other;
       if (at.status !== 'pending') return granted;
-      const wanted = requirements(state.job_key, state.version, state.job, times.executor).plan.group;
-      return meant !== wanted || (at.not_before ?? now) > now ? granted_other : granted;
+      return matched.group !== groupOf(state.job_key, state.version) || (at.not_before ?? now) > now
+        ? granted_other
+        : granted;
     }
     case 'dropped':
       return at !== undefined && attemptOf(message.task_id) === at.attempt ? dropped : nothing;

@@ -18,6 +18,9 @@ export type Requirements = { readonly plan: LaunchPlan; readonly priority: numbe
 /** What the default executor takes beside the task: cpus, and MB of memory and disk. */
 export type Overhead = LaunchPlan['executor'];
 
+/** Instances of one group want the same. */
+export const groupOf = (key: JobKey, version: number): string => `${key}@${version}`;
+
 /** The last one made: instances of a job come one after the other. A map of all would be more to collect than it spares. */
 let latest: { job: Job; version: number; executor: Overhead; made: Requirements } | undefined;
 
@@ -27,7 +30,7 @@ export function requirements(key: JobKey, version: number, job: Job, executor: O
     plan: {
       task_id: '',
       name: key,
-      group: `${key}@${version}`,
+      group: groupOf(key, version),
       resources: {
         cpus: job.cpus,
         mem: job.mem,
@@ -60,12 +63,18 @@ function ofRun({ cause, job_key, run, run_created_at }: InstanceState): readonly
   const made = [
     { name: 'HORAE_JOB', value: job_key },
     { name: 'HORAE_RUN_ID', value: run },
-    { name: 'HORAE_SCHEDULED_AT', value: new Date(scheduled_at).toISOString() },
+    { name: 'HORAE_SCHEDULED_AT', value: inWriting(scheduled_at) },
     ...parentVariables(cause),
   ];
   shared = made;
   return made;
 }
+/** Whoever is due is due with others: the instant that was written last is the one that is asked for. */
+function inWriting(at: number): string {
+  if (written?.at !== at) written = { at, text: new Date(at).toISOString() };
+  return written.text;
+}
+let written: { readonly at: number; readonly text: string } | undefined;
 type Variable = { readonly name: string; readonly value: string };
 let shared: readonly Variable[] = [];
 
@@ -98,13 +107,9 @@ export const waitsForArchive = (job: Job, archive: Archive | undefined): boolean
 /** The attempt as the Mesos side takes it. What is reserved for it is added where the place is known. */
 export function launchPlan(
   state: InstanceState,
-  { task_id, hostname, ports }: Pick<Granted, 'task_id' | 'hostname' | 'ports'>,
+  { task_id, hostname, ports, matched }: Pick<Granted, 'task_id' | 'hostname' | 'ports' | 'matched'>,
   attempt: number,
-  {
-    executor,
-    archive,
-    withdraw_wait_ms = 0,
-  }: { readonly executor: Overhead; readonly archive?: Archive; readonly withdraw_wait_ms?: number },
+  { archive, withdraw_wait_ms = 0 }: { readonly archive?: Archive; readonly withdraw_wait_ms?: number },
 ): LaunchPlan {
   const { job } = state;
   const own = [
@@ -115,7 +120,7 @@ export function launchPlan(
   // Ours come last and are not the job's to set: the task must be able to trust them.
   const theirs = Object.keys(job.env).filter(name => !own.some(one => one.name === name));
   const plan = {
-    ...requirements(state.job_key, state.version, job, executor).plan,
+    ...matched,
     task_id,
     labels: { 'horae.job': state.job_key, 'horae.run': state.run },
     ...(job.user === undefined ? {} : { user: job.user }),

@@ -7,7 +7,7 @@
 // Like the timetable, it keeps its maps in place: thousands may wait, and a copy for each message would be most of the work.
 
 import { type Host, hostKeyOf, hostOf } from '../mesos/hosts.ts';
-import { match, type Placement } from '../mesos/match.ts';
+import { type LaunchPlan, match, type Placement } from '../mesos/match.ts';
 import type { Offer } from '../mesos/protocol.ts';
 import { byHost } from '../mesos/task-info.ts';
 import type { WhyNot } from '../mesos/why-not.ts';
@@ -33,8 +33,8 @@ export type Granted = {
   readonly agent_id: string;
   readonly hostname: string;
   readonly ports: Readonly<Record<string, number>>;
-  /** The group of the plan that was matched: its resources are what the place has room for. */
-  readonly requirements: string;
+  /** What the place has room for: the plan that was matched, of the group that is asked for if nothing has changed meanwhile. */
+  readonly matched: LaunchPlan;
 };
 export type PlacementMessage =
   | { readonly type: 'wanted'; readonly wanted: readonly Wanted[] }
@@ -136,7 +136,7 @@ function choose(state: PlacementState, limits: PlacementLimits, now: number): St
 
 function grant(wanted: Wanted, group: string, place: number, { plan, agent_id, hostname, ports }: Placement): Effect {
   const { key, task_id } = wanted;
-  const granted: Granted = { group, place, task_id, agent_id, hostname, ports, requirements: plan.group };
+  const granted: Granted = { group, place, task_id, agent_id, hostname, ports, matched: plan };
   return tell({ to: 'instance', key, message: { type: 'granted', granted } });
 }
 

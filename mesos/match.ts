@@ -258,10 +258,16 @@ function kindsOf(hosts: readonly Host[], now: Instant | undefined): { of(plan: L
   const leaving = now !== undefined && hosts.some(({ absence }) => absence !== undefined);
   const by_group = new Map<string, Kind>();
   const by_signature = new Map<string, Kind>();
+  let last: { readonly plan: LaunchPlan; readonly kind: Kind } | undefined;
   return {
     of(plan) {
       const known = by_group.get(plan.group);
       if (known !== undefined) return known;
+      // Thousands of jobs want the same, one after the other: to see that is quicker than to write it down.
+      if (last !== undefined && wantSame(last.plan, plan)) {
+        by_group.set(plan.group, last.kind);
+        return last.kind;
+      }
       const task = quantitiesOf(plan.resources, plan.ports.length);
       const executor = plan.executor === undefined ? undefined : quantitiesOf(plan.executor);
       const signature = JSON.stringify([task, executor, plan.constraints, plan.lasts_ms, plan.revocable]);
@@ -291,10 +297,24 @@ function kindsOf(hosts: readonly Host[], now: Instant | undefined): { of(plan: L
         by_signature.set(signature, kind);
       }
       by_group.set(plan.group, kind);
+      last = { plan, kind };
       return kind;
     },
   };
 }
+
+/** Surely the same needs and no constraints; no says nothing. */
+const wantSame = (one: LaunchPlan, other: LaunchPlan): boolean =>
+  one.resources.cpus === other.resources.cpus &&
+  one.resources.mem === other.resources.mem &&
+  one.resources.disk === other.resources.disk &&
+  one.resources.gpus === other.resources.gpus &&
+  one.ports.length === other.ports.length &&
+  one.executor === other.executor &&
+  one.constraints.length === 0 &&
+  other.constraints.length === 0 &&
+  one.lasts_ms === other.lasts_ms &&
+  one.revocable === other.revocable;
 
 /** The positions of the hosts that have this text for that attribute, looked up once per attribute. */
 function equalsIndex(hosts: readonly Host[]): (attribute: string, value: string) => readonly number[] {

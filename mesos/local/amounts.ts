@@ -16,13 +16,26 @@ export const nothing: Amount = new Map();
 
 /** Reads resources as they stand in JSON. Sets and what is malformed come back as a sentence. */
 export function amountOf(resources: readonly Resource[]): Read {
-  // Tasks of one job, launched without a wire between, bring the very same objects: one amount will do for all of them.
+  // Tasks come by the thousand and want the same: one amount will do for all of them.
   for (const { resources: before, read } of reads)
-    if (before.length === resources.length && before.every((one, at) => one === resources[at])) return read;
+    if (before.length === resources.length && before.every((one, at) => isSame(one, resources[at]!))) return read;
   const read = readAmount(resources);
   reads[reading++ % reads_max] = { resources, read };
   return read;
 }
+/** Surely the same; no says nothing. */
+function isSame(one: Resource, other: Resource): boolean {
+  if (one === other) return true;
+  if (one.name !== other.name || one.type !== 'SCALAR' || other.type !== 'SCALAR') return false;
+  if (one.scalar === undefined || one.scalar.value !== other.scalar?.value) return false;
+  return isBare(one) && isBare(other) && roleOf(one) === roleOf(other);
+}
+/** Neither reserved, nor a volume, nor lent. */
+function isBare(resource: Resource): boolean {
+  for (const field in resource) if (!bare_fields.has(field)) return false;
+  return resource.role === undefined || resource.role === '*';
+}
+const bare_fields: ReadonlySet<string> = new Set(['name', 'type', 'scalar', 'role', 'allocation_info']);
 type Read = { readonly ok: true; readonly amount: Amount } | { readonly ok: false; readonly message: string };
 /** The last few: a task's, its executor's, and those of one before. */
 const reads_max = 4;

@@ -131,7 +131,7 @@ export type Task = {
   /** The state last acknowledged by the framework. */
   acknowledged: TaskState;
   /** Updates on their way, oldest first: the first is sent again until acknowledged, the others wait behind it. */
-  pending: TaskStatus[];
+  pending: readonly TaskStatus[];
   /** How often the first of them has been sent, and what will send it again. */
   sent: number;
   resend?: Alarm<MasterAlarm> | undefined;

@@ -79,7 +79,7 @@ type SimulatedTask = {
   readonly executor: Launch['executor'];
   readonly life: Life;
   acknowledged: TaskState;
-  readonly pending: TaskStatus[];
+  pending: readonly TaskStatus[];
   /** Counts its turns of fate, so that an alarm for an earlier one rings for nothing. */
   fate: number;
   phase: 'starting' | 'running' | 'killing' | 'ended';
@@ -90,11 +90,22 @@ type SimulatedTask = {
 
 type SimulatedAgent = {
   info: AgentInfo;
-  readonly tasks: Book<string, SimulatedTask>;
+  /** Its tasks, by framework and then by id: a key of both would be made anew for every update. */
+  readonly frameworks: Map<string, Book<string, SimulatedTask>>;
   connected: boolean;
   /** Updates made in this turn, told together. */
   readonly untold: AgentUpdate[];
 };
+
+function tasksOf({ frameworks }: SimulatedAgent, framework_id: string): Book<string, SimulatedTask> {
+  const known = frameworks.get(framework_id);
+  if (known !== undefined) return known;
+  const made = new Book<string, SimulatedTask>();
+  frameworks.set(framework_id, made);
+  return made;
+}
+const tasksOn = ({ frameworks }: SimulatedAgent): SimulatedTask[] =>
+  [...frameworks.values()].flatMap(tasks => [...tasks.values()]);
 
 type Fate = {
   readonly agent: SimulatedAgent;
@@ -164,7 +175,7 @@ export function simulatedFleet(host: MasterHost, clock: Clock, defer: Defer, opt
       ...(task.info.check === undefined ? {} : { check_status: checkStatusOf(task.info.check, {}) }),
       ...more,
     };
-    task.pending.push(status);
+    task.pending = [...task.pending, status];
     if (agent.untold.push({ framework_id: task.framework_id, status }) === 1) telling.push(agent);
     later();
   };
@@ -200,7 +211,7 @@ export function simulatedFleet(host: MasterHost, clock: Clock, defer: Defer, opt
       healthy: undefined,
       failures: 0,
     };
-    agent.tasks.set(`${framework_id} ${id}`, task);
+    tasksOf(agent, framework_id).set(id, task);
     alive++;
     fate(agent, task, task.life.start_delay_ms, () => {
       const { refused } = task.life;
@@ -310,13 +321,13 @@ export function simulatedFleet(host: MasterHost, clock: Clock, defer: Defer, opt
     if (order.type === 'message') return; // Nobody is there to read it.
     if (order.type === 'shutdown') {
       const { framework_id, executor_id } = order;
-      for (const task of agent.tasks.values())
-        if (task.framework_id === framework_id && task.executor_id === executor_id) kill(agent, task, 0);
+      for (const task of tasksOf(agent, framework_id).values())
+        if (task.executor_id === executor_id) kill(agent, task, 0);
       host.executorEnded(agent.info.id, { framework_id, executor_id, status: 0 });
       return;
     }
-    const key = `${order.framework_id} ${order.task_id}`;
-    const task = agent.tasks.get(key);
+    const tasks = tasksOf(agent, order.framework_id);
+    const task = tasks.get(order.task_id);
     if (task === undefined) return;
     if (order.type === 'kill') {
       const own_ms = order.grace_ms ?? graceOf(task.info);
@@ -326,9 +337,9 @@ export function simulatedFleet(host: MasterHost, clock: Clock, defer: Defer, opt
     }
     const first = task.pending[0];
     if (first?.uuid !== order.uuid) return;
-    task.pending.shift();
+    task.pending = task.pending.slice(1);
     task.acknowledged = first.state;
-    if (terminal_states.has(first.state)) agent.tasks.delete(key);
+    if (terminal_states.has(first.state)) tasks.delete(order.task_id);
   };
 
   const register = (agent: SimulatedAgent) => {
@@ -337,14 +348,14 @@ export function simulatedFleet(host: MasterHost, clock: Clock, defer: Defer, opt
     host.register(
       { id: agent.info.id, obey: order => obey(agent, order) },
       agent.info,
-      [...agent.tasks.values()].map(task => ({
+      tasksOn(agent).map(task => ({
         framework_id: task.framework_id,
         task_id: task.info.task_id.value,
         executor_id: task.executor_id,
         resources: task.info.resources,
         ...(task.executor === undefined ? {} : { executor: task.executor }),
         state: task.acknowledged,
-        pending: [...task.pending],
+        pending: task.pending,
       })),
     );
   };
@@ -360,7 +371,7 @@ export function simulatedFleet(host: MasterHost, clock: Clock, defer: Defer, opt
       ...(attributes === undefined ? {} : { attributes }),
       ...(url === undefined ? {} : { url }),
     };
-    const agent: SimulatedAgent = { info, tasks: new Book<string, SimulatedTask>(), connected: false, untold: [] };
+    const agent: SimulatedAgent = { info, frameworks: new Map(), connected: false, untold: [] };
     agents.set(info.id, agent);
     register(agent);
   }
@@ -378,11 +389,11 @@ export function simulatedFleet(host: MasterHost, clock: Clock, defer: Defer, opt
       const agent = agentOf(id);
       agent.connected = false;
       if (how?.reboot === true) {
-        for (const task of agent.tasks.values()) {
+        for (const task of tasksOn(agent)) {
           task.fate++;
           if (task.phase !== 'ended') alive--;
         }
-        agent.tasks.clear();
+        agent.frameworks.clear();
       }
       host.agentGone(id);
     },

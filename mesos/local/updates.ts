@@ -28,7 +28,9 @@ export function updated(turn: Turn, agent_id: string, { framework_id, status, st
     if (framework !== undefined) say(turn, framework, { type: 'UPDATE', update: { status } });
     return;
   }
-  const task = agent.tasks.get(keyOf(framework_id, status.task_id.value));
+  // Most are in the framework's own book, without a key to be made for the agent's.
+  const known = turn.master.frameworks.get(framework_id)?.tasks.get(status.task_id.value);
+  const task = known?.agent === agent ? known : agent.tasks.get(keyOf(framework_id, status.task_id.value));
   const { uuid } = status;
   if (uuid === undefined) throw new Error(`update ${status.state} of task ${status.task_id.value} has no uuid`);
   const forget = () => order(turn, agent, { type: 'acknowledge', framework_id, task_id: status.task_id.value, uuid });
@@ -49,7 +51,8 @@ export function updated(turn: Turn, agent_id: string, { framework_id, status, st
     forget();
     return;
   }
-  task.pending.push(status);
+  // As long as it is, and no longer: a list that is pushed to makes room for a dozen.
+  task.pending = [...task.pending, status];
   if (task.pending.length === 1) {
     task.sent = 0;
     send(turn, task);
@@ -127,7 +130,7 @@ export function acknowledge(turn: Turn, framework: Framework, { task_id, agent_i
   const task = framework.tasks.get(task_id.value);
   const status = task?.pending[0];
   if (task === undefined || status?.uuid !== uuid || task.agent.info.id !== agent_id.value) return;
-  task.pending.shift();
+  task.pending = task.pending.slice(1);
   task.acknowledged = status.state;
   unarm(turn, task);
   order(turn, task.agent, { type: 'acknowledge', framework_id: framework.id, task_id: task.id, uuid });

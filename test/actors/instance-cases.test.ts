@@ -143,7 +143,7 @@ test('case 12, decided otherwise: assigned or starting for too long, it is kille
 });
 
 test('case 13: a place that comes for an instance which waits no longer is given back, and nothing else happens', t => {
-  const group = requirements('www/prod/hello', 1, service, times.executor).plan.group;
+  const matched = requirements('www/prod/hello', 1, service, times.executor).plan;
   const granted = {
     group: 'g0',
     place: 0,
@@ -151,7 +151,7 @@ test('case 13: a place that comes for an instance which waits no longer is given
     agent_id: 'S1',
     hostname: 'h1',
     ports: {},
-    requirements: group,
+    matched,
   };
   t.is(told(at(pending), { type: 'granted', granted }), 'assigned: R Y');
   for (const record of [assigned, starting, running, killing, restarting])
@@ -217,7 +217,7 @@ test('case 20: the ports of an attempt end with it; the next has none until it h
   const web = jobOf({ service: true, ports: ['http'] });
   const again = then(at({ ...running, ports: { http: 31_000 } }, web), failed);
   t.false(again.record !== undefined && 'ports' in again.record);
-  const group = requirements('www/prod/hello', 1, web, times.executor).plan.group;
+  const matched = requirements('www/prod/hello', 1, web, times.executor).plan;
   const ready = { ...again, record: { status: 'pending', attempt: 3, failures: 1, since: now } } as const;
   const granted = {
     group: 'g0',
@@ -226,7 +226,7 @@ test('case 20: the ports of an attempt end with it; the next has none until it h
     agent_id: 'S1',
     hostname: 'h1',
     ports: { http: 31_777 },
-    requirements: group,
+    matched,
   };
   t.like(then(ready, { type: 'granted', granted }).record, { status: 'assigned', ports: { http: 31_777 } });
 });

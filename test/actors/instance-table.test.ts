@@ -95,7 +95,7 @@ const granted = (attempt: number): InstanceMessage => ({
     agent_id: 'S1',
     hostname: 'h1',
     ports: {},
-    requirements: requirements('www/prod/hello', 1, once, times.executor).plan.group,
+    matched: requirements('www/prod/hello', 1, once, times.executor).plan,
   },
 });
 const kill = (replace: boolean, grace: boolean): InstanceMessage => ({ type: 'kill', by: 'bob', replace, grace });

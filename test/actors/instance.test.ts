@@ -61,7 +61,8 @@ const statuses = {
 } as const satisfies Record<string, InstanceRecord | undefined>;
 type Status = keyof typeof statuses;
 
-const granted = (attempt: number, wanted = requirements('www/prod/hello', 1, job, times.executor).plan.group) =>
+const { plan: matched } = requirements('www/prod/hello', 1, job, times.executor);
+const granted = (attempt: number, group = matched.group) =>
   ({
     type: 'granted',
     granted: {
@@ -71,7 +72,7 @@ const granted = (attempt: number, wanted = requirements('www/prod/hello', 1, job
       agent_id: 'S1',
       hostname: 'h1',
       ports: {},
-      requirements: wanted,
+      matched: { ...matched, group },
     },
   }) as const;
 const update = (state: string, more: Partial<TaskStatus> = {}, attempt = 2): InstanceMessage => ({

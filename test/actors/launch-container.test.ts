@@ -34,7 +34,7 @@ function launched(more: object) {
     run_created_at: 0,
     record: undefined,
   };
-  const real = launchPlan(state, { task_id, hostname, ports }, 1, { executor: overhead });
+  const real = launchPlan(state, { task_id, hostname, ports, matched: plan }, 1, {});
   const { accept } = acceptCall([{ ...placement!, plan: real }], { framework_id: 'F', refuse_seconds: 0 });
   const operation = accept.operations[0]!;
   const task =

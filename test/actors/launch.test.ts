@@ -36,7 +36,7 @@ function launched(state: InstanceState) {
   const { plan } = requirements(key, 1, state.job, overhead);
   const [placement] = match(hostsOf([offer({ id: 'O1' })]), [{ ...plan, task_id }]).placements;
   const { ports, hostname } = placement!;
-  const real = launchPlan(state, { task_id, hostname, ports }, 1, { executor: overhead, archive });
+  const real = launchPlan(state, { task_id, hostname, ports, matched: plan }, 1, { archive });
   const { accept } = acceptCall([{ ...placement!, plan: real }], { framework_id: 'F', refuse_seconds: 0 });
   return { operation: accept.operations[0]!, ports, task_id, hostname };
 }

@@ -6,7 +6,7 @@
 
 import type * as tls from 'node:tls';
 import type { Clock } from '../schedules/clock.ts';
-import { httpGet } from './http-get.ts';
+import { type Got, httpGet } from './http-get.ts';
 import type { Event, Url } from './protocol.ts';
 
 /** An agent that should have the file cannot be asked. Another time, perhaps. */
@@ -38,6 +38,8 @@ export type AgentFiles = {
   readonly heard: (events: readonly Event[]) => void;
   /** undefined when the agent has no such file (any more). Rejects with AgentAway. */
   readonly open: (agent_id: string, task_id: string, name: string) => Promise<AgentFile | undefined>;
+  /** Another question to an agent, by its path and query. Rejects with AgentAway. */
+  readonly ask: (agent_id: string, path: string, bytes_max: number) => Promise<Got>;
 };
 
 /** What an agent gives in one answer. */
@@ -108,6 +110,23 @@ export function agentFiles(options: AgentFilesOptions): AgentFiles {
     return undefined;
   };
 
+  const atAgent = async <T>(agent_id: string, work: (origin: string) => Promise<T>): Promise<T> => {
+    const known = addresses.get(agent_id);
+    if (known !== undefined)
+      try {
+        return await work(known);
+      } catch (error) {
+        // It may have come back at another address.
+        if (!(error instanceof AgentAway)) throw error;
+        const origin = await asked(agent_id).catch(() => undefined);
+        if (origin === undefined || origin === known) throw error;
+      }
+    const origin = await asked(agent_id);
+    if (origin === undefined) throw new AgentAway(`the master knows no agent ${agent_id} (any more)`);
+    note(agent_id, origin);
+    return work(origin);
+  };
+
   return {
     heard(events) {
       for (const event of events) {
@@ -120,21 +139,10 @@ export function agentFiles(options: AgentFilesOptions): AgentFiles {
       const framework_id = options.framework_id?.() ?? told;
       if (framework_id === undefined) throw new AgentAway('no master has given us a framework id yet');
       const paths = pathsOf(framework_id, task_id, name);
-      const known = addresses.get(agent_id);
-      if (known !== undefined)
-        try {
-          return await fileAmong(known, paths);
-        } catch (error) {
-          // It may have come back at another address.
-          if (!(error instanceof AgentAway)) throw error;
-          const origin = await asked(agent_id).catch(() => undefined);
-          if (origin === undefined || origin === known) throw error;
-        }
-      const origin = await asked(agent_id);
-      if (origin === undefined) throw new AgentAway(`the master knows no agent ${agent_id} (any more)`);
-      note(agent_id, origin);
-      return fileAmong(origin, paths);
+      return atAgent(agent_id, origin => fileAmong(origin, paths));
     },
+    ask: (agent_id, path, bytes_max) =>
+      atAgent(agent_id, origin => ask(new URL(path, origin), options.agent_headers(), bytes_max)),
   };
 }
 

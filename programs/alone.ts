@@ -3,7 +3,7 @@
 
 import { join } from 'node:path';
 import type { FrameworkRecord } from '../actors/model/records.ts';
-import type { Sandboxes, TaskReports } from '../actors/model/views.ts';
+import type { Sandboxes, TaskReports, Usages } from '../actors/model/views.ts';
 import type { Scheduler } from '../actors/root.ts';
 import { record_schemas } from '../actors/schemas.ts';
 import { asideOf } from '../actors/supervision.ts';
@@ -25,6 +25,7 @@ export type Mesos = {
   readonly link: MesosLink;
   readonly sandboxes: Sandboxes;
   readonly reports: TaskReports;
+  readonly usages: Usages;
   readonly identity: Identity;
   /** For the door, where agents come to it for the executor. */
   readonly archive?: ServedArchive | undefined;
@@ -112,6 +113,7 @@ export async function runAlone(ground: Ground, openMesos: OpenMesos): Promise<st
     views: projection,
     sandboxes: mesos.sandboxes,
     reports: mesos.reports,
+    usages: mesos.usages,
     ...(announcing === undefined ? {} : { serversets: announcing.state }),
     archive: mesos.archive,
     history: journal,

@@ -64,6 +64,7 @@ async function machineAsMesos(ground: Ground): Promise<Mesos> {
   return {
     link: heardBy(link, [reports]),
     reports,
+    usages: { of: async (_, task_id) => mesos.agent?.usage(task_id) },
     sandboxes: {
       async open(agent_id, task_id, name) {
         const file = await sandboxFile(work_dir, agent_id, task_id, name);

@@ -14,7 +14,10 @@ import { fail, named, Refused, sayListen } from './refused.ts';
 import type { Ground } from './start.ts';
 
 export type DoorParts = Pick<Ground, 'settings' | 'log' | 'clock' | 'metrics' | 'version'> &
-  Pick<HttpOptions, 'submit' | 'views' | 'sandboxes' | 'reports' | 'serversets' | 'history' | 'cluster' | 'links'> & {
+  Pick<
+    HttpOptions,
+    'submit' | 'views' | 'sandboxes' | 'reports' | 'usages' | 'serversets' | 'history' | 'cluster' | 'links'
+  > & {
     readonly archive?: HttpOptions['archive'] | undefined;
   } & {
     /** From `certificateOf`, which is asked first, since it costs nothing and may refuse. */
@@ -34,6 +37,7 @@ export async function openDoor(parts: DoorParts): Promise<HttpServer> {
     views,
     sandboxes: parts.sandboxes,
     ...(parts.reports === undefined ? {} : { reports: parts.reports }),
+    ...(parts.usages === undefined ? {} : { usages: parts.usages }),
     ...(parts.serversets === undefined ? {} : { serversets: parts.serversets }),
     credentials: await credentialsOf(settings, log, clock.now),
     insecure: settings.insecure,

@@ -6,6 +6,7 @@ import { hostname, userInfo } from 'node:os';
 import type * as tls from 'node:tls';
 import type { Sandboxes } from '../actors/model/views.ts';
 import { AgentAway, type AgentFiles, agentFiles } from '../mesos/agent-files.ts';
+import { agentUsage } from '../mesos/agent-usage.ts';
 import { type Masters, readMasters } from '../mesos/detector.ts';
 import { authorization, type Credentials, httpLink } from '../mesos/http-link.ts';
 import { watchLeader } from '../mesos/leader-watch.ts';
@@ -68,12 +69,14 @@ export async function openMasters(ground: Ground, framework_id: () => string | u
     tls: trust,
     timeout_ms: settings.call_timeout_ms,
   });
+  const usages = agentUsage(files, clock);
   const archive = await openArchive(ground);
   const reports = openReports(ground);
   return {
     link: heardBy(link, [files, reports]),
     sandboxes: sandboxesOf(files),
     reports,
+    usages: { of: (agent_id, task_id) => usages.of(agent_id, task_id).catch(away) },
     identity: { ...identityOf(settings), archive: archive.url },
     archive: archive.served,
     async close() {
@@ -210,11 +213,12 @@ async function zookeeperOf(
     });
 }
 
+const away = (error: unknown): never => {
+  if (error instanceof AgentAway) throw new HttpRefused('agent-away', error.message);
+  throw error;
+};
+
 function sandboxesOf(files: AgentFiles): Sandboxes {
-  const away = (error: unknown): never => {
-    if (error instanceof AgentAway) throw new HttpRefused('agent-away', error.message);
-    throw error;
-  };
   return {
     async open(agent_id, task_id, name) {
       const file = await files.open(agent_id, task_id, name).catch(away);

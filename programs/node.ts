@@ -186,6 +186,7 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
     views: projection,
     sandboxes: mesos.sandboxes,
     reports: mesos.reports,
+    usages: mesos.usages,
     ...(announcing === undefined ? {} : { serversets: announcing.state }),
     archive: mesos.archive,
     history: replica,

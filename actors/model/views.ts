@@ -3,6 +3,7 @@
 // Reads never queue behind decisions: they look at a projection that committed records feed, and at the history in lmdb.
 // The same changes, in the same order, reach REST cursors, WebSocket and SSE: `{position, kind, key, body}`.
 
+import type { TaskUsage } from '../../mesos/agent-usage.ts';
 import type { HeardReport } from '../../mesos/task-reports.ts';
 import type { InstanceKey, JobKey, RunId } from './ids.ts';
 import type {
@@ -116,6 +117,12 @@ export interface Views {
 export interface TaskReports {
   /** The last that was heard of a task; undefined when there is none (any more). */
   of(task_id: string): HeardReport | undefined;
+}
+
+/** What tasks use: known to the agents on which they run. */
+export interface Usages {
+  /** undefined when the agent knows nothing of the task (any more). */
+  of(agent_id: string, task_id: string): Promise<TaskUsage | undefined>;
 }
 
 /** The output of tasks: opened by whoever runs the agents, which alone knows where sandboxes are and what may be read. */

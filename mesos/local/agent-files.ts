@@ -20,6 +20,8 @@ export type AgentFilesOptions = {
   readonly agent_id: string;
   /** Whether a header names somebody who may look. */
   readonly admits: (authorization: string | undefined) => boolean;
+  /** What containers use, all or one, as a Mesos agent tells it. */
+  readonly statistics: (executor_id: string | undefined) => readonly object[];
   /** The sandbox of an executor that lives. */
   readonly sandboxOf: (framework_id: string, executor_id: string) => string | undefined;
 };
@@ -63,7 +65,9 @@ export function agentFiles(options: AgentFilesOptions) {
   };
 
   return async (request: IncomingMessage, response: ServerResponse, place: string): Promise<boolean> => {
-    const what = /^(?:\/slave\(1\))?\/files\/(read|browse|download)$/.exec(place)?.[1];
+    const what = /^(?:\/slave\(1\))?\/(files\/read|files\/browse|files\/download|monitor\/statistics)$/
+      .exec(place)?.[1]
+      ?.split('/')[1];
     if (what === undefined) return false;
     const say = (status: number, text = '', headers: Record<string, string> = {}) => {
       const type = text === '' ? {} : { 'Content-Type': 'text/plain; charset=utf-8' };
@@ -75,6 +79,7 @@ export function agentFiles(options: AgentFilesOptions) {
     if (request.method !== 'GET')
       return say(405, `405 Method Not Allowed. Expecting one of { 'GET' }, but received '${request.method}'.`);
     const query = new URLSearchParams(request.url?.split('?')[1] ?? '');
+    if (what === 'statistics') return sayJson(response, options.statistics(query.get('executor_id') ?? undefined));
     const path = query.get('path');
     if (path === null || path === '') return say(400, "Expecting 'path=value' in query.\n");
     const found = await find(path);

@@ -1,6 +1,7 @@
 // agent-options.ts: what an agent is told when it starts, and what it is to others.
 
 import type { Clock } from '../../schedules/clock.ts';
+import type { TaskUsage } from '../agent-usage.ts';
 import type { DockerOptions } from './docker/containers.ts';
 import type { AgentDoor } from './executor-server.ts';
 import { house_defaults } from './executor-state.ts';
@@ -59,6 +60,8 @@ export interface RealAgent {
   readonly id: string;
   /** Tasks that have a process, or are about to. */
   running(): number;
+  /** What a task uses and has used, by the name of its executor; undefined when that is not known (any more). */
+  usage(executor_id: string): TaskUsage | undefined;
   /** Says goodbye to the master; the tasks live on and are adopted by the next agent on this work_dir. */
   close(): Promise<void>;
   /** Kills every task at once and comes back when all have ended: for tests. */

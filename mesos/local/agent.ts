@@ -25,6 +25,7 @@ import { executorProcesses, fetchedIn } from './executor-process.ts';
 import { serveExecutors } from './executor-server.ts';
 import { claimsOf, keepTokenKey, tokenOf } from './executor-token.ts';
 import type { MasterHost } from './host.ts';
+import { statistics, usageOf } from './limits/statistics.ts';
 import { openWarden, warden_defaults } from './limits/warden.ts';
 import { type AgentInfo, type AgentOrder, type Launch, terminal_states } from './messages.ts';
 import { bootId, readIfThere, whyNoTasks } from './processes.ts';
@@ -555,6 +556,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
       agent_id: id,
       admits: options.admits ?? (() => true),
       sandboxOf: executors.sandboxOf,
+      statistics: executor_id => statistics(warden.kept(executor_id !== undefined), executor_id),
     }),
   });
   for (const task of [...tasks.values()]) recover(task);
@@ -579,6 +581,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
   return {
     id,
     running: () => left() + executors.running(),
+    usage: executor_id => usageOf(warden.kept(true), executor_id),
     close,
     async killAll() {
       for (const task of tasks.values()) kill(task, 0);

@@ -79,6 +79,10 @@ serial('the page of an instance tells its processes, its health, its ports and w
   const health = life.locator('section', { has: page.getByRole('heading', { name: 'Health' }) });
   await health.getByText('Well', { exact: true }).waitFor();
   await health.locator('.checks .good').first().waitFor();
+  // What it uses, the executor's hundred beside its own: drawn as soon as there are two points.
+  const memory = life.locator('.usage figure', { has: page.getByText('Memory', { exact: true }) });
+  await memory.getByText(/^\d[\d.]* MB of 128 MB$/).waitFor();
+  await memory.locator('svg .used[points*=" "]').waitFor();
   const process = (name: string) => life.locator('.processes li', { has: page.getByText(name, { exact: true }) });
   await process('prepare').getByText('Succeeded').waitFor();
   await process('serve').getByText('Running').waitFor();

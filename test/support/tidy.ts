@@ -133,6 +133,7 @@ function packages({ path, text }: SourceFile): Complaint[] {
 const shells: Readonly<Record<string, string>> = {
   'schedules/clock.ts': 'is the clock',
   'mesos/agent-files.ts': 'reads sandboxes over HTTP',
+  'mesos/agent-usage.ts': 'asks agents what tasks use',
   'mesos/call-pipe.ts': 'a connection for calls',
   'mesos/doctor-visit.ts': 'asks masters and agents how they are',
   'mesos/http-get.ts': 'one question over HTTP',

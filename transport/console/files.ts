@@ -40,6 +40,7 @@ const scripts = [
   'submit.js',
   'time.js',
   'toast.js',
+  'usage.js',
   'words.js',
 ];
 const styles = ['base.css', 'list.css', 'job.css', 'instance.css', 'steer.css', 'kin.css'];

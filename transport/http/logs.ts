@@ -83,7 +83,7 @@ async function log(exchange: Exchange): Promise<typeof streaming> {
   };
   if (services.views.job(key) === undefined && services.views.finished_run(key, run) === undefined)
     throw noSuchJob(key);
-  const attempt = find(services, wanted);
+  const attempt = attemptIn(services, wanted);
   if (attempt === undefined) throw noSuchRun(key, `${run} with instance ${String(params.index).slice(0, 20)}`);
   const events = (request.headers.accept ?? '').includes('text/event-stream');
   if (query.follow === 'true' || events) await follow(exchange, wanted, stream, events);
@@ -95,7 +95,7 @@ async function log(exchange: Exchange): Promise<typeof streaming> {
 // --- which file ---------------------------------------------------------------------------------------------------------
 
 type Stream = 'stdout' | 'stderr';
-type Wanted = {
+export type Wanted = {
   readonly key: JobKey;
   readonly run: RunId;
   readonly index: number;
@@ -107,10 +107,10 @@ const ofProcess = ({ process, process_run }: Exchange['query']) => ({
   process,
   process_run: process_run === undefined ? undefined : Number(process_run),
 });
-type Attempt = { readonly number: number; readonly agent_id: string | undefined; readonly over: boolean };
+export type Attempt = { readonly number: number; readonly agent_id: string | undefined; readonly over: boolean };
 
 /** The attempt that is meant, as things stand; `number` 0 = none has begun. */
-function find(services: Services, { key, run, index, attempt }: Wanted): Attempt | undefined {
+export function attemptIn(services: Services, { key, run, index, attempt }: Wanted): Attempt | undefined {
   const { views } = services;
   const live = views.run(key, run)?.instances.find(each => each.index === index)?.record;
   if (live !== undefined) {
@@ -253,7 +253,7 @@ async function follow(exchange: Exchange, wanted: Wanted, stream: Stream, events
   try {
     while (!gone()) {
       // Asked before reading: what an attempt wrote before it was over is then surely in what is read.
-      const attempt = find(services, { ...wanted, attempt: number });
+      const attempt = attemptIn(services, { ...wanted, attempt: number });
       if (attempt !== undefined && attempt.number > 0) number ??= attempt.number;
       if (attempt !== undefined) file ??= await open(services, wanted, attempt, stream);
       let sent = false;

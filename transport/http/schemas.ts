@@ -495,6 +495,17 @@ export const update_told = z.object({
   links,
 });
 
+export const usage = z.object({
+  job: z.string(),
+  run: z.string(),
+  index: z.int(),
+  attempt: z.int(),
+  since: z.enum(['agent', 'watched']),
+  limits: z.object({ cpus: z.number().optional(), mem_bytes: z.int().optional(), disk_bytes: z.int().optional() }),
+  points: z.array(z.object({ at: instant, cpu_s: z.number(), rss_bytes: z.number(), disk_bytes: z.number() })),
+  links: z.object({ run: z.string(), job: z.string() }),
+});
+
 /** Everything that is published under `#/components/schemas/`. */
 export const components = {
   JobSubmission: job_submission,
@@ -514,6 +525,7 @@ export const components = {
   SnoozeRequest: snooze_request,
   Snoozed: snoozed,
   InstanceDetail: instance_detail,
+  Usage: usage,
   BackfillRequest: backfill_request,
   BackfillStarted: backfill_started,
   Tokens: tokens,

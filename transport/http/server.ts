@@ -9,7 +9,7 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Submit } from '../../actors/model/commands.ts';
 import type { Job } from '../../actors/model/job.ts';
-import type { Sandboxes, TaskReports, Views } from '../../actors/model/views.ts';
+import type { Sandboxes, TaskReports, Usages, Views } from '../../actors/model/views.ts';
 import type { Clock } from '../../schedules/clock.ts';
 import type { Result } from '../../schedules/problem.ts';
 import { createFeed } from '../console/feed.ts';
@@ -38,6 +38,7 @@ import { run_routes } from './runs.ts';
 import { steeringRoutes } from './steering.ts';
 import { systemRoutes } from './system.ts';
 import { update_routes } from './updates.ts';
+import { usage_routes } from './usage.ts';
 
 export type { HttpLimits } from './route.ts';
 
@@ -51,6 +52,7 @@ export type HttpOptions = {
   readonly sandboxes: Sandboxes;
   /** Left out: nobody hears any. */
   readonly reports?: TaskReports;
+  readonly usages?: Usages;
   /** How it stands with ServerSets; left out: there are none. */
   readonly serversets?: () => AnnouncerState | undefined;
   /** undefined: whoever connects over loopback is `local` and may do everything. */
@@ -98,6 +100,7 @@ export function allRoutes(version: string): readonly Route[] {
     ...run_routes,
     ...update_routes,
     ...log_routes,
+    ...usage_routes,
     ...explain_routes,
     ...missed_routes,
     ...discovery_routes,
@@ -129,6 +132,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     ...options,
     version,
     reports: options.reports ?? { of: () => undefined },
+    usages: options.usages ?? { of: async () => undefined },
     cluster: options.cluster ?? alone(() => url, version),
     default_zone,
     chronos_generation,

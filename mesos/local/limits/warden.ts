@@ -17,7 +17,7 @@ import { type Cgroups, openCgroups } from './cgroups.ts';
 import { diskWalk } from './disk-walk.ts';
 import { type Account, ProcessAccounts } from './process-accounts.ts';
 import { bornWith, pageBytes, processTable, sharedOnce, ticks_per_s } from './process-table.ts';
-import { Series, type Usage } from './series.ts';
+import { Series } from './series.ts';
 import { type Caps, type Limitation, overDisk, overMemory, parseLimitation, type Ward } from './ward.ts';
 
 export type WardenSettings = {
@@ -50,9 +50,8 @@ export interface Warden {
   raise(id: string, caps: Caps): void;
   /** Its first process has ended: ends whoever is left, and tells which limit it had broken, if any. */
   release(id: string): Limitation | undefined;
-  wards(): Iterable<{ readonly ward: Ward; readonly usage: Usage | undefined }>;
-  /** Also of one that ended lately. */
-  series(id: string): { readonly ward: Ward; readonly series: Series } | undefined;
+  /** Of those that live, or, for somebody who asks by name, those that ended lately too. */
+  kept(ended_too?: boolean): Iterable<{ readonly ward: Ward; readonly series: Series }>;
   /** Lets go of all: whoever lives stays in his group, for the next agent to find. */
   close(): Promise<void>;
 }
@@ -294,11 +293,9 @@ export function openWarden(
       if (ended.size > settings.ended_max && oldest !== undefined) ended.delete(oldest);
       return limitation;
     },
-    *wards() {
-      for (const { ward, series } of kept.values()) yield { ward, usage: series.latest };
-    },
-    series(id) {
-      return kept.get(id) ?? ended.get(id);
+    *kept(ended_too = false) {
+      yield* kept.values();
+      if (ended_too) yield* ended.values();
     },
     async close() {
       open = false;

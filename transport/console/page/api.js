@@ -53,6 +53,7 @@ export const backfillJob = (key, wanted) =>
   ask('POST', `${jobPath(key)}/backfill`, { body: JSON.stringify(wanted), type: 'application/json' });
 
 export const readInstance = (key, run, index) => ask('GET', `${runPath(key, run)}/instances/${index}`);
+export const readUsage = (key, run, index) => ask('GET', `${runPath(key, run)}/instances/${index}/usage`);
 /** `wish`: `{ minutes }`, or nothing: until it is woken. */
 export const snoozeInstance = (key, index, wish) =>
   ask('POST', `${jobPath(key)}/instances/${index}/snooze`, { body: JSON.stringify(wish), type: 'application/json' });

@@ -3,13 +3,14 @@
 // Answers first: its state and its health stand on top in words. Below them its processes, where it is reached, and what it
 // went through, the latest first. The feed does not carry what executors report, so it is asked for anew while it is looked at.
 
-import { readInstance, snoozeInstance, wakeInstance } from './api.js';
+import { readInstance, readUsage, snoozeInstance, wakeInstance } from './api.js';
 import { askFor } from './dialog.js';
 import { fill, h } from './dom.js';
 import { icon } from './icons.js';
 import { badge } from './list.js';
 import { live, local, span } from './time.js';
 import { report } from './toast.js';
+import { usageView } from './usage.js';
 import { count, instant, looks, reason, states } from './words.js';
 
 const ask_again_ms = 2_000;
@@ -19,6 +20,7 @@ export function instanceView({ key, name, run, index, close, hash }) {
   let timer;
   let ended = false;
   let shown = '';
+  const usage = usageView();
   const body = h('div.life', { tabindex: '0', 'aria-label': `Instance ${index} of ${name}`, 'aria-busy': 'true' });
   const element = h(
     'aside.log.instance',
@@ -35,8 +37,11 @@ export function instanceView({ key, name, run, index, close, hash }) {
 
   const look = async () => {
     clearTimeout(timer);
-    const answer = document.hidden ? undefined : await readInstance(key, run, index);
+    const [answer, used] = document.hidden
+      ? []
+      : await Promise.all([readInstance(key, run, index), readUsage(key, run, index)]);
     if (ended) return;
+    if (used !== undefined) usage.tell(used.ok ? used.body : undefined);
     if (answer?.ok) draw(answer.body);
     else if (answer !== undefined && shown === '') fill(body, h('p.empty', {}, answer.message));
     timer = setTimeout(look, ask_again_ms);
@@ -50,6 +55,7 @@ export function instanceView({ key, name, run, index, close, hash }) {
     fill(
       body,
       now(instance),
+      usage.element,
       instance.task?.health !== undefined && health(instance, { snooze, wake }),
       instance.task !== undefined && processes(instance.task, hash),
       instance.ports !== undefined && Object.keys(instance.ports).length > 0 && ports(instance),

@@ -49,3 +49,24 @@ test('latest: any_success waits where all have ended and none went well', t => {
   t.is(places(latest('any_success'), 0, '-', '--'), undefined);
   t.deepEqual(places(latest('any_success'), 0, '-', '--+'), { runs: true, taken: [[0], [0, 1, 2]] });
 });
+
+test('Chronos 57: in a graph of six edges each success starts whom it completes, and what has begun counts anew', t => {
+  const parents: Readonly<Record<string, readonly string[]>> = { B: ['A'], C: ['A'], D: ['B'], E: ['B', 'C'] };
+  const counters = new Map<string, number>();
+  const done = (job: string): readonly string[] => {
+    for (const child of Object.keys(parents))
+      if (parents[child]!.includes(job)) counters.set(`${job}${child}`, (counters.get(`${job}${child}`) ?? 0) + 1);
+    return Object.keys(parents).filter(child => {
+      const lying = parents[child]!.map(parent => edges('+'.repeat(counters.get(`${parent}${child}`) ?? 0))[0]!);
+      if (nextSet(latest('all_success'), lying)?.runs !== true) return false;
+      for (const parent of parents[child]!) counters.delete(`${parent}${child}`);
+      return true;
+    });
+  };
+  t.deepEqual(done('A'), ['B', 'C']);
+  t.deepEqual(done('B'), ['D']);
+  t.deepEqual(done('C'), ['E']);
+  t.deepEqual(done('A'), ['B', 'C']);
+  t.deepEqual(done('C'), []);
+  t.deepEqual(done('B'), ['D', 'E']);
+});

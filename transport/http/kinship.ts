@@ -20,9 +20,12 @@ export function mayFollow({ who }: Exchange, { parents = [] }: Job): void {
   }
 }
 
-/** Whoever deletes a job changes those that follow it, or deletes them: they must be allowed to. */
+/**
+ * Whoever deletes a job may let go of those that follow it: else anybody could keep it alive by following it. To delete them
+ * too, or to have them run otherwise, one must be allowed to change them.
+ */
 export function mayOrphan({ who, services: { views } }: Exchange, key: JobKey, policy: string | undefined): void {
-  if (policy === undefined) return;
+  if (policy === undefined || policy === 'detach') return;
   const touched = policy === 'delete' ? views.descendants(key) : views.children(key);
   for (const child of touched) {
     const role = child.slice(0, child.indexOf('/'));

@@ -91,7 +91,7 @@ testLan(
 );
 
 testLan(
-  'a leader whose machine is unplugged, or hears the others and is not heard: another leads, and it falls in behind (needs root)',
+  'a leader whose machine is unplugged, or is not heard, or does not hear: another leads, and it falls in behind (needs root)',
   async t => {
     const { lan, cluster, machineOf, mesos } = await startTown(t, 1, []);
     const ledger = await startLedger((await cluster.leader()).api, cluster.directory, soon());
@@ -112,6 +112,10 @@ testLan(
         // Mesos and ZooKeeper are on one machine: what it says reaches neither, what they say still comes.
         await lan.cut(machineOf(leader), mesos);
         return () => lan.mend(machineOf(leader), mesos);
+      },
+      async leader => {
+        await lan.cut(mesos, machineOf(leader));
+        return () => lan.mend(mesos, machineOf(leader));
       },
     ];
     for (const harm of harms) {

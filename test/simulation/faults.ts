@@ -36,6 +36,7 @@ export function planFaults({ agenda, random, network, ensemble, nodes, fleet, tr
   let last = 'nothing';
   let over = false;
   let doomed: { readonly place: string; readonly when: 'before' | 'after'; writes: number } | undefined;
+  let held_up: string | undefined;
   const repairs = new Set<() => void>();
 
   const repairAfter = (delay_ms: number, repair: () => void) => {
@@ -67,6 +68,12 @@ export function planFaults({ agenda, random, network, ensemble, nodes, fleet, tr
     startAgain(node);
   };
 
+  const takePlace = () => {
+    const line = ensemble.tree.children(`${cluster_path}/election`) ?? [];
+    const first = line.toSorted((a, b) => (a.slice(-10) < b.slice(-10) ? -1 : 1))[0];
+    if (first !== undefined) ensemble.remove(`${cluster_path}/election/${first}`);
+  };
+
   const kinds: Readonly<Record<string, () => void>> = {
     'leader cut from ZooKeeper': () => cutAll(bothWays([(leader() ?? pick(nodes)).machine.name], ensemble.names)),
     'leader cut from everybody'() {
@@ -78,8 +85,14 @@ export function planFaults({ agenda, random, network, ensemble, nodes, fleet, tr
       for (const name of [...names(), ...ensemble.names, 'mesos']) pick(sides).push(name);
       cutAll(bothWays(...sides));
     },
-    'one way cut to ZooKeeper': () => cutAll(ensemble.names.map(server => [someone().machine.name, server] as const)),
-    'one way cut from ZooKeeper': () => cutAll(ensemble.names.map(server => [server, someone().machine.name] as const)),
+    'one way cut to ZooKeeper'() {
+      const { name } = someone().machine;
+      cutAll(ensemble.names.map(server => [name, server] as const));
+    },
+    'one way cut from ZooKeeper'() {
+      const { name } = someone().machine;
+      cutAll(ensemble.names.map(server => [server, name] as const));
+    },
     'one way cut with Mesos'() {
       const { name } = someone().machine;
       cutAll([random() < 0.5 ? [name, 'mesos'] : ['mesos', name]]);
@@ -90,10 +103,9 @@ export function planFaults({ agenda, random, network, ensemble, nodes, fleet, tr
       cutAll(bothWays([one!], others));
     },
     'session expired': () => ensemble.expire(someone().machine.name),
-    'place in line taken away'() {
-      const line = ensemble.tree.children(`${cluster_path}/election`) ?? [];
-      const first = line.toSorted((a, b) => (a.slice(-10) < b.slice(-10) ? -1 : 1))[0];
-      if (first !== undefined) ensemble.remove(`${cluster_path}/election/${first}`);
+    'place in line taken away': takePlace,
+    'write held up until another leads'() {
+      held_up = leader()?.machine.name;
     },
     'process stands still'() {
       const { machine } = someone();
@@ -142,6 +154,14 @@ export function planFaults({ agenda, random, network, ensemble, nodes, fleet, tr
     'agent lost': () => lose(false),
     'agent boots anew': () => lose(true),
   };
+  /** The next write of a leader is on its way when its place goes, and arrives when there is a successor. */
+  const holdUp = (place: string) => {
+    for (const server of ensemble.names) network.cut(place, server);
+    takePlace();
+    repairAfter(between(500, 2_500), () => {
+      for (const server of ensemble.names) network.mend(place, server);
+    });
+  };
   const doom = (when: 'before' | 'after') => {
     const node = leader();
     if (node !== undefined) doomed = { place: node.machine.name, when, writes: 1 + Math.floor(random() * 6) };
@@ -173,7 +193,7 @@ export function planFaults({ agenda, random, network, ensemble, nodes, fleet, tr
     begin: () => void agenda.after(between(5_000, 30_000), strike),
     heal() {
       over = true;
-      doomed = undefined;
+      doomed = held_up = undefined;
       network.mendAll();
       for (const repair of [...repairs]) repair();
       for (const node of nodes) {
@@ -184,6 +204,10 @@ export function planFaults({ agenda, random, network, ensemble, nodes, fleet, tr
     counts,
     last: () => last,
     fatal(place, when) {
+      if (held_up === place && when === 'before') {
+        held_up = undefined;
+        holdUp(place);
+      }
       if (doomed?.place !== place || doomed.when !== when || --doomed.writes > 0) return false;
       doomed = undefined;
       const node = nodes.find(({ machine }) => machine.name === place)!;

@@ -96,7 +96,7 @@ export async function attend(errand: Errand): Promise<number> {
     say({ started: startedOf(begun.found, boot) });
     // What was asked while it started could not be passed on.
     if (asked !== undefined) void deliver(id, asked);
-    const end = await untilEnd(id, begun.attach ? carry(await engine.attach(id)) : output);
+    const end = await untilEnd(id, begun.attach ? undefined : output);
     if (end.type === 'exited' && errand.remove) await engine.remove(id).catch(error => complain(wordsOf(error)));
     return over(end, end.type === 'exited' ? end.exit_code : 124);
   } catch (error) {
@@ -133,32 +133,37 @@ export async function attend(errand: Errand): Promise<number> {
     return { type: 'lost', message: died_with_engine };
   }
 
-  async function untilEnd(container: string, first: Output): Promise<End> {
+  /** Without output it begins by attaching itself. */
+  async function untilEnd(container: string, first: Output | undefined): Promise<End> {
     let output = first;
-    let without_us = false;
+    /** The engine was away, and since it is back nobody has seen the container run. */
+    let unseen = false;
     for (;;) {
       try {
-        await engine.wait(container);
-        await output.ended(rest_of_output_ms);
-        const found = await engine.inspect(container);
+        if (output === undefined && !unseen) output = carry(await engine.attach(container));
+        const exit_code = await engine.wait(container);
+        await output?.ended(rest_of_output_ms);
+        const found = await engine.inspect(container).catch((error: unknown) => {
+          // An engine that is stopped ends its containers in good order, and goes before it can be asked more.
+          if (error instanceof EngineAway && !unseen) return exit_code;
+          throw error;
+        });
+        if (typeof found === 'number') return { type: 'exited', exit_code: found, oom: false, at_ms: 0 };
         if (found === undefined) return { type: 'lost', message: 'somebody removed the container' };
         if (found.State.Running) continue;
-        if (without_us)
-          return { type: 'lost', message: `${died_with_engine}: its exit code is ${found.State.ExitCode}` };
+        if (unseen) return { type: 'lost', message: `${died_with_engine}: its exit code is ${found.State.ExitCode}` };
         return exited(await afterOom(container, found));
       } catch (error) {
         if (!(error instanceof EngineAway)) throw error;
         complain(`${error.message}; the container is waited for`);
+        output?.cut();
+        output = undefined;
         const back = await engineBack(container);
         if (back === 'gone')
           return { type: 'lost', message: `${died_with_engine}, and the engine is not back: ${error.message}` };
-        without_us = true;
         if (back === undefined) return { type: 'lost', message: `${died_with_engine}, and the engine forgot it` };
-        if (!back.State.Running) continue;
-        output.cut();
-        complain('the engine is back, and the container runs on; what it wrote in between is not here');
-        output = carry(await engine.attach(container));
-        without_us = false;
+        unseen = !back.State.Running;
+        if (!unseen) complain('the engine is back, and the container runs on; what it wrote in between is not here');
       }
     }
   }
@@ -174,7 +179,8 @@ export async function attend(errand: Errand): Promise<number> {
       }
       const process_ = word.started?.process;
       if (process_ === undefined || !isAlive(process_, boot)) dead_ms += look_again_ms;
-      if (dead_ms > errand.engine_return_ms) return 'gone';
+      // Of one that was to end it is enough to know that it has.
+      if (dead_ms > (asked === undefined ? errand.engine_return_ms : 0)) return 'gone';
       await pause(look_again_ms);
     }
   }

@@ -59,8 +59,8 @@ export interface Engine {
   /** Output from now on, as the engine frames it. */
   attach(id: string): Promise<Duplex>;
   start(id: string): Promise<void>;
-  /** Returns when it does not run any more. */
-  wait(id: string): Promise<void>;
+  /** Returns the exit code when it does not run any more. */
+  wait(id: string): Promise<number>;
   inspect(id: string): Promise<Inspected | undefined>;
   /** Nothing happens to one that does not run. */
   signal(id: string, signal: string): Promise<void>;
@@ -207,7 +207,14 @@ export function openEngine(address: Address, timeout_ms = 120_000): Engine {
         });
       }),
     start: async id => void (await ask('POST', `/containers/${id}/start`)),
-    wait: async id => void (await ask('POST', `/containers/${id}/wait`, { patient: true })),
+    async wait(id) {
+      const ended = (await ask('POST', `/containers/${id}/wait`, { patient: true })) as {
+        readonly StatusCode?: number;
+      };
+      // Cut off in the middle of an answer that it began long ago.
+      if (ended.StatusCode === undefined) throw new EngineAway(`the Docker engine at ${where} went away`);
+      return ended.StatusCode;
+    },
     inspect: async id => (await ask('GET', `/containers/${id}/json`)) as Inspected | undefined,
     async signal(id, signal) {
       try {

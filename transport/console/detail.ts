@@ -5,6 +5,7 @@
 
 import { type JobKey, splitInstanceKey } from '../../actors/model/ids.ts';
 import { type Job, keyOf } from '../../actors/model/job.ts';
+import { sizeOf } from '../../actors/model/ranges.ts';
 import type { JobRecord } from '../../actors/model/records.ts';
 import { calendarNames, readSchedule } from '../../actors/model/schedules.ts';
 import type { JobView, RunView, Views } from '../../actors/model/views.ts';
@@ -14,7 +15,7 @@ import { next, type Schedule } from '../../schedules/schedule.ts';
 import { describe } from '../../schedules/words.ts';
 import type { Sees } from './board.ts';
 import { kinOf } from './kin.ts';
-import type { JobHead, JobParts, RunDetail, ScheduleWords } from './messages.ts';
+import type { JobHead, JobParts, RunDetail, ScheduleWords, UpdateDetail } from './messages.ts';
 import { rowOf, textOf } from './rows.ts';
 
 const runs_shown_max = 50;
@@ -24,6 +25,7 @@ const pending_shown_max = 20;
 const waiting_shown_max = 20;
 const upcoming_shown_max = 5;
 const backfills_shown_max = 5;
+const update_events_shown_max = 12;
 
 /** All parts of a job's page; `head: null` alone where there is no such job. */
 export function jobParts(views: Views, key: JobKey, now: Instant, wording: Wording, sees?: Sees): JobParts {
@@ -34,6 +36,7 @@ export function jobParts(views: Views, key: JobKey, now: Instant, wording: Wordi
     schedules: wording.schedules(view, now),
     kin: kinOf(views, view, sees),
     runs: view.runs.slice(0, runs_shown_max).map(runDetail),
+    update: updateDetail(views, key, view),
     finished: views.finished_runs(key, history_shown_max).rows,
     outcomes: views.outcomes(key, history_shown_max).rows,
     pending: views
@@ -65,6 +68,24 @@ function headOf(view: JobView): JobHead {
       .slice(-backfills_shown_max)
       .reverse()
       .map(({ places: _, ...one }) => one),
+  };
+}
+
+function updateDetail(views: Views, key: JobKey, view: JobView): UpdateDetail | null {
+  // Only a service that was ever changed can have one: nobody else's history is looked into.
+  if (!view.record.job.service || view.record.version === 1) return null;
+  const update = view.update ?? views.finished_updates(key)[0];
+  if (update === undefined) return null;
+  const { id, status, by, message, created_at, after, plan, taken, rolled, failed } = update;
+  const under_way = view.update?.flights.map(flight => flight.index) ?? [];
+  return {
+    ...{ id, status, by, created_at, failed, under_way },
+    ...(message === undefined ? {} : { message }),
+    over: view.update === undefined,
+    to_version: after.version,
+    total: rolled === undefined ? sizeOf(plan.create) + sizeOf(plan.change) + sizeOf(plan.remove) : taken,
+    done: (rolled ?? taken) - under_way.length,
+    events: views.update_events(key, update, update_events_shown_max).rows,
   };
 }
 

@@ -37,6 +37,7 @@ const scripts = [
   'main.js',
   'runs.js',
   'steer.js',
+  'update.js',
   'submit.js',
   'time.js',
   'toast.js',

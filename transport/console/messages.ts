@@ -16,6 +16,7 @@ import type {
   TallyRecord,
   WaitingStart,
 } from '../../actors/model/records.ts';
+import type { UpdateEvent, UpdateStatus } from '../../actors/model/updates.ts';
 import { bad, good, type Result } from '../../schedules/problem.ts';
 import type { Row } from './rows.ts';
 
@@ -68,6 +69,8 @@ export type JobParts = {
   readonly head?: JobHead | null;
   readonly schedules?: readonly ScheduleWords[];
   readonly runs?: readonly RunDetail[];
+  /** The active update, or the one that ended last; null: there is none. */
+  readonly update?: UpdateDetail | null;
   readonly finished?: readonly FinishedRun[];
   readonly outcomes?: readonly OutcomeRow[];
   /** null: it follows nobody, and nobody follows it. */
@@ -107,6 +110,22 @@ export type ClusterFrame = {
 };
 export type Frame = ListFrame | JobFrame | Beat | ClusterFrame;
 
+export type UpdateDetail = {
+  readonly id: string;
+  readonly status: UpdateStatus;
+  readonly over: boolean;
+  readonly by: string;
+  readonly message?: string;
+  readonly created_at: number;
+  readonly to_version: number;
+  /** Instances that take part in the present direction, and those that are done. */
+  readonly total: number;
+  readonly done: number;
+  readonly under_way: readonly number[];
+  readonly failed: readonly number[];
+  /** The newest first. */
+  readonly events: readonly UpdateEvent[];
+};
 export type JobHead = {
   readonly row: Row;
   readonly job: Job;

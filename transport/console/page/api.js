@@ -59,6 +59,9 @@ export const snoozeInstance = (key, index, wish) =>
   ask('POST', `${jobPath(key)}/instances/${index}/snooze`, { body: JSON.stringify(wish), type: 'application/json' });
 export const wakeInstance = (key, index) => ask('POST', `${jobPath(key)}/instances/${index}/wake`);
 
+/** `what`: pause, resume, rollback or abort. */
+export const steerUpdate = (key, id, what) => ask('POST', `${jobPath(key)}/updates/${encodeURIComponent(id)}/${what}`);
+
 const calendarPath = name => `/api/v1/calendars/${encodeURIComponent(name)}`;
 export const readCalendars = () => ask('GET', '/api/v1/calendars');
 export const readCalendar = name => ask('GET', calendarPath(name));

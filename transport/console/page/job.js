@@ -12,6 +12,7 @@ import { capital, drawFinishedRuns, drawLiveRuns, drawWaiting, fromRest } from '
 import { backfill, drawBackfills, drawPause, pause, resume } from './steer.js';
 import { live, local } from './time.js';
 import { report, toast } from './toast.js';
+import { updateCard } from './update.js';
 import { catch_ups, count, instant, kinds, late, outcomes, overlaps, targets, whys } from './words.js';
 
 const rows_kept_max = 2_000;
@@ -115,6 +116,7 @@ export function jobView({ feed, key, log, back, go }) {
     tally: h('section.card', {}),
     document: h('section.card', {}),
   };
+  const update = updateCard(key);
   fill(place.outcomes_card, h('h2', {}, 'Targets'), place.outcomes, place.outcomes_more);
   const body = h(
     'div.columns',
@@ -122,6 +124,7 @@ export function jobView({ feed, key, log, back, go }) {
     h(
       'div.main',
       {},
+      update.card,
       h('section.card', {}, h('h2', {}, 'Now'), place.runs, place.waiting, place.idle),
       h('section.card', {}, h('h2', {}, 'Runs'), place.finished, place.finished_none, place.finished_more),
       place.outcomes_card,
@@ -271,6 +274,7 @@ export function jobView({ feed, key, log, back, go }) {
       if (parts.runs !== undefined) live_runs = parts.runs;
       if (parts.pending !== undefined)
         pending = new Map(parts.pending.map(one => [`${one.run}/${one.index}`, one.summary]));
+      if (parts.update !== undefined) update.draw(parts.update);
       if (parts.finished !== undefined) newest.runs = parts.finished;
       if (parts.outcomes !== undefined) newest.outcomes = parts.outcomes;
       if (parts.kin !== undefined) {

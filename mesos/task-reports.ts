@@ -35,6 +35,9 @@ export function hearReports(now: () => Instant, reports_max: number): HearingRep
       if (over && before !== undefined) reports.set(task_id, { ...before, over });
       return;
     }
+    keep(task_id, report, over);
+  };
+  const keep = (task_id: string, report: TaskReport, over: boolean) => {
     reports.delete(task_id);
     reports.set(task_id, { ...report, heard_at: now(), over });
     if (reports.size > reports_max) {
@@ -42,9 +45,17 @@ export function hearReports(now: () => Instant, reports_max: number): HearingRep
       reports.delete(oldest!);
     }
   };
+  const hearAnswer = (task_id: string, data: string) => {
+    const report = readAnswer(data, task_id);
+    // A last word is not taken back by an answer that comes late.
+    if (report !== undefined && reports.get(task_id)?.over !== true) keep(task_id, report, report.stage === 'over');
+  };
   return {
     heard(events) {
-      for (const event of events) if (event.type === 'UPDATE') hear(event.update.status);
+      for (const event of events) {
+        if (event.type === 'UPDATE') hear(event.update.status);
+        else if (event.type === 'MESSAGE') hearAnswer(event.message.executor_id.value, event.message.data);
+      }
     },
     of: task_id => reports.get(task_id),
     counts() {
@@ -71,16 +82,31 @@ const final = new Set([
   'TASK_GONE_BY_OPERATOR',
 ]);
 
+/** The question to an executor how everything stands, for the data of a MESSAGE. */
+export const report_question = Buffer.from(JSON.stringify({ type: 'report' })).toString('base64');
+
 /** What other executors put there means nothing to us. */
-export function readReport(data: string): TaskReport | undefined {
+export const readReport = (data: string): TaskReport | undefined => asReport(readData(data));
+
+/** An executor answers for its own task alone, which is named like it. */
+function readAnswer(data: string, executor_id: string): TaskReport | undefined {
+  const { type, tasks } = (readData(data) ?? {}) as { readonly type?: unknown; readonly tasks?: unknown };
+  if (type !== 'report' || typeof tasks !== 'object' || tasks === null || !Object.hasOwn(tasks, executor_id))
+    return undefined;
+  return asReport((tasks as Readonly<Record<string, unknown>>)[executor_id]);
+}
+
+function readData(data: string): unknown {
   if (data.length > data_bytes_max) return undefined;
-  let value: unknown;
   try {
-    value = JSON.parse(Buffer.from(data, 'base64').toString('utf8'));
+    return JSON.parse(Buffer.from(data, 'base64').toString('utf8'));
   } catch {
     return undefined;
   }
-  const report = value as Partial<TaskReport> | null;
+}
+
+function asReport(value: unknown): TaskReport | undefined {
+  const report = value as Partial<TaskReport> | null | undefined;
   const is_ours =
     typeof report === 'object' &&
     report?.format === 1 &&

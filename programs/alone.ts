@@ -17,6 +17,7 @@ import { createProjection, type Projection } from '../transport/projection.ts';
 import { openAnnouncing, ownerOf, withdrawingLink } from './announcing.ts';
 import { certificateOf, openDoor } from './door.ts';
 import { Refused } from './refused.ts';
+import { askingLink } from './reports.ts';
 import { type Identity, openScheduler } from './scheduler.ts';
 import { endingOf, type Ground } from './start.ts';
 
@@ -96,7 +97,12 @@ export async function runAlone(ground: Ground, openMesos: OpenMesos): Promise<st
     metrics,
     journal,
     records,
-    link: announcer === undefined ? mesos.link : withdrawingLink(mesos.link, announcer, projection),
+    link: askingLink(announcer === undefined ? mesos.link : withdrawingLink(mesos.link, announcer, projection), {
+      reports: mesos.reports,
+      views: projection,
+      begun_at: clock.now(),
+      caught_up: Promise.resolve(),
+    }),
     identity: mesos.identity,
     committed(changes, position) {
       framework_id.note(changes);

@@ -14,6 +14,7 @@ import { createDoor, link_path } from '../transport/cluster/door.ts';
 import { createErrands, not_leading, reachedWithin } from '../transport/cluster/errand.ts';
 import { createForesight } from '../transport/cluster/foresight.ts';
 import { type Introduction, mac, nonce_bytes, protocol } from '../transport/cluster/handshake.ts';
+import { createHearsay, tellReports } from '../transport/cluster/hearsay.ts';
 import { createLine } from '../transport/cluster/line.ts';
 import type { Handle, LinkLimits } from '../transport/cluster/link.ts';
 import type { Cluster } from '../transport/http/leader.ts';
@@ -27,6 +28,7 @@ import { certificateOf, openDoor } from './door.ts';
 import { createKeeper, type Keeper } from './keeper.ts';
 import { fail, named, Refused } from './refused.ts';
 import { beginReign, type Reigning } from './reign.ts';
+import { askingLink } from './reports.ts';
 import { openSession } from './session.ts';
 import { endingOf, type Ground } from './start.ts';
 
@@ -124,6 +126,8 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
         return own.position();
       case 'glance':
         return own.glance();
+      case 'reports':
+        return tellReports(mesos.reports, body);
       case 'transfer': {
         const { to, by } = body as { readonly to?: string; readonly by: string };
         return transfer(to, by).catch(error => {
@@ -132,7 +136,7 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
         });
       }
       default:
-        throw new Error(`unknown question "${method}": expected command, position, glance or transfer`);
+        throw new Error(`unknown question "${method}": expected command, position, glance, reports or transfer`);
     }
   };
   const common = { key, introduce, limits, clock, log, handle };
@@ -185,7 +189,7 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
     submit: errands.submit,
     views: projection,
     sandboxes: mesos.sandboxes,
-    reports: mesos.reports,
+    reports: createHearsay({ own: mesos.reports, leads: () => desk() !== undefined, line }),
     usages: mesos.usages,
     ...(announcing === undefined ? {} : { serversets: announcing.state }),
     archive: mesos.archive,
@@ -232,9 +236,13 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
       const caught_up = replica.reached(opened.position);
       // The cluster is what owns the lists, whichever node leads it.
       const announcer = announcing?.begin({ id: replica.cluster_id() ?? '', epoch }, caught_up);
+      const ask = { reports: mesos.reports, views: projection, begun_at: clock.now(), caught_up };
       const made = beginReign({
         ...ground,
-        link: announcer === undefined ? mesos.link : withdrawingLink(mesos.link, announcer, projection),
+        link: askingLink(
+          announcer === undefined ? mesos.link : withdrawingLink(mesos.link, announcer, projection),
+          ask,
+        ),
         identity: mesos.identity,
         opened,
         guard,

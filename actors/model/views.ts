@@ -115,8 +115,10 @@ export interface Views {
 
 /** What executors say of tasks beside their states. It is in nobody's records: a node that does not lead has heard nothing. */
 export interface TaskReports {
-  /** The last that was heard of a task; undefined when there is none (any more). */
+  /** The last that was heard here of a task; undefined when there is none (any more). */
   of(task_id: string): HeardReport | undefined;
+  /** The same of these tasks, from whoever has heard it: in a cluster the leader. Left out: it is this node. */
+  readonly told?: (task_ids: readonly string[]) => Promise<Pick<TaskReports, 'of'>>;
 }
 
 /** What tasks use: known to the agents on which they run. */

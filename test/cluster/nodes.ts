@@ -42,7 +42,7 @@ export type Nodes = {
 export type NodesOptions = {
   readonly count?: number;
   readonly members?: 1 | 3;
-  readonly flags?: readonly string[];
+  readonly flags?: readonly string[] | ((ensemble: Ensemble) => readonly string[]);
   /** What nodes are told of ZooKeeper; the servers themselves when left out. */
   readonly servers?: (ensemble: Ensemble, n: number) => string | Promise<string>;
   readonly mesos_flags?: readonly string[];
@@ -79,7 +79,7 @@ export async function startNodes(t: Owner, options: NodesOptions = {}): Promise<
       ...['--mesos', mesos.url, '--http', `${host}:${port}`, '--data-dir', data_dir, '--node-id', id],
       ...(seen?.nodes ?? []),
       ...['--zk', `${servers}/horae`, '--cluster-key-file', key_file, '--zk-session-timeout-ms', String(session_ms)],
-      ...(options.flags ?? []),
+      ...(typeof options.flags === 'function' ? options.flags(zookeeper) : (options.flags ?? [])),
     ];
     const launch = () => launchHorae(t, argv, enter);
     const api = apiAt(`http://${host}:${port}`);

@@ -1,6 +1,6 @@
 // support.ts: a service that knows, when it is told to go, who can still find it; and somebody who watches a list.
 
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ZooKeeper } from '../../transport/zookeeper/zookeeper.ts';
 import type { Owner } from '../support/temp.ts';
@@ -50,7 +50,19 @@ export function witness(directory: string): Witness {
 }
 /** How a job runs it. */
 export const commandOf = ({ path, said, sick }: Witness, servers: string, list: string): string =>
-  `exec ${process.execPath} ${path} {{thermos.ports[http]}} ${servers} ${list} ${said} ${sick}`;
+  `exec ${process.execPath} ${path} {{thermos.ports[http]}} ${servers} ${list} ${said} ${sick}-{{mesos.instance}}`;
+/** While this is there, the instance is sick. */
+export const sicknessOf = ({ sick }: Witness, instance: number): string => `${sick}-${instance}`;
+/** What they said when they were told to go: who they were, and who could still be found. */
+export const lastWords = ({
+  said,
+}: Witness): readonly { readonly port: number; readonly found?: readonly number[] }[] =>
+  existsSync(said)
+    ? readFileSync(said, 'utf8')
+        .trim()
+        .split('\n')
+        .map(line => JSON.parse(line))
+    : [];
 
 /** Ports in a list; undefined when there is no list. */
 export async function portsIn(zk: ZooKeeper, list: string): Promise<readonly number[] | undefined> {

@@ -54,3 +54,29 @@ test('live tasks are counted by their health: a snoozed one is neither well nor 
   ]);
   t.deepEqual(reports.counts(), { well: 1, sick: 2, snoozed: 1 });
 });
+
+test('an answer to a question is heard of the task of whoever gives it, and not after its last word', t => {
+  const reports = hearReports(() => 7, 10);
+  const answer = (executor: string, tasks: unknown, type = 'report') => ({
+    type: 'MESSAGE' as const,
+    message: {
+      agent_id: { value: 'S0' },
+      executor_id: { value: executor },
+      data: Buffer.from(JSON.stringify({ type, tasks })).toString('base64'),
+    },
+  });
+  const well = JSON.parse(Buffer.from(report(), 'base64').toString());
+  reports.heard([
+    answer('a', { a: well, b: well }),
+    answer('c', { c: well }, 'withdraw'),
+    answer('d', null),
+    answer('e', 7),
+  ]);
+  t.is(reports.of('a')?.heard_at, 7);
+  t.deepEqual(
+    ['b', 'c', 'd', 'e'].filter(task => reports.of(task) !== undefined),
+    [],
+  );
+  reports.heard([update('a', 'TASK_FINISHED'), answer('a', { a: well })]);
+  t.true(reports.of('a')?.over);
+});

@@ -40,7 +40,7 @@ export type Errands = { readonly submit: Submit; readonly catchUp: () => Promise
 
 /** What a node that does not lead answers. Nothing was done. */
 export const not_leading = { not_leading: true } as const;
-const isNotLeading = (answer: unknown): answer is typeof not_leading =>
+export const isNotLeading = (answer: unknown): answer is typeof not_leading =>
   typeof answer === 'object' && answer !== null && 'not_leading' in answer;
 /** Between two attempts, when whom we asked does not lead: the election takes longer than this. */
 const retry_ms = 50;

@@ -18,6 +18,7 @@ import {
   type Route,
   unexpected,
 } from './route.ts';
+import { toldOf } from './runs.ts';
 import { read } from './steering.ts';
 
 const instance_path = '/api/v1/jobs/:role/:environment/:name/instances/:index';
@@ -97,15 +98,16 @@ function untilOf({ minutes, until }: z.infer<typeof snooze_request>, exchange: E
   throw new Refused('invalid', inShort([problem]), [problem]);
 }
 
-function detail(exchange: Exchange): Reply {
+async function detail(exchange: Exchange): Promise<Reply> {
   const key = keyOfPath(exchange);
   const { run = '', index: text = '' } = exchange.params;
   const { views, history, reports } = exchange.services;
   const live = views.run(key, run);
   const over = live === undefined ? views.finished_run(key, run) : undefined;
   if (live === undefined && over === undefined) throw noSuchRun(key, run);
+  const told = await toldOf(reports, live === undefined ? [] : [live]);
   const waits = new Map(views.pending(key).map(reason => [reason.instance, reason.summary]));
-  const resource = live === undefined ? finishedRun(key, over!) : liveRun(key, live, one => waits.get(one), reports);
+  const resource = live === undefined ? finishedRun(key, over!) : liveRun(key, live, one => waits.get(one), told);
   const instance = resource.instances.find(one => String(one.index) === text);
   if (instance === undefined)
     throw new Refused('not-found', `run ${run.slice(0, 100)} of ${key} has no instance "${text.slice(0, 40)}"`);

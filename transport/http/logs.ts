@@ -152,7 +152,8 @@ async function open(
   if (number < 1 || agent_id === undefined) return undefined;
   const task_id = taskId(`${key}/${run}/${index}`, number);
   if (process === undefined) return services.sandboxes.open(agent_id, task_id, stream);
-  const runs = services.reports.of(task_id)?.processes.find(one => one.name === process)?.runs ?? 1;
+  const reports = (await services.reports.told?.([task_id])) ?? services.reports;
+  const runs = reports.of(task_id)?.processes.find(one => one.name === process)?.runs ?? 1;
   return services.sandboxes.open(
     agent_id,
     task_id,

@@ -111,7 +111,7 @@ export function liveRun(
   key: JobKey,
   view: RunView,
   waits: (instance: string) => string | undefined,
-  reports: TaskReports,
+  reports: Pick<TaskReports, 'of'>,
 ): RunResource {
   const { record } = view;
   const starts = view.instances.flatMap(({ record: one }) =>

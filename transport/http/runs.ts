@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import type { JobKey } from '../../actors/model/ids.ts';
-import type { JobView, PendingReason, TaskReports } from '../../actors/model/views.ts';
+import type { JobView, PendingReason, RunView, TaskReports } from '../../actors/model/views.ts';
 import { Refused, refusedBy } from './problems.ts';
 import { finishedRun, jobPath, liveRun, outcomeResource, runPath, waitingRun } from './resources.ts';
 import {
@@ -126,13 +126,16 @@ async function kill(exchange: Exchange, run: string | undefined): Promise<Reply>
   return { status: 202, body: { job: key, killing: answer.count } };
 }
 
-function read(exchange: Exchange): Reply {
+async function read(exchange: Exchange): Promise<Reply> {
   const key = keyOfPath(exchange);
   const run = exchange.params.run ?? '';
   const { views, reports } = exchange.services;
   const job = views.job(key);
   const live = views.run(key, run);
-  if (live !== undefined) return { status: 200, body: liveRun(key, live, waitsOf(views.pending(key)), reports) };
+  if (live !== undefined) {
+    const told = await toldOf(reports, [live]);
+    return { status: 200, body: liveRun(key, live, waitsOf(views.pending(key)), told) };
+  }
   const start = job?.trigger?.waiting.find(each => each.run === run);
   if (start !== undefined) return { status: 200, body: waitingRun(key, start, job!.record.job.instances) };
   const over = views.finished_run(key, run);
@@ -144,7 +147,7 @@ function read(exchange: Exchange): Reply {
  * Live runs first, then history. The cursor of the first part is the run where the page before ended (`l`), that of the
  * second the history's own (`h`). A run that ends between two pages may be met again in the second part, never missed.
  */
-function list(exchange: Exchange): Reply {
+async function list(exchange: Exchange): Promise<Reply> {
   const key = keyOfPath(exchange);
   const { views, reports } = exchange.services;
   const limit = limitOf(exchange);
@@ -152,7 +155,8 @@ function list(exchange: Exchange): Reply {
   const cursor = readCursor(exchange.query.before, key);
   const runs: RunResource[] = [];
   if (cursor.part === 'l') {
-    const live = job === undefined ? [] : liveRuns(job, views.pending(key), reports);
+    const told = await toldOf(reports, job?.runs ?? []);
+    const live = job === undefined ? [] : liveRuns(job, views.pending(key), told);
     const from = live.findIndex(run => cursor.after !== undefined && run.run === cursor.after) + 1;
     runs.push(...live.slice(from, from + limit));
     if (from + limit < live.length) return page(exchange, limit, runs, `l${runs.at(-1)!.run}`);
@@ -167,7 +171,21 @@ function list(exchange: Exchange): Reply {
   return page(exchange, limit, runs, rest.next === undefined ? undefined : `h${rest.next}`);
 }
 
-export function liveRuns(job: JobView, pending: readonly PendingReason[], reports: TaskReports): RunResource[] {
+/** What is known of the tasks of these runs, on whichever node. */
+export async function toldOf(reports: TaskReports, runs: readonly RunView[]): Promise<Pick<TaskReports, 'of'>> {
+  if (reports.told === undefined) return reports;
+  return reports.told(
+    runs.flatMap(({ instances }) =>
+      instances.flatMap(({ task_id, record }) => (task_id === undefined || !('hostname' in record) ? [] : [task_id])),
+    ),
+  );
+}
+
+export function liveRuns(
+  job: JobView,
+  pending: readonly PendingReason[],
+  reports: Pick<TaskReports, 'of'>,
+): RunResource[] {
   const waits = waitsOf(pending);
   const live = [
     ...(job.trigger?.waiting.map(start => waitingRun(job.key, start, job.record.job.instances)) ?? []),

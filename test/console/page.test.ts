@@ -87,6 +87,19 @@ serial('a job appears in the list and changes its state there without a reload',
   t.deepEqual(complaints, []);
 });
 
+serial('the page of a job shows what its tasks are put into', async t => {
+  const port_mappings = [{ container_port: 80, port: 'http' }];
+  const volumes = [{ container_path: '/data', host_path: '/srv', mode: 'ro' as const }];
+  const container = { image: 'nginx:1', port_mappings, volumes, arguments: ['-g', 'a b'] };
+  await submit('boxed', { ...rarely, container });
+  const { page, complaints } = await openPage(t, browser, `${url}/${hashOf('boxed')}`);
+  await page.getByText('nginx:1, by Docker').waitFor();
+  await page.getByText('http to 80').waitFor();
+  await page.getByText('/srv at /data, read only').waitFor();
+  await page.getByText('"-g" "a b"', { exact: true }).waitFor();
+  t.deepEqual(complaints, []);
+});
+
 serial('the start button starts a run, and its log goes on as it is written', async t => {
   const gate = join(data, 'gate-log');
   const command = `echo "first line"; echo trouble >&2; while [ ! -e ${gate} ]; do sleep 0.05; done; echo "last line"`;

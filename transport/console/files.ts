@@ -25,6 +25,7 @@ const types = {
 const scripts = [
   'api.js',
   'calendars.js',
+  'container.js',
   'dialog.js',
   'dom.js',
   'feed.js',

@@ -1,6 +1,7 @@
 // job.js: the page of one job: what it does now, what it has done, when it is due, and what one can do about it.
 
 import * as api from './api.js';
+import { commandOf, containerFacts } from './container.js';
 import { ask } from './dialog.js';
 import { fill, h, keyed, say } from './dom.js';
 import { icon } from './icons.js';
@@ -361,6 +362,7 @@ function drawDocument(card, { job, version, created_at, updated_at, dialect }) {
     ['Instances', job.instances > 1 || job.service ? job.instances.toLocaleString() : undefined],
     ['Resources', `${job.cpus} cpus, ${job.mem} MB memory${job.disk > 0 ? `, ${job.disk} MB disk` : ''}`],
     ['Ports', job.ports.join(', ')],
+    ...containerFacts(job.container),
     [
       'Attempts',
       job.service
@@ -389,7 +391,7 @@ function drawDocument(card, { job, version, created_at, updated_at, dialect }) {
   fill(
     card,
     h('h2', {}, 'What it runs'),
-    (job.processes ?? [{ command: job.command }]).map(({ name, command }) => [
+    (job.processes ?? [{ command: commandOf(job) }]).map(({ name, command }) => [
       name !== undefined && h('h3', {}, name),
       h('pre.command', {}, command),
     ]),

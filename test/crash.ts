@@ -1,7 +1,10 @@
-// crash.ts: `npm run crash -- --kills N --seed S [--apart]`: kills the real program N times, and says whether it kept its word.
+// crash.ts: `npm run crash -- --kills N --seed S [--apart|--service]`: kills the real program, or what a service of it
+// stands on, N times, and says whether it kept its word.
 
 import { parseArgs } from 'node:util';
+import { serviceLine, serviceStorm } from './program/storm/service.ts';
 import { reportLine, storm } from './program/storm/storm.ts';
+import type { Owner } from './support/temp.ts';
 
 const kills_default = 100;
 
@@ -11,6 +14,7 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     quiet: { type: 'boolean' },
     apart: { type: 'boolean' },
+    service: { type: 'boolean' },
   },
 });
 const kills = whole('--kills', values.kills ?? String(kills_default));
@@ -26,19 +30,28 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
 
 console.log(`crash: seed ${seed}`);
 const say = values.quiet === true ? () => undefined : (line: string) => console.log(line);
-const report = await storm(
-  { teardown: each => void cleaners.push(each) },
-  { kills, seed, say, apart: values.apart === true },
-);
+const owner: Owner = { teardown: each => void cleaners.push(each) };
+const { complaints, line, directory } = values.service === true ? await overService() : await overProgram();
 await clean();
-for (const { kind, text } of report.complaints) console.error(`crash: ${kind}: ${text}`);
-console.log(reportLine(report));
-if (report.complaints.length > 0) {
+for (const complaint of complaints) console.error(`crash: ${complaint}`);
+console.log(line);
+if (complaints.length > 0) {
   console.error(
-    `crash: again with: npm run crash -- --kills ${kills} --seed ${seed}${values.apart === true ? ' --apart' : ''}`,
+    `crash: again with: npm run crash -- --kills ${kills} --seed ${seed}${values.apart === true ? ' --apart' : ''}${values.service === true ? ' --service' : ''}`,
   );
-  console.error(`crash: what is left of it: ${report.directory}`);
+  console.error(`crash: what is left of it: ${directory}`);
   process.exitCode = 1;
+}
+
+async function overProgram() {
+  const report = await storm(owner, { kills, seed, say, apart: values.apart === true });
+  const complaints = report.complaints.map(({ kind, text }) => `${kind}: ${text}`);
+  return { complaints, line: reportLine(report), directory: report.directory };
+}
+
+async function overService() {
+  const report = await serviceStorm(owner, { kills, seed, say });
+  return { complaints: report.complaints, line: serviceLine(report), directory: report.directory };
 }
 
 function whole(flag: string, text: string): number {

@@ -14,7 +14,7 @@ import { freePort } from '../../support/free-port.ts';
 import { isAlive, killUnder, runningUnder, send } from '../../support/processes.ts';
 import type { Owner } from '../../support/temp.ts';
 import { until } from '../../support/until.ts';
-import { type Api, apiAt, type InstanceAnswer, runsOf, urlOf } from '../horae.ts';
+import { type Api, apiAt, type InstanceAnswer, runsOf } from '../horae.ts';
 import { killAlone, launchServe, startMesos } from '../serving.ts';
 
 const victims = ['process', 'executor', 'container', 'agent', 'scheduler'] as const;
@@ -138,7 +138,7 @@ async function raise(t: Owner, directory: string): Promise<Stage> {
   const flags = ['--refuse-seconds', '0', '--retry-delay-ms-max', String(backoff_ms)];
   const launch = () => launchServe(t, mesos.url, data_dir, flags);
   let scheduler: Child = launch();
-  let api: Api = apiAt(await urlOf(scheduler));
+  let api: Api = await reached(scheduler);
 
   const pidOf = (index: number): number | undefined => {
     const path = join(notes, `pid-${index}`);
@@ -210,7 +210,7 @@ async function raise(t: Owner, directory: string): Promise<Stage> {
           const pids = await look().catch(() => undefined);
           return pids !== undefined && !pids.some(pid => doomed.has(pid)) && pids;
         },
-        2 * start_ms_max,
+        3 * start_ms_max,
       ),
     async strike(victim, index) {
       switch (victim) {
@@ -235,7 +235,7 @@ async function raise(t: Owner, directory: string): Promise<Stage> {
         case 'scheduler':
           await killAlone(scheduler);
           scheduler = launch();
-          api = apiAt(await urlOf(scheduler));
+          api = await reached(scheduler);
           return [];
       }
     },
@@ -245,6 +245,8 @@ async function raise(t: Owner, directory: string): Promise<Stage> {
         .filter(Boolean),
   };
 }
+/** On a machine that does other things as well. */
+const reached = async (child: Child): Promise<Api> => apiAt((await child.line(/Console: (\S+)/, 3 * start_ms_max))[1]!);
 type Instance = InstanceAnswer & { readonly ports?: Readonly<Record<string, number>> };
 
 /** A process may end between two looks at it, and what nobody has written is not there. */

@@ -1,4 +1,4 @@
-// service.ts: a real service, with whatever it stands on killed again and again: is there one copy of each instance, and never two?
+// service.ts: a real service, with what it stands on killed again and again: is there one copy of each instance, never two?
 //
 // Two instances of a server that comes up after two processes in order, looked after by Horae's executor. At moments that a seed
 // chooses a process of it is killed, its executor, its whole container, the agent, or the scheduler, and at times another of them
@@ -95,9 +95,11 @@ export async function serviceStorm(t: Owner, { kills, seed, say }: ServiceOption
 export function serviceLine({ seed, kills, complaints, short_ms, unharmed }: ServiceReport): string {
   const shown = [...short_ms].map(([victim, all]) => {
     const sorted = [...all].sort((a, b) => a - b);
-    return `${victim} ${all.length} times, p50 ${Math.round(sorted[all.length >> 1]!)} ms, longest ${Math.round(sorted.at(-1)!)} ms`;
+    const [p50, longest] = [sorted[all.length >> 1]!, sorted.at(-1)!].map(Math.round);
+    return `${victim} ${all.length} times, p50 ${p50} ms, longest ${longest} ms`;
   });
-  return `crash --service: ${kills} kills, complaints ${complaints.length}, unharmed ${unharmed} times; short after ${shown.join('; ')} (seed ${seed})`;
+  const short = shown.length === 0 ? '' : `; short after ${shown.join('; ')}`;
+  return `crash --service: ${kills} kills, complaints ${complaints.length}, unharmed ${unharmed} times${short} (seed ${seed})`;
 }
 
 /** At this moment, which the seed has chosen. */

@@ -17,6 +17,7 @@ export type Finding = {
     | 'offers'
     | 'agents'
     | 'archive'
+    | 'serversets'
     | 'farewell';
   /** `doubtful`: works, and may not be what is wanted. `unseen`: could not be looked at, because of what is wrong elsewhere. */
   readonly state: 'ok' | 'doubtful' | 'wrong' | 'unseen';

@@ -9,6 +9,9 @@ import { systemClock } from '../schedules/clock.ts';
 import type { Settings } from '../settings.ts';
 import { asksHelp } from '../transport/cli/arguments.ts';
 import { doctor_usage, readDoctor } from '../transport/cli/doctor.ts';
+import { visitServersets } from '../transport/discovery/visit.ts';
+import { readEnsemble } from '../transport/zookeeper/servers.ts';
+import { authIn } from './announcing.ts';
 import { credentialsOf, identityOf, isSecure, mastersOf, trustOf } from './masters.ts';
 import { fail } from './refused.ts';
 import { settingsOf } from './start.ts';
@@ -25,7 +28,9 @@ export async function doctor(argv: readonly string[]): Promise<void> {
   const settings = settingsOf(read.value.rest);
   // Timers of a clock keep no process alive, and between two attempts to connect there is nothing else.
   const awake = setInterval(() => undefined, 60_000);
-  const findings = await look(settings, archive, offers_ms_max).finally(() => clearInterval(awake));
+  const findings = await Promise.all([look(settings, archive, offers_ms_max), lookAtServersets(settings)])
+    .then(found => found.flat())
+    .finally(() => clearInterval(awake));
   const healthy = isHealthy(findings);
   process.stdout.write(
     json
@@ -65,6 +70,31 @@ async function look(
   try {
     const { finding, url } = await visitZooKeeper(zookeeper, servers, path, isSecure(settings) ? 'https' : 'http');
     return [finding, ...(url === undefined ? [] : await visit({ ...visiting, urls: [url] }))];
+  } finally {
+    await zookeeper.close();
+  }
+}
+
+/** Nothing where nobody wants them. */
+async function lookAtServersets({
+  serversets_zk: ensemble,
+  serversets_zk_auth_file,
+  zk_session_timeout_ms,
+}: Settings): Promise<readonly Finding[]> {
+  if (ensemble === undefined) return [];
+  const read = readEnsemble(ensemble, '--serversets-zk');
+  if (!read.ok) fail(read.problems);
+  const { connectZooKeeper } = await import('../transport/zookeeper/client.ts');
+  const auth = authIn('--serversets-zk-auth-file', serversets_zk_auth_file);
+  const zookeeper = connectZooKeeper({
+    servers: ensemble.slice(0, ensemble.indexOf('/')),
+    session_timeout_ms: zk_session_timeout_ms,
+    call_timeout_ms: answer_ms_max_here,
+    ...(auth === undefined ? {} : { auth: { scheme: 'digest', id: auth } }),
+    clock: systemClock(),
+  });
+  try {
+    return [{ check: 'serversets', ...(await visitServersets(zookeeper, read.value.path, ensemble)) }];
   } finally {
     await zookeeper.close();
   }

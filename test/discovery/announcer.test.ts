@@ -11,8 +11,9 @@ import {
   type Withdrawal,
 } from '../../transport/discovery/announcer.ts';
 import { claimPath } from '../../transport/discovery/claim.ts';
+import { visitServersets } from '../../transport/discovery/visit.ts';
 import { createProjection } from '../../transport/projection.ts';
-import { connectZooKeeper, type ZooKeeper } from '../../transport/zookeeper/client.ts';
+import { connectZooKeeper, type ZooKeeper, type ZooKeeperError } from '../../transport/zookeeper/client.ts';
 import { testWith } from '../support/needs.ts';
 import type { Owner } from '../support/temp.ts';
 import { until } from '../support/until.ts';
@@ -339,4 +340,45 @@ testZooKeeper('two schedulers that are given one path by mistake do not undo eac
   await until('it to be said', () => late.state().status === 'foreign');
   t.regex(late.state().why!, /\.horae names another scheduler \(us\): expected a path of our own/);
   t.deepEqual(await one.hosts('web'), ['h0']);
+});
+
+testZooKeeper('whoever asks the doctor hears whether the lists can be kept there, and by whom they are', async t => {
+  const { root, watcher, open, job, instance, hosts } = stage(t);
+  const visit = (at = root) => visitServersets(watcher, at, `zk${at}`);
+  t.deepEqual(await visit(), { state: 'ok', says: `zk${root}: not there yet, and can be made` });
+  t.deepEqual(await visit(`${root}/far/below`), {
+    state: 'ok',
+    says: `zk${root}/far/below: not there yet, and can be made`,
+  });
+  job('web');
+  instance('web', 0, { status: 'running' });
+  open();
+  await become(() => hosts('web'), ['h0']);
+  const children = await watcher.children(root);
+  t.deepEqual(await visit(), { state: 'ok', says: `zk${root}: kept by the scheduler us, in its reign 1` });
+  t.deepEqual(await watcher.children(root), children, 'nothing is left of the visit');
+  await watcher.set(claimPath(root), Buffer.from('what is this?'));
+  t.like(await visit(), { state: 'wrong', expected: 'a path that no other program writes to' });
+});
+
+testZooKeeper('with a password only we may write, and everybody may read', async t => {
+  const { root, watcher, open, job, instance, hosts } = stage(t);
+  job('web');
+  instance('web', 0, { status: 'running' });
+  const auth = { scheme: 'digest', id: 'horae:secret' } as const;
+  open({
+    connect: () => connectZooKeeper({ servers, session_timeout_ms: 60_000, auth, acl: 'readable', clock }),
+  });
+  await become(() => hosts('web'), ['h0']);
+  const refused = await t.throwsAsync(
+    watcher.create(`${root}/www/prod/web/member_`, Buffer.from('{}'), { sequential: true }),
+  );
+  t.is((refused as ZooKeeperError).code, 'no-auth');
+  t.like(await visitServersets(watcher, root, 'zk'), {
+    state: 'wrong',
+    expected: 'a --serversets-zk-auth-file with a user who may write there',
+  });
+  const stranger = open({ owner: { id: 'us', epoch: 2 } });
+  await until('it to be said', () => stranger.state().status === 'refused');
+  t.regex(stranger.state().why ?? '', /no-auth/);
 });

@@ -46,6 +46,12 @@ export async function claim(zk: ZooKeeper, root: string, owner: Owner): Promise<
   }
 }
 
+/** Who writes there; undefined when nobody has so far. */
+export async function readClaim(zk: ZooKeeper, root: string): Promise<Pick<Written, 'owner' | 'epoch'> | undefined> {
+  const found = await zk.get(claimPath(root));
+  return found === undefined ? undefined : read(found.data, claimPath(root));
+}
+
 function read(data: Uint8Array, path: string): Written {
   const text = Buffer.from(data).toString('utf8');
   try {

@@ -2,8 +2,9 @@
 
 import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
+import type { Sweeping } from '../actors/model/views.ts';
 import { httpLink } from '../mesos/http-link.ts';
-import { sandboxFile, startLocalMesos, wholeMachine } from '../mesos/local/index.ts';
+import { type LocalMesos, sandboxFile, startLocalMesos, wholeMachine } from '../mesos/local/index.ts';
 import type { Resource } from '../mesos/protocol.ts';
 import type { AgentResources } from '../settings.ts';
 import { type Mesos, runAlone } from './alone.ts';
@@ -28,7 +29,13 @@ async function machineAsMesos(ground: Ground): Promise<Mesos> {
     resources: await resourcesOf(settings.agent_resources, data_dir),
     clock,
     log,
-    retention: { sandboxes_max: settings.sandboxes_max, age_ms_max: settings.sandbox_days * 86_400_000 },
+    retention: {
+      sandboxes_max: settings.sandboxes_max,
+      age_ms_max: settings.sandbox_days * 86_400_000,
+      free_part_min: settings.sandbox_free_percent / 100,
+      look_ms: settings.sandbox_look_ms,
+      swept_max: settings.swept_max,
+    },
     limits: {
       limits: settings.limits,
       cpu_hard: settings.cpu_hard_limit,
@@ -64,6 +71,7 @@ async function machineAsMesos(ground: Ground): Promise<Mesos> {
   return {
     link: heardBy(link, [reports]),
     reports,
+    sweeping: sweepingOf(mesos, settings),
     usages: { of: async (_, task_id) => mesos.agent?.usage(task_id) },
     sandboxes: {
       async open(agent_id, task_id, name) {
@@ -85,6 +93,12 @@ async function machineAsMesos(ground: Ground): Promise<Mesos> {
       await mesos.close();
     },
   };
+}
+
+function sweepingOf({ agent }: LocalMesos, settings: Ground['settings']): Sweeping | undefined {
+  if (agent === undefined) return undefined;
+  const { sandboxes_max, sandbox_days: days, sandbox_free_percent: free_percent } = settings;
+  return { ...agent.sandboxes, rules: { sandboxes_max, days, free_percent } };
 }
 
 /** What is set, and what is measured where nothing is. */

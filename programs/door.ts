@@ -16,7 +16,16 @@ import type { Ground } from './start.ts';
 export type DoorParts = Pick<Ground, 'settings' | 'log' | 'clock' | 'metrics' | 'version'> &
   Pick<
     HttpOptions,
-    'submit' | 'views' | 'sandboxes' | 'reports' | 'usages' | 'serversets' | 'history' | 'cluster' | 'links'
+    | 'submit'
+    | 'views'
+    | 'sandboxes'
+    | 'reports'
+    | 'usages'
+    | 'sweeping'
+    | 'serversets'
+    | 'history'
+    | 'cluster'
+    | 'links'
   > & {
     readonly archive?: HttpOptions['archive'] | undefined;
   } & {
@@ -37,6 +46,7 @@ export async function openDoor(parts: DoorParts): Promise<HttpServer> {
     views,
     sandboxes: parts.sandboxes,
     ...(parts.reports === undefined ? {} : { reports: parts.reports }),
+    ...(parts.sweeping === undefined ? {} : { sweeping: parts.sweeping }),
     ...(parts.usages === undefined ? {} : { usages: parts.usages }),
     ...(parts.serversets === undefined ? {} : { serversets: parts.serversets }),
     credentials: await credentialsOf(settings, log, clock.now),

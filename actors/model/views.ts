@@ -4,6 +4,7 @@
 // The same changes, in the same order, reach REST cursors, WebSocket and SSE: `{position, kind, key, body}`.
 
 import type { TaskUsage } from '../../mesos/agent-usage.ts';
+import type { Swept } from '../../mesos/local/sandbox-sweep.ts';
 import type { HeardReport } from '../../mesos/task-reports.ts';
 import type { InstanceKey, JobKey, RunId } from './ids.ts';
 import type {
@@ -119,6 +120,14 @@ export interface TaskReports {
   of(task_id: string): HeardReport | undefined;
   /** The same of these tasks, from whoever has heard it: in a cluster the leader. Left out: it is this node. */
   readonly told?: (task_ids: readonly string[]) => Promise<Pick<TaskReports, 'of'>>;
+}
+
+/** What became of the sandboxes of ended tasks, where it is known: whoever runs the agents sweeps them. */
+export interface Sweeping {
+  /** Newest first. */
+  readonly swept: () => readonly Swept[];
+  readonly disk: () => Promise<{ readonly free_bytes: number; readonly total_bytes: number }>;
+  readonly rules: { readonly sandboxes_max: number; readonly days: number; readonly free_percent: number };
 }
 
 /** What tasks use: known to the agents on which they run. */

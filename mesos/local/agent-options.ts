@@ -7,7 +7,7 @@ import type { AgentDoor } from './executor-server.ts';
 import { house_defaults } from './executor-state.ts';
 import type { WardenSettings } from './limits/warden.ts';
 import type { AgentInfo } from './messages.ts';
-import type { Retention } from './sandbox.ts';
+import type { Retention, SandboxKeeper } from './sandbox-sweep.ts';
 
 /** What an operator would like to hear. */
 export type Log = {
@@ -60,6 +60,8 @@ export interface RealAgent {
   readonly id: string;
   /** Tasks that have a process, or are about to. */
   running(): number;
+  /** Which sandboxes went, and the disk under them. */
+  readonly sandboxes: Pick<SandboxKeeper, 'swept' | 'disk'>;
   /** What a task uses and has used, by the name of its executor; undefined when that is not known (any more). */
   usage(executor_id: string): TaskUsage | undefined;
   /** Says goodbye to the master; the tasks live on and are adopted by the next agent on this work_dir. */

@@ -29,7 +29,8 @@ import { statistics, usageOf } from './limits/statistics.ts';
 import { openWarden, warden_defaults } from './limits/warden.ts';
 import { type AgentInfo, type AgentOrder, type Launch, terminal_states } from './messages.ts';
 import { bootId, readIfThere, whyNoTasks } from './processes.ts';
-import { pathsOf, sweepSandboxes } from './sandbox.ts';
+import { pathsOf } from './sandbox.ts';
+import { keepSandboxes } from './sandbox-sweep.ts';
 import { textOfExit } from './signals.ts';
 
 import { startTask, wardOf } from './task-process.ts';
@@ -475,12 +476,6 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
 
   const isLive = (name: string) => tasks.has(name) || executors.isLive(name);
   const sweepOld = () => {
-    sweepSandboxes(work_dir, id, options.retention, clock.now(), isLive).then(
-      removed => {
-        if (removed > 0) log.info({ removed }, 'old sandboxes removed');
-      },
-      error => log.warn({ error: String(error) }, 'old sandboxes could not be removed'),
-    );
     containers.sweep(clock.now(), isLive).then(
       removed => {
         if (removed > 0) log.info({ removed }, 'old containers removed');
@@ -562,6 +557,8 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
   for (const task of [...tasks.values()]) recover(task);
   poll = clock.wakeAt(clock.now() + poll_ms, lookAtAdopted);
   sweepOld();
+  const { retention } = options;
+  const sandboxes = keepSandboxes({ work_dir, agent_id: id, retention, clock, log, isLive });
 
   const close = async () => {
     if (!open) return;
@@ -569,6 +566,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
     executors.close();
     poll?.cancel();
     sweep?.cancel();
+    sandboxes.close();
     watcher?.close();
     words?.close();
     for (const task of tasks.values()) for (const alarm of task.alarms) alarm.cancel();
@@ -581,6 +579,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
   return {
     id,
     running: () => left() + executors.running(),
+    sandboxes,
     usage: executor_id => usageOf(warden.kept(true), executor_id),
     close,
     async killAll() {

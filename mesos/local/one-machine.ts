@@ -12,7 +12,7 @@ import type { AgentOptions, Log, RealAgent } from './agent-options.ts';
 import { listenForExecutors } from './executor-server.ts';
 import { hostMaster, type MasterHost } from './host.ts';
 import type { MasterOptions } from './master-state.ts';
-import type { Retention } from './sandbox.ts';
+import type { Retention } from './sandbox-sweep.ts';
 import { admitted, type BasicCredentials, type Door, listen, serveMaster } from './server.ts';
 import { resourcesFor } from './simulated.ts';
 import { type FleetOptions, simulatedFleet } from './simulated-agent.ts';
@@ -76,7 +76,13 @@ export type LocalMesos = {
   readonly close: () => Promise<void>;
 };
 
-export const retention_defaults: Retention = { sandboxes_max: 1_000, age_ms_max: 7 * 86_400_000 };
+export const retention_defaults: Retention = {
+  sandboxes_max: 1_000,
+  age_ms_max: 7 * 86_400_000,
+  free_part_min: 0,
+  look_ms: 60_000,
+  swept_max: 10_000,
+};
 
 export async function startLocalMesos(options: LocalMesosOptions): Promise<LocalMesos> {
   const { clock, log, heartbeat_ms } = options;

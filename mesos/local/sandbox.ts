@@ -7,13 +7,11 @@
 
 import { constants } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { lstat, open, readdir, realpath, rm } from 'node:fs/promises';
+import { open, realpath } from 'node:fs/promises';
 import { join, sep } from 'node:path';
-import type { Instant } from '../../schedules/clock.ts';
 import type { CommandInfo } from '../protocol.ts';
 import { result_file } from '../results.ts';
 import type { Launch } from './messages.ts';
-import { isGone } from './processes.ts';
 
 export const pathsOf = (work_dir: string, agent_id: string, task_id: string) => {
   const meta = join(work_dir, 'meta', task_id);
@@ -112,39 +110,3 @@ const isPlainName = (name: string) => name !== '' && name !== '.' && name !== '.
 const not_there = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO', 'EACCES', 'ENAMETOOLONG']);
 const isNotThere = (error: unknown) =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' && not_there.has(error.code);
-
-export type Retention = {
-  /** Finished sandboxes that are kept. */
-  readonly sandboxes_max: number;
-  readonly age_ms_max: number;
-};
-
-/** Removes the sandboxes of an agent that are too old or too many. Never one that is still lived in. */
-export async function sweepSandboxes(
-  work_dir: string,
-  agent_id: string,
-  retention: Retention,
-  now: Instant,
-  isLive: (task_id: string) => boolean,
-): Promise<number> {
-  const folder = join(work_dir, 'sandboxes', agent_id);
-  const finished: { name: string; at: number }[] = [];
-  for (const name of await readdir(folder)) {
-    if (isLive(name)) continue;
-    try {
-      finished.push({ name, at: (await lstat(join(folder, name))).mtimeMs });
-    } catch (error) {
-      if (!isGone(error)) throw error;
-    }
-  }
-  finished.sort((one, other) => other.at - one.at);
-  let removed = 0;
-  for (const [index, { name, at }] of finished.entries()) {
-    if (index < retention.sandboxes_max && now - at <= retention.age_ms_max) continue;
-    // Asked again: reading the folder took a while. A task id is never used twice, so it cannot have come to life since.
-    if (isLive(name)) continue;
-    await rm(join(folder, name), { recursive: true, force: true });
-    removed++;
-  }
-  return removed;
-}

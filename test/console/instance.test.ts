@@ -9,6 +9,7 @@ import { startChild } from '../support/child.ts';
 import { freePort } from '../support/free-port.ts';
 import { chromium, testWith } from '../support/needs.ts';
 import { type Owner, tempDir } from '../support/temp.ts';
+import { until } from '../support/until.ts';
 import { openBrowser, openPage } from './browser.ts';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -27,6 +28,8 @@ test.before(async () => {
     command: process.execPath,
     argv: [
       ...[join(root, 'main.ts'), 'dev', '--http', '127.0.0.1:0', '--data-dir', data, '--log-level', 'warn'],
+      // So little is free on no disk: what has ended goes at once.
+      ...['--sandbox-free-percent', '99', '--sandbox-look-ms', '100'],
       ...['--agent-resources', `cpus:4;mem:4000;disk:4000;ports:[${port}-${port}]`],
     ],
     cwd: root,
@@ -116,5 +119,21 @@ serial('the page of an instance tells its processes, its health, its ports and w
   await life.locator('.story').waitFor();
   await page.keyboard.press('Escape');
   await life.waitFor({ state: 'detached' });
+  t.deepEqual(complaints, []);
+});
+
+serial('the page of sandboxes tells which went, whose they were and why', async t => {
+  await submit({ role: 'www', environment: 'test', name: 'once', command: 'head -c 300000 /dev/zero' });
+  const { page, complaints } = await openPage(t, browser, `${url}/#/jobs/www/test/once`);
+  await page.locator('.finished .succeeded, .finished li').first().waitFor();
+  await page.goto(`${url}/#/sandboxes`);
+  const row = page.locator('.sandboxes tbody tr', { has: page.getByText('www/test/once') });
+  await until('its sandbox to go', async () => {
+    await page.reload();
+    await page.locator('.sandboxes h2').first().waitFor();
+    return (await row.count()) > 0;
+  });
+  t.regex((await row.textContent()) ?? '', /instance 0, attempt 1the disk was filling up.*29\d kB|30\d kB/);
+  t.regex((await page.locator('.sandboxes').textContent()) ?? '', /as long as 99 % of the disk are free/);
   t.deepEqual(complaints, []);
 });

@@ -18,7 +18,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { openCheckpoint, type Remembered } from '../../mesos/local/checkpoint.ts';
 import { resourcesFor, sandboxFile, startLocalMesos } from '../../mesos/local/index.ts';
-import { sweepSandboxes } from '../../mesos/local/sandbox.ts';
+import { sweepSandboxes } from '../../mesos/local/sandbox-sweep.ts';
 import { forget } from '../../mesos/local/work-dir.ts';
 import type { TaskStatus } from '../../mesos/protocol.ts';
 import { systemClock } from '../../schedules/clock.ts';
@@ -77,13 +77,16 @@ test('old and surplus sandboxes are swept, the newest stay, and no live one is t
     writeFileSync(join(path, 'stdout'), 'x');
     utimesSync(path, new Date(now - age * 1000), new Date(now - age * 1000));
   }
-  const sweep = (sandboxes_max: number, age_ms_max: number) =>
-    sweepSandboxes(work_dir, 'a', { sandboxes_max, age_ms_max }, now, name => name === 't-9');
+  const sweep = async (sandboxes_max: number, age_ms_max: number) => {
+    const rules = { sandboxes_max, age_ms_max, free_part_min: 0 };
+    const gone = await sweepSandboxes(work_dir, 'a', rules, now, name => name === 't-9');
+    return gone.map(({ why, tasks }) => `${why} ${tasks}`);
+  };
   const left = () =>
     Array.from({ length: 10 }, (_, age) => age).filter(age => existsSync(join(work_dir, 'sandboxes', 'a', `t-${age}`)));
-  t.is(await sweep(100, 6_500), 2);
+  t.deepEqual(await sweep(100, 6_500), ['age t-7', 'age t-8']);
   t.deepEqual(left(), [0, 1, 2, 3, 4, 5, 6, 9]);
-  t.is(await sweep(3, 6_500), 4);
+  t.deepEqual(await sweep(3, 6_500), ['count t-3', 'count t-4', 'count t-5', 'count t-6']);
   t.deepEqual(left(), [0, 1, 2, 9]);
 });
 
@@ -229,3 +232,28 @@ test('while a task is being forgotten nobody can claim it', async t => {
   t.is(said, 'up\n');
   t.deepEqual(readdirSync(join(work_dir, 'meta')), []);
 });
+
+testWith(may_mount)(
+  'where the disk fills up the oldest sandboxes go until there is room, and no more than that',
+  async t => {
+    const small = folder(t);
+    t.is(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', small]).status, 0);
+    try {
+      const now = Date.now();
+      for (const age of [0, 1, 2, 3, 4]) {
+        const path = join(small, 'sandboxes', 'a', `t-${age}`);
+        mkdirSync(path, { recursive: true });
+        writeFileSync(join(path, 'fill'), Buffer.alloc(1 << 20));
+        utimesSync(path, new Date(now - age * 1000), new Date(now - age * 1000));
+      }
+      symlinkSync('t-3', join(small, 'sandboxes', 'a', 'of-an-executor'));
+      const rules = { sandboxes_max: 100, age_ms_max: 86_400_000, free_part_min: 0.5 };
+      const swept = await sweepSandboxes(small, 'a', rules, now, name => name === 't-4');
+      t.like(swept, [{ why: 'disk', tasks: ['of-an-executor'], ended_at: now - 3_000 }]);
+      t.true(swept[0]!.bytes >= 1 << 20);
+      t.deepEqual(readdirSync(join(small, 'sandboxes', 'a')).sort(), ['t-0', 't-1', 't-2', 't-4']);
+    } finally {
+      spawnSync('umount', [small]);
+    }
+  },
+);

@@ -84,3 +84,27 @@ asRoot('as root a job names the user as whom it runs, and what each of its proce
   t.regex(log.text, /^nobody\n77\n\//);
   t.regex(await message('whose'), /there is no user no-such-user on this machine/);
 });
+
+test('a sandbox that is in the way of the living goes, and it stands written when and why', async t => {
+  const data_dir = await tempDir(t);
+  const flags = ['--sandbox-look-ms', '50', '--sandbox-free-percent', '99'];
+  const { api } = await startHorae(t, data_dir, flags);
+  await submit(api, { name: 'lives', command: 'sleep 1000' });
+  await submit(api, { name: 'ends', command: 'head -c 100000 /dev/zero' });
+  const { run } = await runIn(api, 'ends', 'succeeded');
+  const { run: alive } = await runIn(api, 'lives', 'running');
+  type Row = { readonly why: string; readonly bytes: number; readonly tasks: readonly object[] };
+  const swept = await until('its sandbox to go', async () => {
+    const told = (await api.get('/api/v1/sandboxes/swept')) as { readonly swept: readonly Row[] };
+    return told.swept.length > 0 ? told : undefined;
+  });
+  t.like(swept, { kept_by: 'horae', rules: { sandboxes_max: 1_000, days: 7, free_percent: 99 } });
+  const [row] = swept.swept;
+  t.is(row!.why, 'disk');
+  t.true(row!.bytes >= 100_000);
+  t.like(row!.tasks[0], { job: 'me/test/ends', run, index: 0, attempt: 1 });
+  t.is((await api.request('GET', `/api/v1/jobs/me/test/ends/runs/${run}/logs/0/stdout`)).status, 404);
+  t.is((await api.request('GET', `/api/v1/jobs/me/test/lives/runs/${alive}/logs/0/stdout`)).status, 200);
+  await api.request('POST', '/api/v1/jobs/me/test/lives/kill');
+  await runIn(api, 'lives', 'killed');
+});

@@ -37,6 +37,7 @@ const scripts = [
   'log.js',
   'main.js',
   'runs.js',
+  'sandboxes.js',
   'steer.js',
   'update.js',
   'submit.js',

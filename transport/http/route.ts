@@ -9,7 +9,7 @@ import { z } from 'zod';
 import type { CommandEnvelope, Submit } from '../../actors/model/commands.ts';
 import { identifier, type JobKey, jobKey } from '../../actors/model/ids.ts';
 import type { Job } from '../../actors/model/job.ts';
-import type { Sandboxes, TaskReports, Usages, Views } from '../../actors/model/views.ts';
+import type { Sandboxes, Sweeping, TaskReports, Usages, Views } from '../../actors/model/views.ts';
 import type { Clock } from '../../schedules/clock.ts';
 import type { Result } from '../../schedules/problem.ts';
 import type { Authenticated, Role } from '../credentials.ts';
@@ -49,6 +49,7 @@ export type Services = {
   readonly sandboxes: Sandboxes;
   readonly reports: TaskReports;
   readonly usages: Usages;
+  readonly sweeping: Sweeping | undefined;
   readonly serversets?: () => AnnouncerState | undefined;
   readonly metrics: Metrics;
   readonly clock: Clock;

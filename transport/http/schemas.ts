@@ -9,6 +9,7 @@ import { update_request } from '../../actors/model/update-request.ts';
 import { instance_actions, update_statuses } from '../../actors/model/updates.ts';
 import { joins, trigger_rules } from '../../schedules/join.ts';
 import { snooze_request } from './instances.ts';
+import { swept_sandboxes } from './sandboxes.ts';
 import { backfill_request, pause_request } from './steering.ts';
 
 const instant = z.iso.datetime().describe('ISO 8601 in UTC.');
@@ -526,6 +527,7 @@ export const components = {
   Snoozed: snoozed,
   InstanceDetail: instance_detail,
   Usage: usage,
+  SweptSandboxes: swept_sandboxes,
   BackfillRequest: backfill_request,
   BackfillStarted: backfill_started,
   Tokens: tokens,

@@ -9,7 +9,7 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Submit } from '../../actors/model/commands.ts';
 import type { Job } from '../../actors/model/job.ts';
-import type { Sandboxes, TaskReports, Usages, Views } from '../../actors/model/views.ts';
+import type { Sandboxes, Sweeping, TaskReports, Usages, Views } from '../../actors/model/views.ts';
 import type { Clock } from '../../schedules/clock.ts';
 import type { Result } from '../../schedules/problem.ts';
 import { createFeed } from '../console/feed.ts';
@@ -35,6 +35,7 @@ import { openapiDocument } from './openapi.ts';
 import { problem_type, problemDocument, Refused } from './problems.ts';
 import type { HttpLimits, Log, Route, Services } from './route.ts';
 import { run_routes } from './runs.ts';
+import { sandbox_routes } from './sandboxes.ts';
 import { steeringRoutes } from './steering.ts';
 import { systemRoutes } from './system.ts';
 import { update_routes } from './updates.ts';
@@ -53,6 +54,7 @@ export type HttpOptions = {
   /** Left out: nobody hears any. */
   readonly reports?: TaskReports;
   readonly usages?: Usages;
+  readonly sweeping?: Sweeping;
   /** How it stands with ServerSets; left out: there are none. */
   readonly serversets?: () => AnnouncerState | undefined;
   /** undefined: whoever connects over loopback is `local` and may do everything. */
@@ -101,6 +103,7 @@ export function allRoutes(version: string): readonly Route[] {
     ...update_routes,
     ...log_routes,
     ...usage_routes,
+    ...sandbox_routes,
     ...explain_routes,
     ...missed_routes,
     ...discovery_routes,
@@ -132,6 +135,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     ...options,
     version,
     reports: options.reports ?? { of: () => undefined },
+    sweeping: options.sweeping,
     usages: options.usages ?? { of: async () => undefined },
     cluster: options.cluster ?? alone(() => url, version),
     default_zone,

@@ -62,6 +62,7 @@ export const wakeInstance = (key, index) => ask('POST', `${jobPath(key)}/instanc
 /** `what`: pause, resume, rollback or abort. */
 export const steerUpdate = (key, id, what) => ask('POST', `${jobPath(key)}/updates/${encodeURIComponent(id)}/${what}`);
 
+export const readSwept = () => ask('GET', '/api/v1/sandboxes/swept');
 const calendarPath = name => `/api/v1/calendars/${encodeURIComponent(name)}`;
 export const readCalendars = () => ask('GET', '/api/v1/calendars');
 export const readCalendar = name => ask('GET', calendarPath(name));

@@ -8,6 +8,7 @@ import { connect } from './feed.js';
 import { icon } from './icons.js';
 import { jobView } from './job.js';
 import { listView } from './list.js';
+import { sandboxesView } from './sandboxes.js';
 import { submitView } from './submit.js';
 import { live, startTicking } from './time.js';
 
@@ -24,6 +25,7 @@ fill(
     link,
     leading,
     h('a.nav', { href: '#/calendars', 'aria-label': 'Calendars' }, icon('cron'), h('span', {}, 'Calendars')),
+    h('a.nav', { href: '#/sandboxes', 'aria-label': 'Sandboxes' }, icon('trash'), h('span', {}, 'Sandboxes')),
     h('a.button.primary', { href: '#/new' }, icon('plus'), h('span', {}, 'New job')),
   ),
 );
@@ -63,7 +65,7 @@ const go = hash => {
 };
 
 /**
- * `#/`, `#/?filter=failing`, `#/new`, `#/calendars[/NAME]`, `#/jobs/ROLE/ENV/NAME`, `.../edit`,
+ * `#/`, `#/?filter=failing`, `#/new`, `#/calendars[/NAME]`, `#/sandboxes`, `#/jobs/ROLE/ENV/NAME`, `.../edit`,
  * `.../runs/RUN/INDEX[/life|/stderr]`, `.../runs/RUN/INDEX/stdout/PROCESS`.
  */
 function route() {
@@ -71,6 +73,7 @@ function route() {
   const parts = path.split('/').filter(Boolean).map(decoded);
   const [place, role, environment, name, what, run, index, stream = 'stdout', process] = parts;
   if (place === 'calendars') return show(calendarsView({ feed, back: list_hash, go, name: role }));
+  if (place === 'sandboxes') return show(sandboxesView({ feed, back: list_hash, go }));
   if (place === 'new') return show(submitView({ feed, back: list_hash, go }));
   if (place !== 'jobs' || name === undefined) {
     const onQuery = next => {

@@ -4,6 +4,7 @@ import { count, type Effect, log, record, tell } from './effects.ts';
 import type { JobState } from './job.ts';
 import type { Kin } from './kin.ts';
 import { instanceKey, type RunId, runKey } from './model/ids.ts';
+import { sizeOf } from './model/ranges.ts';
 import { type FinishedRun, type RunOutcome, sortable } from './model/records.ts';
 import { isEveryoneOver } from './runs.ts';
 import { type Step, step } from './step.ts';
@@ -27,7 +28,7 @@ export function closeIfOver(state: JobState, id: RunId, now: number, kin: Kin): 
   const finished: FinishedRun = {
     run: id,
     cause,
-    instances,
+    instances: instances - sizeOf(run.record.without),
     created_at,
     ended_at: now,
     ...(run.started_at === undefined ? {} : { started_at: run.started_at }),

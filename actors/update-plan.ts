@@ -49,11 +49,19 @@ export function planned(found: Shape, before: Job, after: Job, only: Ranges | un
   return { plan: { create: rangesOf(create), change: rangesOf(change), remove: rangesOf(remove) } };
 }
 
-export const orderOf = ({ create, change, remove }: UpdateRecord['plan']): readonly number[] => [
-  ...listed(create),
-  ...listed(change),
-  ...listed(remove),
-];
+type Order = { readonly indexes: readonly number[]; readonly places: ReadonlyMap<number, number> };
+/** A plan never changes, and everything that happens in an update asks for its order. */
+const orders = new WeakMap<UpdateRecord['plan'], Order>();
+function ordered(plan: UpdateRecord['plan']): Order {
+  let order = orders.get(plan);
+  if (order === undefined) {
+    const indexes = [...listed(plan.create), ...listed(plan.change), ...listed(plan.remove)];
+    order = { indexes, places: new Map(indexes.map((index, place) => [index, place])) };
+    orders.set(plan, order);
+  }
+  return order;
+}
+export const orderOf = (plan: UpdateRecord['plan']): readonly number[] => ordered(plan).indexes;
 
 /** How many groups of how many, until `total` are in one. */
 function groups(strategy: Exclude<Strategy, { type: 'queue' }>, total: number): readonly number[] {
@@ -100,7 +108,7 @@ export const versionOf = ({ after, rolled }: UpdateRecord): number => after.vers
  */
 export function shapeOf(record: UpdateRecord): Shape {
   const { found, before, after, plan, taken, rolled, renewed } = record;
-  const places = new Map(orderOf(plan).map((index, place) => [index, place]));
+  const { places } = ordered(plan);
   const instances = Math.max(found.instances, 1 + Math.max(-1, ...plan.create.map(([, last]) => last)));
   const without: number[] = [];
   const others: { job: Job; version: number; indexes: number[] }[] = [];

@@ -6,6 +6,9 @@ import { simulate } from './simulation/cluster.ts';
 
 /** The last ones have found something once: a cluster without a leader, and a copy that took folded records for lost ones. */
 const seeds = [...Array.from({ length: 8 }, (_, n) => n + 1), 111, 212];
+/** In these hours people update services besides. */
+const with_updates = new Set([1, 2, 3, 4]);
+const updates = new Map<string, number>();
 const hour_ms = 3_600_000;
 const seeds_max = 50;
 /** An hour takes seconds; on a machine that is asked for much else, it takes what it takes. */
@@ -19,7 +22,8 @@ for (const seed of seeds)
     `hour ${seed} of a cluster: nothing is lost, nothing runs twice, and a deposed leader harms nothing`,
     async t => {
       t.timeout(minutes_max);
-      const report = await simulate({ seed });
+      const report = await simulate({ seed, updates: with_updates.has(seed) });
+      for (const [status, n] of Object.entries(report.updates)) updates.set(status, (updates.get(status) ?? 0) + n);
       for (const [kind, count] of Object.entries(report.faults)) faults.set(kind, (faults.get(kind) ?? 0) + count);
       reigns += report.reigns;
       simulated_ms += report.simulated_ms;
@@ -32,7 +36,9 @@ for (const seed of seeds)
 test.serial('these hours were not quiet ones: each kind of fault came, and leaders changed', t => {
   t.true(faults.size >= 25, [...faults.keys()].join(', '));
   t.true(reigns > 5 * seeds.length, `${reigns} reigns`);
+  for (const status of ['ROLLED_FORWARD', 'ROLLED_BACK']) t.true((updates.get(status) ?? 0) > 0, status);
   t.log(`${(simulated_ms / hour_ms).toFixed(1)} hours, ${reigns} reigns`);
+  t.log([...updates].map(([status, count]) => `${status} ${count}`).join(', '));
   t.log([...faults].map(([kind, count]) => `${kind} ${count}`).join(', '));
 });
 

@@ -7,6 +7,8 @@
 import test from 'ava';
 import { update_defaults } from '../../actors/model/update-request.ts';
 import { lifeOfCommand } from '../../mesos/local/index.ts';
+import { retentionOf } from '../../programs/alone.ts';
+import { defaultSettings } from '../../settings.ts';
 import { job } from '../support/world.ts';
 import { key, order, rangesOf, stage, web } from './support/updates.ts';
 
@@ -455,6 +457,12 @@ test('an update whose run is no longer there cannot be read: it ends as an error
   await s.w.crash();
   t.is(s.status(), 'ERROR');
   t.is((await s.w.submit({ type: 'kill-all', key })).type, 'killing', 'and the job is free again');
+});
+
+test('ten updates that are over are kept of each job, for thirty days, with what happened in them', t => {
+  const { 'finished-update': over, 'update-event': events } = retentionOf(defaultSettings());
+  t.deepEqual(over, { age_ms_max: 30 * day, rows_max: 10 });
+  t.is(events.age_ms_max, 30 * day);
 });
 
 /** Indexes by the instant at which this was done to them, in order. */

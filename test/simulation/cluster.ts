@@ -19,6 +19,7 @@ import { createExchange } from './office.ts';
 import { createPeople } from './people.ts';
 import { compareBooks, decidedBy, isOver } from './reckoning.ts';
 import { type Truth, watchTruth } from './truth.ts';
+import { endsOf, rolling } from './updates.ts';
 
 export type Options = {
   readonly seed: number;
@@ -26,6 +27,8 @@ export type Options = {
   readonly minutes?: number;
   readonly faults?: boolean;
   readonly bug?: Bug;
+  /** Whether people update services meanwhile; true when left out. */
+  readonly updates?: boolean;
   readonly trace?: (line: string) => void;
 };
 export type Report = {
@@ -35,6 +38,8 @@ export type Report = {
   readonly simulated_ms: number;
   readonly faults: Readonly<Record<string, number>>;
   readonly commands: Readonly<Record<string, number>>;
+  /** Rolling updates by the status in which they ended. */
+  readonly updates: Readonly<Record<string, number>>;
   readonly reigns: number;
   readonly records: number;
   readonly targets: number;
@@ -49,13 +54,16 @@ const agent_count = 3;
 const quartz_error = 2e-4;
 /** After everything is whole: until somebody leads, and everything that is due has been decided. */
 const bound_ms = 2 * minute;
+/** Until every update that nobody holds up has come to its end, or back to its beginning. */
+const rolling_ms = 40 * minute;
 /** Until all that was begun has ended; and a while after that, in which nothing may begin. */
 const end_ms = 40 * minute;
 const quiet_ms = 3 * minute;
 const look_ms = 10_000;
 const violations_max = 20;
 
-export async function simulate({ seed, minutes = 60, faults: faulty = true, bug, trace }: Options): Promise<Report> {
+export async function simulate(options: Options): Promise<Report> {
+  const { seed, minutes = 60, faults: faulty = true, bug, updates = true, trace } = options;
   const random = seededRandom(seed ^ 0xc1057e6);
   /** Each has chance of its own, so that a change in one does not make another world of all the others. */
   const chance = () => seededRandom(Math.floor(random() * 2 ** 32));
@@ -114,7 +122,10 @@ export async function simulate({ seed, minutes = 60, faults: faulty = true, bug,
     if (place !== undefined && effects.some(({ path }) => path.startsWith(`${cluster_path}/segments/`)))
       faults?.fatal(place, 'after');
   });
-  const people = createPeople({ agenda, random: chance(), nodes, ledger, truth, wrong });
+  const people = createPeople({
+    ...{ agenda, random: chance(), nodes, ledger, truth, wrong },
+    ...(updates ? { updates: seededRandom(seed ^ 0xbda7e) } : {}),
+  });
   const plan = planFaults({ agenda, random: chance(), network, ensemble, nodes, fleet, truth });
   faults = plan;
   lastFault = plan.last;
@@ -135,6 +146,12 @@ export async function simulate({ seed, minutes = 60, faults: faulty = true, bug,
     if (leading.length !== 1) wrong(`${leading.length} nodes lead ${bound_ms} ms after everything was whole`);
     decidedBy(ledger, healed_at, wrong);
   }
+  const rolled_by = agenda.now() + rolling_ms;
+  while (agenda.now() < rolled_by && violations.length === 0 && rolling(ledger).length > 0)
+    await until(agenda.now() + look_ms);
+  for (const { id, run, status } of rolling(ledger))
+    wrong(`update ${id} of ${run} is ${status} ${rolling_ms} ms after everything was whole`);
+  for (const [key] of ledger.living('update')) people.insist({ type: 'steer-update', key, what: 'abort' });
   for (const [key] of ledger.living('job')) people.insist({ type: 'delete', key });
   const give_up_at = agenda.now() + end_ms;
   while (agenda.now() < give_up_at && violations.length === 0 && !isOver({ ledger, truth, people, nodes }))
@@ -150,6 +167,7 @@ export async function simulate({ seed, minutes = 60, faults: faulty = true, bug,
     simulated_ms: agenda.now() - start,
     faults: Object.fromEntries(plan.counts),
     commands: Object.fromEntries(people.counts),
+    updates: endsOf(ledger),
     reigns: ledger.reigns(),
     records: ledger.position(),
     targets,

@@ -3,12 +3,13 @@
 // Nothing here asks a node. Each segment is unpacked when the servers order it; so the ledger knows whose write it was,
 // under which epoch, and what every record was at any moment.
 
-import type { InstanceRecord } from '../../actors/model/records.ts';
+import type { InstanceRecord, JobRecord } from '../../actors/model/records.ts';
 import type { Change, RecordKind } from '../../transport/journal/journal.ts';
 import { unpackSegment } from '../../transport/journal/records.ts';
 import { pieceName, placesIn, readNames, unpackEpoch, unseal } from '../../transport/journal/zookeeper-tree.ts';
 import type { Committed, Ensemble } from './ensemble.ts';
 import { cluster_path } from './node.ts';
+import { watchUpdates } from './updates.ts';
 
 export type Entry = Change & { readonly at: number; readonly epoch: number };
 export type Ledger = {
@@ -30,7 +31,8 @@ const moves: Readonly<Record<string, readonly string[]>> = {
   running: ['running', 'unreachable', 'killing', 'pending', 'over'],
   unreachable: ['starting', 'running', 'killing', 'pending', 'over'],
   killing: ['killing', 'pending', 'over'],
-  over: [''],
+  // A service that shrinks and grows again, or that goes back to what it was, has the same instance once more.
+  over: ['', 'pending'],
 };
 
 export function keepLedger(ensemble: Ensemble, now: () => number, wrong: (what: string) => void): Ledger {
@@ -41,6 +43,7 @@ export function keepLedger(ensemble: Ensemble, now: () => number, wrong: (what: 
   const asked = new Set<string>();
   /** Who has written under each epoch. */
   const writers = new Map<number, string | undefined>();
+  const updates = watchUpdates(wrong);
   let epoch = 0;
   let position = 0;
 
@@ -88,6 +91,7 @@ export function keepLedger(ensemble: Ensemble, now: () => number, wrong: (what: 
       const { request_id } = body as { readonly request_id: string };
       if (asked.size === asked.add(request_id).size) wrong(`request ${request_id} was carried out twice`);
     }
+    updates(entry);
     of_kind.push(entry);
     if (body === undefined) bodies.delete(key);
     else bodies.set(key, body);
@@ -99,7 +103,13 @@ export function keepLedger(ensemble: Ensemble, now: () => number, wrong: (what: 
     if (!moves[from]!.includes(to)) wrong(`instance ${key} goes from "${from}" to "${to}"`);
     if (before !== undefined && after !== undefined && after.attempt < before.attempt)
       wrong(`instance ${key} goes back from attempt ${before.attempt} to ${after.attempt}`);
-    if (before?.status === 'over' && after !== undefined) wrong(`instance ${key} was over, and is ${after.status}`);
+    if (before?.status === 'over' && after !== undefined && !isRevived(key, before, after))
+      wrong(`instance ${key} was over, and is ${after.status}`);
+  };
+
+  const isRevived = (key: string, before: InstanceRecord, after: InstanceRecord): boolean => {
+    const of = latest.get('job')?.get(key.split('/').slice(0, 3).join('/')) as JobRecord | undefined;
+    return of?.job.service === true && after.status === 'pending' && after.attempt === before.attempt + 1;
   };
 
   ensemble.onCommit(committed => {

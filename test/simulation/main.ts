@@ -38,6 +38,7 @@ const began = performance.now();
 let failed = 0;
 let simulated_ms = 0;
 const sums = { targets: 0, launches: 0, reigns: 0 };
+const updates = new Map<string, number>();
 
 function* wishes() {
   for (let seed = from; seed < from + Number(values.seeds); seed++)
@@ -51,6 +52,7 @@ function tell(report: Report): void {
   sums.launches += report.launches;
   sums.reigns += report.reigns;
   for (const [kind, count] of Object.entries(report.faults)) all.set(kind, (all.get(kind) ?? 0) + count);
+  for (const [status, count] of Object.entries(report.updates)) updates.set(status, (updates.get(status) ?? 0) + count);
   if (!values.quiet) {
     const { targets, launches, reigns, records, entries } = report;
     console.log(
@@ -70,6 +72,7 @@ else await playAll(wishes(), workers, tell);
 const real_minutes = (performance.now() - began) / 60_000;
 const hours = simulated_ms / 3_600_000;
 console.log(`faults: ${inWords(Object.fromEntries(all))}`);
+console.log(`updates: ${inWords(Object.fromEntries(updates))}`);
 console.log(
   `${values.seeds} seeds, ${failed} wrong; ${sums.targets} targets, ${sums.launches} launches, ${sums.reigns} reigns; ${hours.toFixed(1)} simulated hours in ${real_minutes.toFixed(1)} minutes: ${(hours / real_minutes).toFixed(0)} hours per minute`,
 );

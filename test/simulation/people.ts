@@ -8,6 +8,7 @@ import type { Agenda } from './agenda.ts';
 import type { Ledger } from './ledger.ts';
 import type { SimulatedNode } from './node.ts';
 import type { Truth } from './truth.ts';
+import { wishFor } from './updates.ts';
 
 export type People = {
   readonly begin: (until: number) => void;
@@ -28,6 +29,8 @@ export type PeopleWorld = {
   readonly ledger: Ledger;
   readonly truth: Truth;
   readonly wrong: (what: string) => void;
+  /** The chance by which services are updated; left out, nobody does. */
+  readonly updates?: () => number;
 };
 
 const minute = 60_000;
@@ -35,7 +38,7 @@ const policies = ['skip', 'buffer-one', 'buffer-all', 'cancel-other', 'kill-othe
 const catch_ups = ['all', 'all', 'last', 'first', 'none'] as const;
 const insisting_ms = 5_000;
 
-export function createPeople({ agenda, random, nodes, ledger, truth, wrong }: PeopleWorld): People {
+export function createPeople({ agenda, random, nodes, ledger, truth, wrong, updates }: PeopleWorld): People {
   const below = (n: number) => Math.floor(random() * n);
   const pick = <T>(all: readonly T[]): T => all[below(all.length)]!;
   const counts = new Map<string, number>();
@@ -88,6 +91,11 @@ export function createPeople({ agenda, random, nodes, ledger, truth, wrong }: Pe
       case 'waiting':
         promised.add(`${answer.key} ${answer.run}`);
         return;
+      case 'update':
+        if (answer.result === 'started' && !ledger.entries('update').some(({ key }) => key === answer.key))
+          if (!ledger.entries('finished-update').some(({ key }) => key.startsWith(`${answer.key}/`)))
+            wrong(`update ${answer.update} of ${answer.key} was begun, and the log does not know it`);
+        return;
       case 'killing':
         if (command.type === 'kill-run') truth.killed(command.key, command.run);
         return;
@@ -129,7 +137,7 @@ export function createPeople({ agenda, random, nodes, ledger, truth, wrong }: Pe
     const again = () => {
       if (settled) return;
       ask(command, answer => {
-        const passes = ['interrupted', 'no-leader', 'shutting-down', 'too-many'];
+        const passes = ['interrupted', 'no-leader', 'shutting-down', 'too-many', 'updating'];
         if (answer.type === 'refused' && passes.includes(answer.code)) return;
         settled = true;
       });
@@ -168,6 +176,17 @@ export function createPeople({ agenda, random, nodes, ledger, truth, wrong }: Pe
       if (key !== undefined && below(4) === 0) ask({ type: 'kill-all', key }, () => undefined);
     },
   ];
+  /** By chance of their own: who does without updates has the hours that there were before there were any. */
+  const update = (chance: () => number) => {
+    const any = <T>(all: readonly T[]): T => all[Math.floor(chance() * all.length)]!;
+    const services = ledger.living('job').filter(([, body]) => (body as JobRecord).job.service);
+    const [active] = any(ledger.living('update')) ?? [];
+    const [, body] = any(services) ?? [];
+    if (active !== undefined && chance() < 0.5) {
+      const what = any(['pulse', 'pulse', 'pulse', 'resume', 'resume', 'pause', 'rollback', 'abort'] as const);
+      ask({ type: 'steer-update', key: active, what }, () => undefined);
+    } else if (body !== undefined) ask(wishFor(body as JobRecord, any, `update-${requests}`), () => undefined);
+  };
   return {
     begin(until) {
       for (let n = 0; n < 5; n++) insist({ type: 'submit', mode: 'upsert', job: submission(n === 0) });
@@ -177,6 +196,13 @@ export function createPeople({ agenda, random, nodes, ledger, truth, wrong }: Pe
         agenda.after(random() * minute, act);
       };
       agenda.after(minute / 2, act);
+      if (updates === undefined) return;
+      const another = () => {
+        if (agenda.now() > until) return;
+        update(updates);
+        agenda.after(updates() * 2 * minute, another);
+      };
+      agenda.after(minute, another);
     },
     insist,
     waiting: () => waiting,

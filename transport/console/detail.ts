@@ -97,7 +97,7 @@ function runDetail({ record, instances }: RunView): RunDetail {
     cause: record.cause,
     created_at: record.created_at,
     ...(record.killing === undefined ? {} : { killing_by: record.killing.by }),
-    instance_count: record.instances,
+    instance_count: record.instances - sizeOf(record.without),
     statuses,
     instances: instances.slice(0, instances_shown_max).map(one => ({ index: one.index, record: one.record })),
   };

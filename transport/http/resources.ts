@@ -3,6 +3,7 @@
 import type { JobKey } from '../../actors/model/ids.ts';
 import { taskId } from '../../actors/model/ids.ts';
 import type { Job } from '../../actors/model/job.ts';
+import { sizeOf } from '../../actors/model/ranges.ts';
 import type { Cause } from '../../actors/model/reasons.ts';
 import type { FinishedRun, OutcomeRow, Snooze, WaitingStart } from '../../actors/model/records.ts';
 import type { JobView, RunView, TaskReports } from '../../actors/model/views.ts';
@@ -125,7 +126,7 @@ export function liveRun(
     created_at: iso(record.created_at),
     started_at: starts.length > 0 ? iso(starts.reduce((a, b) => Math.min(a, b))) : undefined,
     killed_by: record.killing?.by,
-    instance_count: record.instances,
+    instance_count: record.instances - sizeOf(record.without),
     instances: view.instances.map(({ key: instance, index, task_id, record: one }) => {
       const common = { index, attempt: one.attempt, failures: one.failures, since: iso(one.since), task_id };
       const links = logLinks(key, record.run, index);

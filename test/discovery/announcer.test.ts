@@ -382,3 +382,20 @@ testZooKeeper('with a password only we may write, and everybody may read', async
   await until('it to be said', () => stranger.state().status === 'refused');
   t.regex(stranger.state().why ?? '', /no-auth/);
 });
+
+testZooKeeper('a list of many members with many ports is written in pieces that ZooKeeper takes', async t => {
+  const { job, instance, open, watcher, root } = stage(t);
+  job('web');
+  const ports = Object.fromEntries([
+    ['http', 1],
+    ...Array.from({ length: 99 }, (_, n) => [`port_with_a_long_name_${n}`, 2 + n]),
+  ]);
+  for (let index = 0; index < 450; index++) instance('web', index, { status: 'running', ports } as never);
+  open();
+  const count = async () => (await watcher.children(`${root}/www/prod/web`))?.length;
+  await until('all to be there', async () => (await count()) === 450);
+  for (let index = 0; index < 450; index++)
+    instance('web', index, { status: 'killing', by: 'ann', replace: false, ports } as never);
+  await until('all to be gone', async () => (await count()) === 0);
+  t.pass();
+});

@@ -45,7 +45,7 @@ const submit = async (api: Api, name: string, more: object) => {
 const instances = async (api: Api, name: string) => (await runsOf(api, `me/test/${name}`))[0]?.instances ?? [];
 
 testZooKeeper(
-  'a service is announced when it is well, not before; it is off the list while it is sick, and before SIGTERM',
+  'case 134: a service is announced when it is well, not before; it is off the list while it is sick, and before SIGTERM',
   async t => {
     const zk = watch();
     const { child, api } = await start('checked');

@@ -61,8 +61,9 @@ export interface Announcer {
 
 /** Lists read or written side by side. */
 const lists_at_once = 32;
-/** Members that are added or removed in one transaction: far from what a packet holds. */
-const operations_max = 200;
+/** Members that are added or removed in one transaction, and the bytes of those: a packet holds four times as much. */
+const steps_max = 200;
+const step_bytes_max = 262_144;
 const retry_ms = 100;
 const retry_ms_max = 5_000;
 /** Whoever has to set right what stands in our way is a person. */
@@ -82,6 +83,7 @@ export function openAnnouncer(options: AnnouncerOptions): Announcer {
   const withdrawn = new Map<JobKey, Set<string>>();
   const waiters = new Map<JobKey, Set<Waiter>>();
   let status: Pick<AnnouncerState, 'status' | 'since' | 'why'> = { status: 'away', since: clock.now() };
+  let told = false;
   let version: number | undefined;
   let surveyed = false;
   let closed = false;
@@ -105,7 +107,10 @@ export function openAnnouncer(options: AnnouncerOptions): Announcer {
   };
   const become = (next: AnnouncerState['status'], why?: string) => {
     if (status.status === next && status.why === why) return;
-    status = { status: next, since: clock.now(), ...(why === undefined ? {} : { why }) };
+    const is_news = status.status !== next || !told;
+    told = true;
+    status = { status: next, since: is_news ? clock.now() : status.since, ...(why === undefined ? {} : { why }) };
+    if (!is_news) return;
     const fields = { path: root, ...(why === undefined ? {} : { why }), waiting: dirty.size };
     if (next === 'ok') log.info(fields, 'ServerSets are being written');
     else if (next === 'away') log.warn(fields, 'ServerSets cannot be written: ZooKeeper does not answer');
@@ -180,12 +185,8 @@ export function openAnnouncer(options: AnnouncerOptions): Announcer {
       const path = listOf(root, key);
       if (changes.add.length > 0 && before === undefined) await to.mkdirs(path);
       // What comes before what goes: nobody is to find an empty list in between.
-      const steps = [
-        ...changes.add.map(text => ({ add: text }) as const),
-        ...changes.remove.map(name => ({ remove: name }) as const),
-      ];
-      for (let from = 0; from < steps.length; from += operations_max) {
-        const some = steps.slice(from, from + operations_max);
+      const steps: Step[] = [...changes.add.map(add => ({ add })), ...changes.remove.map(remove => ({ remove }))];
+      for (const some of piecesOf(steps)) {
         const operations = some.map(
           (one): Operation =>
             'add' in one
@@ -395,6 +396,25 @@ const jobOf = (task_id: string): JobKey | undefined => {
   const instance = parseTaskId(task_id)?.instance;
   return instance === undefined ? undefined : splitInstanceKey(instance).job;
 };
+
+type Step = { readonly add: string } | { readonly remove: string };
+
+/** As many in each as fit into one transaction. */
+function* piecesOf(steps: readonly Step[]): Generator<readonly Step[]> {
+  let piece: Step[] = [];
+  let bytes = 0;
+  for (const step of steps) {
+    const more = 'add' in step ? Buffer.byteLength(step.add) : 0;
+    if (piece.length > 0 && (piece.length >= steps_max || bytes + more > step_bytes_max)) {
+      yield piece;
+      piece = [];
+      bytes = 0;
+    }
+    piece.push(step);
+    bytes += more;
+  }
+  if (piece.length > 0) yield piece;
+}
 
 /** All of them, so many at a time; then the first thing that went wrong, if anything did. */
 async function severally<T>(items: readonly T[], perform: (item: T) => Promise<void>): Promise<void> {

@@ -1,12 +1,14 @@
 // pull.test.ts: where images come from: pulled when they are missing or must be new, from a registry that the engine asks.
 
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import test from 'ava';
 import { docker, startDocker, type TestEngine } from '../support/docker.ts';
 import { serialWith } from '../support/needs.ts';
 import { type Registry, startRegistry } from '../support/registry.ts';
 import { until } from '../support/until.ts';
 import { fileOwner } from '../support/zookeeper.ts';
-import { contained, openWard } from './ward.ts';
+import { contained, openWard, wardFolder } from './ward.ts';
 
 const owner = fileOwner();
 let engine: TestEngine;
@@ -42,6 +44,25 @@ real('an image that the registry does not have is told in the words of the engin
   const done = await ward.outcome(contained('unknown', 'true', { image: registry.at('nobody:3') }));
   t.like(done, { state: 'TASK_FAILED', reason: 'REASON_CONTAINER_LAUNCH_FAILED' });
   t.regex(done.message, /the image 127\.0\.0\.1:\d+\/nobody:3 cannot be had: manifest .*unknown/);
+});
+
+real('a registry that wants to know who we are is shown what docker login wrote down', async t => {
+  const closed = await startRegistry(t, 'ann:s3cret:x');
+  closed.put('private', root_fs, { Cmd: ['/bin/echo', 'let in'] });
+  const image = closed.at('private');
+  const refused = await ward.outcome(contained('stranger', 'true', { image }));
+  t.regex(
+    refused.message,
+    /the image \S+ cannot be had: .*(no basic auth credentials|unauthorized|authentication required)/,
+  );
+  const folder = wardFolder(t);
+  const login = join(folder, 'config.json');
+  const auth = Buffer.from('ann:s3cret:x').toString('base64');
+  writeFileSync(login, JSON.stringify({ auths: { [image.split('/')[0]!]: { auth } } }));
+  const known = await openWard(t, { socket: engine.socket, login });
+  const told = await known.outcome(contained('known', undefined, { image }));
+  t.is(told.state, 'TASK_FINISHED', told.message);
+  t.is(known.output('known'), 'let in\n');
 });
 
 real('an image of another architecture is refused by that name, not by a program that cannot be run', async t => {

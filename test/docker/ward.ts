@@ -13,7 +13,12 @@ import { until } from '../support/until.ts';
 
 export const terminal = ['TASK_FINISHED', 'TASK_FAILED', 'TASK_KILLED', 'TASK_ERROR', 'TASK_DROPPED', 'TASK_LOST'];
 
-type Options = { readonly socket: string; readonly engine_return_ms?: number; readonly keep_ms?: number };
+type Options = {
+  readonly socket: string;
+  readonly engine_return_ms?: number;
+  readonly keep_ms?: number;
+  readonly login?: string;
+};
 
 /** An agent of that engine, and a framework that launches on it. */
 export async function openWard(t: Owner, { socket, ...docker }: Options, work_dir = wardFolder(t)) {

@@ -18,7 +18,8 @@ export type Registry = {
 
 const digestOf = (bytes: Buffer) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 
-export async function startRegistry(t: Owner): Promise<Registry> {
+/** `login`: the name and password, with a colon, that it wants to be shown. */
+export async function startRegistry(t: Owner, login?: string): Promise<Registry> {
   const blobs = new Map<string, Buffer>();
   const manifests = new Map<string, Buffer>();
   const asked = new Map<string, number>();
@@ -31,6 +32,12 @@ export async function startRegistry(t: Owner): Promise<Registry> {
     const [, name = '', kind = '', last = ''] = /^\/v2\/(.+)\/(manifests|blobs)\/(.+)$/.exec(request.url ?? '') ?? [];
     const found = kind === 'blobs' ? blobs.get(last) : (manifests.get(name) ?? undefined);
     if (kind === 'manifests' && request.method === 'GET') asked.set(name, (asked.get(name) ?? 0) + 1);
+    const shown = Buffer.from(request.headers.authorization?.replace('Basic ', '') ?? '', 'base64').toString();
+    if (login !== undefined && shown !== login) {
+      const headers = { 'www-authenticate': 'Basic realm="test"', 'content-type': 'application/json' };
+      const errors = [{ code: 'UNAUTHORIZED', message: 'authentication required' }];
+      return void response.writeHead(401, headers).end(JSON.stringify({ errors }));
+    }
     if (request.url === '/v2/') return void response.writeHead(200).end('{}');
     if (found === undefined) {
       const errors = [{ code: 'MANIFEST_UNKNOWN', message: 'manifest unknown' }];

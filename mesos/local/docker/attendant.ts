@@ -14,6 +14,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { bootId, hasCode, identityOf, isAlive, readIfThere } from '../processes.ts';
 import type { Identity } from '../wrapper.ts';
 import { type Address, type Engine, EngineAway, EngineRefused, type Inspected, openEngine } from './engine.ts';
+import { loginFor, loginHeader } from './registry.ts';
 import type { ContainerRequest } from './request.ts';
 import { demultiplexer, type Kind } from './stream.ts';
 import { type End, textOfWord, type Word } from './word.ts';
@@ -29,6 +30,8 @@ export type Errand = {
   readonly engine_return_ms: number;
   /** The container is removed as soon as its end is known; otherwise the agent sees to it later. */
   readonly remove: boolean;
+  /** Files of `docker login`, the first that knows the registry counts. */
+  readonly logins: readonly string[];
 };
 
 const look_again_ms = 500;
@@ -79,7 +82,7 @@ export async function attend(errand: Errand): Promise<number> {
   process.on('SIGUSR2', () => stop('SIGKILL'));
 
   try {
-    const refusal = await bringImage(engine, request, pulling.signal);
+    const refusal = await bringImage(engine, errand, pulling.signal);
     if (asked !== undefined) return over({ type: 'withdrawn' }, 143);
     if (refusal !== undefined) return over({ type: 'refused', message: refusal }, 125);
     id = await engine.create(name, request.body);
@@ -227,9 +230,10 @@ function processOf(container: string, pid: number, boot: string): Identity | und
 }
 
 /** Pulls the image where it is wanted or missing. Returns why there can be none. */
-async function bringImage(engine: Engine, request: ContainerRequest, stop: AbortSignal): Promise<string | undefined> {
+async function bringImage(engine: Engine, { request, logins }: Errand, stop: AbortSignal): Promise<string | undefined> {
   try {
-    if (request.force_pull || (await engine.image(request.image)) === undefined) await engine.pull(request.image, stop);
+    if (request.force_pull || (await engine.image(request.image)) === undefined)
+      await engine.pull(request.image, stop, loginAmong(request.image, logins));
   } catch (error) {
     if (!(error instanceof EngineRefused)) throw error;
     return `the image ${request.image} cannot be had: ${error.message}`;
@@ -240,6 +244,16 @@ async function bringImage(engine: Engine, request: ContainerRequest, stop: Abort
   if (image.architecture === '' || own === '' || image.architecture === own || isEmulated(image.architecture))
     return undefined;
   return `the image ${request.image} is for ${image.architecture}, and this machine is ${own}: expected an image for ${own}`;
+}
+
+function loginAmong(image: string, paths: readonly string[]): string | undefined {
+  for (const path of paths) {
+    const file = readIfThere(path);
+    const login = file === undefined ? undefined : loginFor(image, file);
+    if (typeof login === 'object') return loginHeader(login);
+    if (login !== undefined) complain(`${path} is of no use: ${login}`);
+  }
+  return undefined;
 }
 
 /** Whether the kernel hands programs of that architecture to an emulator. */

@@ -8,6 +8,7 @@
 
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Instant } from '../../../schedules/clock.ts';
@@ -28,12 +29,15 @@ export type DockerOptions = {
   readonly keep_ms: number;
   /** No more CPU time than its cpus, even when nobody else wants it. */
   readonly cpu_hard: boolean;
+  /** The file of `docker login` that counts where a sandbox has none. */
+  readonly login: string;
 };
 export const docker_defaults: DockerOptions = {
   address: { socketPath: '/var/run/docker.sock' },
   engine_return_ms: 60_000,
   keep_ms: 0,
   cpu_hard: false,
+  login: join(homedir(), '.docker', 'config.json'),
 };
 
 export interface Containers {
@@ -98,6 +102,7 @@ export function hostContainers(options: {
         word: pathOf(task_id),
         engine_return_ms: docker.engine_return_ms,
         remove: docker.keep_ms === 0,
+        logins: [join(sandbox, '.docker', 'config.json'), join(sandbox, '.dockercfg'), docker.login],
       };
       const path = join(meta, 'errand');
       writeFileSync(path, JSON.stringify(errand), { mode: 0o600 });

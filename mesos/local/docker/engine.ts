@@ -52,8 +52,8 @@ export interface Engine {
   architecture(): Promise<string>;
   /** `undefined` when the image is not here. */
   image(name: string): Promise<{ readonly architecture: string; readonly os: string } | undefined>;
-  /** `stop` ends it. */
-  pull(name: string, stop: AbortSignal): Promise<void>;
+  /** `stop` ends it. `login`: who we are at its registry, as the engine wants to be told. */
+  pull(name: string, stop: AbortSignal, login?: string): Promise<void>;
   /** Returns the container's id. */
   create(name: string, body: object): Promise<string>;
   /** Output from now on, as the engine frames it. */
@@ -164,9 +164,10 @@ export function openEngine(address: Address, timeout_ms = 120_000): Engine {
       const image = (await ask('GET', path)) as { readonly Architecture?: string; readonly Os?: string } | undefined;
       return image && { architecture: image.Architecture ?? '', os: image.Os ?? '' };
     },
-    async pull(name, stop) {
+    async pull(name, stop, login) {
       const query = new URLSearchParams(imageQuery(name));
-      const answer = await answered(begin('POST', `/images/create?${query}`, { stop }));
+      const headers = login === undefined ? {} : { 'x-registry-auth': login };
+      const answer = await answered(begin('POST', `/images/create?${query}`, { stop }, { headers }));
       const status = answer.statusCode ?? 0;
       if (status >= 300) throw new EngineRefused(status, wordsOf(await textOf(answer), status));
       // 200 came before the pull: whether it went well stands in the last line.

@@ -15,9 +15,9 @@ export type Draft = {
 /** Writes an option into a draft. Returns what is wrong with it. */
 export function applyOption(draft: Draft, key: string, value: string): string | undefined {
   const name = key.replace(/^--/, '');
-  const why = refused[name];
+  const why = Object.hasOwn(refused, name) ? refused[name] : undefined;
   if (why !== undefined) return `the option ${name} of docker run cannot be given: ${why}`;
-  const write = options[name];
+  const write = Object.hasOwn(options, name) ? options[name] : undefined;
   if (write === undefined)
     return `the option ${name} of docker run is not known: expected one of ${Object.keys(options).sort().join(', ')}`;
   const wrong = write(draft, value);

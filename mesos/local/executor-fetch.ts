@@ -8,6 +8,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   chmodSync,
+  createReadStream,
   createWriteStream,
   existsSync,
   mkdirSync,
@@ -23,12 +24,14 @@ import * as https from 'node:https';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
+import { createGunzip } from 'node:zlib';
 import type { Instant } from '../../schedules/clock.ts';
 import type { Uri } from '../protocol.ts';
 
 const redirects_max = 5;
 /** Half a minute in which nothing comes is the end of a download. */
 const stall_ms = 30_000;
+const gzipped = /\.(tgz|tar\.gz)$/;
 const archive = /\.(tar|tgz|tar\.gz|tbz2|tar\.bz2|txz|tar\.xz)$/;
 
 export type Fetch = {
@@ -66,6 +69,7 @@ async function fetchOne(uri: Uri, fetch: Fetch): Promise<void> {
   if (uri.cache === true) {
     source = await cached(uri.value, fetch);
     if (!unpacks) await copyFile(source, place);
+    else if (gzipped.test(name)) source = await inflated(source, fetch);
   } else await download(uri.value, place, fetch.signal);
   if (uri.executable === true) chmodSync(place, 0o755);
   if (unpacks) await unpack(source, fetch);
@@ -80,7 +84,7 @@ function nameIn(value: string): string {
 const isInside = (path: string) =>
   path !== '' && path !== '.' && !isAbsolute(path) && !path.split('/').includes('..') && !path.includes('\0');
 
-/** Fetches under way, by address: two executors that want the same wait for one download. */
+/** What is being fetched or inflated, by its place: two executors that want the same wait for one. */
 const under_way = new Map<string, Promise<void>>();
 
 async function cached(value: string, { cache, now, say, signal }: Fetch): Promise<string> {
@@ -90,17 +94,46 @@ async function cached(value: string, { cache, now, say, signal }: Fetch): Promis
     utimesSync(place, now / 1000, now / 1000); // Still wanted: see `sweepFetched`.
     return place;
   }
-  let download_once = under_way.get(place);
-  if (download_once === undefined) {
-    mkdirSync(cache, { recursive: true, mode: 0o700 });
-    // Whoever is killed while he waits does not take the download from the others.
-    download_once = download(value, `${place}.part`, undefined).then(() => renameSync(`${place}.part`, place));
-    under_way.set(place, download_once);
-    const over = () => under_way.delete(place);
-    download_once.then(over, over);
-  }
-  await Promise.race([download_once, aborted(signal)]);
+  mkdirSync(cache, { recursive: true, mode: 0o700 });
+  await once(place, signal, part => download(value, part, undefined));
   return place;
+}
+
+/** What many tasks unpack is inflated for the first of them, and kept beside the archive: it costs more than all the rest. */
+async function inflated(source: string, { now, signal, say }: Fetch): Promise<string> {
+  const place = `${source}.tar`;
+  if (existsSync(place)) {
+    utimesSync(place, now / 1000, now / 1000);
+    return place;
+  }
+  try {
+    await once(place, signal, part => pipeline(createReadStream(source), createGunzip(), createWriteStream(part)));
+    return place;
+  } catch (error) {
+    signal.throwIfAborted();
+    // It is called what it is not, or there is no room: tar looks for itself, and has words of its own.
+    say(`Not kept unpacked: ${error instanceof Error ? error.message : String(error)}`);
+    return source;
+  }
+}
+
+/** Makes a file, whole or not at all, for all who want it. Whoever is killed while he waits does not take it from the others. */
+async function once(place: string, signal: AbortSignal, make: (part: string) => Promise<void>): Promise<void> {
+  let making = under_way.get(place);
+  if (making === undefined) {
+    const part = `${place}.part`;
+    making = make(part).then(
+      () => renameSync(part, place),
+      error => {
+        rmSync(part, { force: true });
+        throw error;
+      },
+    );
+    under_way.set(place, making);
+    const over = () => under_way.delete(place);
+    making.then(over, over);
+  }
+  await Promise.race([making, aborted(signal)]);
 }
 
 /** Removes what was cached and has been wanted by nobody for so long. */

@@ -6,7 +6,7 @@
 // above it is dry. When the ledger cannot be written any more, no letter leaves the house again.
 
 import { Book } from '../schedules/book.ts';
-import type { Change, Restored, StateKind } from '../transport/journal/journal.ts';
+import type { Change, RecordKind, Restored, StateKind } from '../transport/journal/journal.ts';
 
 /** Does something to the world outside: a Mesos call, an HTTP reply, a mail. Starts it and returns; never throws. */
 export type OutwardEffect = () => void;
@@ -74,6 +74,27 @@ export type CommitStats = {
   readonly waiting_effects: number;
 };
 
+/** Whether records of a kind are state. What has been is the journal's to keep: here it would only ever grow. */
+const lives: Readonly<Record<RecordKind, boolean>> = {
+  meta: true,
+  framework: true,
+  job: true,
+  trigger: true,
+  run: true,
+  instance: true,
+  tally: true,
+  calendar: true,
+  token: true,
+  update: true,
+  outcome: false,
+  missed: false,
+  'finished-run': false,
+  'finished-attempt': false,
+  'finished-update': false,
+  'update-event': false,
+  audit: false,
+};
+
 export function createOutbox(options: OutboxOptions): Outbox {
   const { journal, defer, batch_changes_max, onFatal, observe } = options;
   if (!(batch_changes_max >= 1)) throw new Error(`batch_changes_max is ${batch_changes_max}: expected at least 1`);
@@ -99,6 +120,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   let failure: unknown;
 
   const remember = ({ kind, key, body }: Change) => {
+    if (!lives[kind]) return;
     const bodies = latest.get(kind);
     if (body === undefined) bodies?.delete(key);
     else if (bodies !== undefined) bodies.set(key, body);

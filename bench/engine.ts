@@ -124,9 +124,10 @@ export async function startEngine(options: {
 }
 
 /** Instances that a commit made RUNNING. */
-export const running = (changes: readonly Change[]): readonly { readonly key: string; readonly record: Attempted }[] =>
-  changes.flatMap(({ kind, key, body }) => {
-    if (kind !== 'instance' || body === undefined) return [];
+export function* running(changes: readonly Change[]): Iterable<{ readonly key: string; readonly record: Attempted }> {
+  for (const { kind, key, body } of changes) {
+    if (kind !== 'instance' || body === undefined) continue;
     const record = body as InstanceRecord;
-    return record.status === 'running' ? [{ key, record }] : [];
-  });
+    if (record.status === 'running') yield { key, record };
+  }
+}

@@ -3,7 +3,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { createOutbox, type Outbox, type OutboxOptions } from '../actors/outbox.ts';
-import type { Change, RecordEnvelope } from '../transport/journal/journal.ts';
+import { type Change, history_kinds, type RecordEnvelope, state_kinds } from '../transport/journal/journal.ts';
 import { memoryJournal } from '../transport/journal/memory.ts';
 
 const job = (key: string, body: unknown = { n: key }): Change => ({ kind: 'job', key, body });
@@ -135,6 +135,17 @@ test('an effect that throws ends the process as a failed journal does, and those
   turn();
   t.deepEqual(fatal, [error]);
   t.false(left);
+});
+
+test('what has been is handed on and not kept: the outbox does not grow with history', t => {
+  const { outbox } = held();
+  for (const kind of history_kinds) outbox.record({ kind, key: 'k', body: {} });
+  t.is(outbox.waiting().changes, history_kinds.length);
+  for (const kind of history_kinds) t.deepEqual([...outbox.entries(kind as never)], [], kind);
+  for (const kind of state_kinds) {
+    outbox.record({ kind, key: 'k', body: {} });
+    t.deepEqual(outbox.latest(kind, 'k'), {}, kind);
+  }
 });
 
 test('the last body of a key is there at once, by reference, restored ones too, and gone with its deletion', t => {

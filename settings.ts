@@ -163,8 +163,8 @@ export const settings = {
   kill_retry_ms: whole({ group: instances, unit: 'ms', default: 5_000, min: 100, max: 3_600_000, help: 'Before a kill that nobody confirmed is asked again; doubles each time, up to five minutes.' }),
 
   chronos_generation: choice({ group: timetable, of: ['3', '2'], default: '3', help: 'Whose rules hold for jobs that come by the API of Chronos: 3 never drops a run, 2 drops what is later than epsilon.' }),
-  due_batch_max: whole({ group: timetable, unit: 'targets', default: 1_000, min: 1, max: 100_000, help: 'Due targets handed out in one turn; more follow in the next.' }),
-  due_backlog_max: whole({ group: timetable, unit: 'records', default: 8_000, min: 1, max: 10_000_000, help: 'While more records than this wait for the journal, due targets wait too: those that were handed out go first.' }),
+  due_batch_max: whole({ group: timetable, unit: 'targets', default: 500, min: 1, max: 100_000, help: 'Due targets handed out in one turn; more follow in the next.' }),
+  due_backlog_max: whole({ group: timetable, unit: 'records', default: 3_000, min: 1, max: 10_000_000, help: 'While more records than this wait for the journal, due targets wait too: those that were handed out go first.' }),
   verdict_batch_max: whole({ group: timetable, unit: 'targets', default: 1_000, min: 1, max: 100_000, help: 'Targets of one schedule decided in one turn after an absence; more follow in the next.' }),
   late_grace_ms: whole({ group: timetable, unit: 'ms', default: 5_000, min: 0, max: 3_600_000, help: 'A target this little late is on time; a later one is for the catch-up policy.' }),
   timer_sleep_ms_max: whole({ group: timetable, unit: 'ms', default: 1_000, min: 10, max: 86_400_000, help: 'The timer looks at the clock at least this often, so that a clock that was set is noticed.' }),

@@ -86,7 +86,11 @@ export function unfit(kin: Kin, key: JobKey, { parents = [] }: Job): ReturnType<
     return [];
   });
   if (problems.length > 0)
-    return refusal('invalid', `job ${key} cannot follow ${problems.map(one => one.message).join('; ')}`, problems);
+    return refusal(
+      'invalid',
+      `job ${key} cannot have these parents: ${problems.map(one => one.message).join('; ')}`,
+      problems,
+    );
   const cycle = kin.cycle(key, parents);
   if (cycle === undefined) return undefined;
   const path = cycle.join(' -> ');

@@ -123,7 +123,31 @@ test('a task of processes finds the note of its parent, braces and all, and leav
   });
   await create('last', { parents: ['processes'], command: `echo "$HORAE_PARENT_1_RESULT" > ${seen}` });
   await start('note');
-  t.deepEqual(await until('the last', () => lines(seen).length > 0 && lines(seen)), [
-    'got {{thermos.ports[http]}} {{&x}}',
+  // The executor is packed first, Node and all.
+  const noted = await until('the last', () => lines(seen).length > 0 && lines(seen), 90_000);
+  t.deepEqual(noted, ['got {{thermos.ports[http]}} {{&x}}']);
+});
+
+test("Chronos's clients are told what cannot be followed, and see the graph", async t => {
+  const post = (route: string, body: object) => api.request('POST', `/v1/scheduler/${route}`, body);
+  const schedule = 'R/2030-01-01T00:00:00Z/PT24H';
+  t.is((await post('iso8601', { name: 'a b', command: 'true', schedule })).status, 204);
+  t.is((await post('dependency', { name: 'c', command: 'true', parents: ['a b'] })).status, 204);
+  const said = async (body: object) => {
+    const { status, text } = await post('dependency', { command: 'true', ...body });
+    return [status, JSON.parse(text).message];
+  };
+  t.deepEqual(await said({ name: 'd', parents: ['nobody', 'a b'] }), [
+    422,
+    'job d cannot have these parents: there is no job nobody',
   ]);
+  t.deepEqual(await said({ name: 'd', parents: ['d'] }), [409, 'job d would follow itself: d -> d']);
+  t.deepEqual(await said({ name: 'a b', parents: ['c'] }), [409, 'job a b would follow itself: a b -> c -> a b']);
+  t.is((await said({ name: 'd', parents: [] }))[0], 400);
+  t.is((await post('iso8601', { name: 'd', command: 'true', schedule, parents: ['c'] })).status, 400);
+  t.is((await api.request('GET', '/scheduler/graph/csv')).text, 'node,a b,fresh,idle\nnode,c,fresh,idle\nlink,a b,c\n');
+  t.is((await api.request('DELETE', '/v1/scheduler/job/a%20b')).status, 204);
+  const [c] = JSON.parse((await api.request('GET', '/scheduler/jobs')).text);
+  t.like(c, { name: 'c', schedule });
+  t.false('parents' in c);
 });

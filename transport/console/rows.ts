@@ -86,7 +86,8 @@ export function rowOf(view: JobView): Row {
     if (job.service) return 'stopped';
     if (trigger?.paused !== undefined) return 'paused';
     if (failing) return 'failed';
-    return next_at === undefined ? 'done' : 'scheduled';
+    // It will run, and when is for its parents to say.
+    return next_at === undefined && job.parents === undefined ? 'done' : 'scheduled';
   };
   const [first, ...more] = job.schedules;
   return {

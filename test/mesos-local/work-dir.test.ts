@@ -221,6 +221,7 @@ test('while a task is being forgotten nobody can claim it', async t => {
       stdio: ['ignore', 'pipe', 'ignore'],
     },
   );
+  t.teardown(() => late.kill('SIGKILL'));
   let said = '';
   late.stdout.on('data', data => {
     said += data;

@@ -26,8 +26,9 @@ function contend(
   id: string,
   servers = ensemble!.servers,
   session_timeout_ms = 200_000,
+  wrapped: (zk: ZooKeeper) => ZooKeeper = zk => zk,
 ): Contender {
-  const zk = connectZooKeeper({ servers, session_timeout_ms, clock });
+  const zk = wrapped(connectZooKeeper({ servers, session_timeout_ms, clock }));
   t.teardown(() => zk.close());
   const election = standForLeader({ zk, path, candidate: candidateOf(id), clock });
   const standings: Standing[] = [];
@@ -149,6 +150,44 @@ testZooKeeper('a candidate whose node somebody removes stands in line again', as
   await is(b, 'leading');
   await is(a, 'waiting');
   t.deepEqual(a.standings, ['leading', 'joining', 'waiting']);
+});
+
+testZooKeeper('a leader whose node somebody removes while it hands over stands in line once', async t => {
+  const path = newPath();
+  const wish = Promise.withResolvers<void>();
+  const place = Promise.withResolvers<void>();
+  let joined = 0;
+  const a = contend(t, path, 'a', undefined, undefined, zk => ({
+    ...zk,
+    async set(...about) {
+      const made = await zk.set(...about);
+      await wish.promise;
+      return made;
+    },
+    async create(...about) {
+      const made = await zk.create(...about);
+      if (about[0].includes('/candidate-') && ++joined === 2) await place.promise;
+      return made;
+    },
+  }));
+  await is(a, 'leading');
+  const b = contend(t, path, 'b');
+  await is(b, 'waiting');
+  const handing = a.election.yield();
+  const [first] = (await b.zk.children(path))!.toSorted((x, y) => (x.slice(-10) < y.slice(-10) ? -1 : 1));
+  await b.zk.delete(`${path}/${first}`);
+  await until('it to stand in line again without knowing it', async () => joined === 2);
+  wish.resolve();
+  await handing;
+  place.resolve();
+  await is(b, 'leading');
+  await is(a, 'waiting');
+  t.deepEqual(
+    (await b.election.candidates()).map(({ id }) => id),
+    ['b', 'a'],
+  );
+  await b.election.leave();
+  await is(a, 'leading');
 });
 
 testZooKeeper('who may not stand in line is told why', async t => {

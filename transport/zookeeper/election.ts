@@ -79,6 +79,8 @@ export function standForLeader({
   retry_ms = retry_ms_default,
 }: ElectionOptions): Election {
   let nonce = newNonce();
+  /** Under which we stood before: a node of one of these, made or removed while nobody knew, would block the line. */
+  const given_up = new Set<string>();
   /** Name of our node in line. */
   let mine: string | undefined;
   let standing: Standing = 'joining';
@@ -215,7 +217,8 @@ export function standForLeader({
         await zk.mkdirs(path);
         continue;
       }
-      const [found, ...superfluous] = namesOf(names, nonce);
+      const [found, ...again] = namesOf(names, nonce);
+      const superfluous = [...again, ...[...given_up].flatMap(before => namesOf(names!, before))];
       for (const name of superfluous) await remove(name);
       if (found === undefined && mine === undefined) {
         // When the answer is lost the next look finds the node by its nonce.
@@ -256,6 +259,7 @@ export function standForLeader({
   const stepBack = async () => {
     const before = mine;
     become('joining');
+    given_up.add(nonce);
     nonce = newNonce();
     mine = undefined;
     if (before !== undefined) await persist(() => remove(before));
@@ -296,7 +300,8 @@ export function standForLeader({
           `cannot hand over to "${to}": expected one of ${others.map(other => other.id).join(', ')}, which are in line`,
         );
       await zk.set(path, packWish(to));
-      await stepBack();
+      // Somebody may have removed our node meanwhile, and we may be on our way to the end of the line already.
+      if (standing === 'leading' || standing === 'doubt') await stepBack();
       review();
     },
     async leave() {

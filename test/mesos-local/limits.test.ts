@@ -13,7 +13,7 @@ import { command, type Json, scalar, subscribe } from './support/client.ts';
 import { executor, running, task } from './support/executors.ts';
 import { machine, silent } from './support/machine.ts';
 
-const groups = openCgroups({ agent_id: `probe-${process.pid}`, cpu_hard: false });
+const groups = openCgroups({ agent_id: `probe-${process.pid}`, cpu_hard: false, now_ms: Date.now() });
 if (typeof groups !== 'string') groups.close();
 /** Where control groups cannot be had, the machine cannot show them. */
 const withGroups = typeof groups === 'string' ? test.skip : test;
@@ -40,7 +40,7 @@ async function overMemory(t: ExecutionContext, limits: typeof auto | typeof samp
   const mesos = await machine(t, { limits });
   const scheduler = await subscribe(mesos);
   await scheduler.launch([
-    sized('over', `${eats(150)}; sleep 1000`, memory(48)),
+    sized('over', `${eats(80)}; sleep 1000`, memory(48)),
     sized('within', `${eats(2)}; until [ -e go ]; do sleep 0.05; done`, memory(48)),
   ]);
   const status = await scheduler.reached('over', ...terminal);
@@ -62,7 +62,7 @@ test('without groups it is found by looking, and ended too', t => overMemory(t, 
 async function overBySetsid(t: ExecutionContext, limits: typeof auto | typeof sampled) {
   const mesos = await machine(t, { limits });
   const scheduler = await subscribe(mesos);
-  await scheduler.launch([sized('daemon', `${away(eats(150))}; sleep 1000`, memory(48))]);
+  await scheduler.launch([sized('daemon', `${away(eats(80))}; sleep 1000`, memory(48))]);
   const status = await scheduler.reached('daemon', ...terminal);
   t.like(status, { state: 'TASK_FAILED', reason: 'REASON_CONTAINER_LIMITATION_MEMORY' });
 }
@@ -101,7 +101,7 @@ async function overInExecutor(t: ExecutionContext, limits: typeof auto | typeof 
   const mesos = await machine(t, { limits });
   const scheduler = await subscribe(mesos);
   const big = { ...executor('big'), resources: [scalar('cpus', 0.1), scalar('mem', 100)] };
-  const hungry = { ...big, command: { value: `${eats(200)}; sleep 1000`, uris: [] } };
+  const hungry = { ...big, command: { value: `${eats(140)}; sleep 1000`, uris: [] } };
   await scheduler.launch([task('of-big', hungry, running)]);
   const status = await scheduler.reached('of-big', ...terminal);
   t.like(status, {
@@ -118,8 +118,11 @@ test('without groups too', t => overInExecutor(t, sampled));
 withGroups('CPU time is shared out by what was given; under a hard limit nobody gets more', async t => {
   const mesos = await machine(t, { limits: { ...auto, cpu_hard: true } });
   const scheduler = await subscribe(mesos);
-  await scheduler.launch([sized('c', 'cat /proc/self/cgroup; sleep 1000', [scalar('cpus', 0.25), scalar('mem', 64)])]);
-  await until('its groups', () => mesos.output('c').split('\n').length > 2);
+  await scheduler.launch([
+    sized('c', 'x=$(cat /proc/self/cgroup); echo "$x"; sleep 1000', [scalar('cpus', 0.25), scalar('mem', 64)]),
+  ]);
+  const written = () => existsSync(join(mesos.sandbox('c'), 'stdout')) && mesos.output('c').endsWith('\n');
+  await until('its groups', written);
   const mounts = mountsIn(readFileSync('/proc/self/mountinfo', 'utf8'));
   const [, of_cpu = ''] = /^\d+:(?:cpu|cpu,cpuacct|):(.*horae.*)$/m.exec(mesos.output('c')) ?? [];
   const read = (file: string) =>
@@ -133,7 +136,7 @@ withGroups('an agent that comes back knows what its tasks may use, and why one e
   const start = () => startLocalMesos({ work_dir, clock: systemClock(), log: silent, limits: auto });
   const mesos = await start();
   const scheduler = await subscribe(mesos);
-  const waits = `echo $$ > pid; until [ -e go ]; do sleep 0.05; done; ${eats(150)}; sleep 1000`;
+  const waits = `echo $$ > pid; until [ -e go ]; do sleep 0.05; done; ${eats(80)}; sleep 1000`;
   await scheduler.launch([sized('meanwhile', waits, memory(48)), sized('later', waits, memory(48))]);
   const file = (task: string, name: string) => join(work_dir, 'sandboxes', mesos.agent!.id, task, name);
   for (const id of ['meanwhile', 'later']) await until('its begin', () => existsSync(file(id, 'pid')));

@@ -1,6 +1,7 @@
 // usage.test.ts: how what containers use is counted: series that never grow, processes and whose they are, disks, groups.
 
 import {
+  existsSync,
   linkSync,
   mkdirSync,
   mkdtempSync,
@@ -8,6 +9,7 @@ import {
   rmSync,
   symlinkSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -158,7 +160,7 @@ function ofVersion2(t: ExecutionContext) {
 
 test('version 2: controllers are handed down, limits are written, what is used is read', t => {
   const { mount, mountinfo } = ofVersion2(t);
-  const groups = openCgroups({ agent_id: 'a', cpu_hard: true, mountinfo });
+  const groups = openCgroups({ agent_id: 'a', cpu_hard: true, now_ms: Date.now(), mountinfo });
   if (typeof groups === 'string') return t.fail(groups);
   const [procs] = groups.make('t', { cpus: 0.5, mem_mb: 64 });
   const path = join(procs!, '..');
@@ -188,9 +190,15 @@ test('version 2: controllers are handed down, limits are written, what is used i
 test('where no hierarchy may be used, the answer is why', t => {
   const { mount, mountinfo } = ofVersion2(t);
   writeFileSync(join(mount, 'cgroup.controllers'), 'pids\n');
-  t.is(openCgroups({ agent_id: 'a', cpu_hard: false, mountinfo }), 'no hierarchy with memory is mounted');
+  t.is(
+    openCgroups({ agent_id: 'a', cpu_hard: false, now_ms: Date.now(), mountinfo }),
+    'no hierarchy with memory is mounted',
+  );
   writeFileSync(mountinfo, '35 31 0:32 / /proc/none rw - cgroup cgroup rw,memory\n');
-  t.regex(String(openCgroups({ agent_id: 'a', cpu_hard: false, mountinfo })), /ENOENT|EACCES|EPERM/);
+  t.regex(
+    String(openCgroups({ agent_id: 'a', cpu_hard: false, now_ms: Date.now(), mountinfo })),
+    /ENOENT|EACCES|EPERM/,
+  );
   t.deepEqual(
     [...mountsIn('35 31 0:32 / /x/cpu rw shared:9 - cgroup cgroup rw,cpu,cpuacct\n')],
     [
@@ -199,4 +207,20 @@ test('where no hierarchy may be used, the answer is why', t => {
       ['cpuacct', '/x/cpu'],
     ],
   );
+});
+
+test('what an agent that was killed for good has left is removed by another, but not what is fresh', t => {
+  const { mount, mountinfo } = ofVersion2(t);
+  const left = (agent: string, ...groups: string[]) => {
+    for (const group of groups) mkdirSync(join(mount, 'horae', agent, group), { recursive: true });
+  };
+  left('dead', 'one', 'two');
+  left('alive', 'fresh');
+  const now_ms = Date.now();
+  for (const path of ['dead/one', 'dead/two', 'dead', 'alive'])
+    utimesSync(join(mount, 'horae', path), now_ms / 1_000 - 4_000, now_ms / 1_000 - 4_000);
+  const groups = openCgroups({ agent_id: 'a', cpu_hard: false, now_ms, mountinfo });
+  t.not(typeof groups, 'string', String(groups));
+  t.false(existsSync(join(mount, 'horae', 'dead')));
+  t.true(existsSync(join(mount, 'horae', 'alive', 'fresh')));
 });

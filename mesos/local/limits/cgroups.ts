@@ -7,7 +7,7 @@
 // done (not root, read-only, a container without delegation) the answer is why, and usage is sampled instead.
 
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasCode, isGone, readIfThere } from '../processes.ts';
 import type { Caps } from './ward.ts';
@@ -43,11 +43,15 @@ export type CgroupOptions = {
   readonly agent_id: string;
   /** CPU time beyond its share is not given to a container even when nobody else wants it. */
   readonly cpu_hard: boolean;
+  /** For whom an empty group is older than `stale_ms`: its agent was killed and is not coming back. */
+  readonly now_ms: number;
   /** Where the kernel tells what is mounted where; another in tests. */
   readonly mountinfo?: string;
 };
 
 const top = 'horae';
+/** Between the making of a group and the first process in it lie seconds. */
+const stale_ms = 3_600_000;
 const period_us = 100_000;
 
 /** What can be had here, or why nothing can. */
@@ -95,7 +99,10 @@ const bytesOf = (mem_mb: number) => Math.round(mem_mb * 2 ** 20);
 
 // --- version 1: a hierarchy for each controller ------------------------------------------------------------------------
 
-function version1(mounts: ReadonlyMap<string, string>, { agent_id, cpu_hard }: CgroupOptions): Cgroups | undefined {
+function version1(
+  mounts: ReadonlyMap<string, string>,
+  { agent_id, cpu_hard, now_ms }: CgroupOptions,
+): Cgroups | undefined {
   const memory = mounts.get('memory');
   if (memory === undefined) return undefined;
   const cpu = mounts.get('cpu');
@@ -103,7 +110,10 @@ function version1(mounts: ReadonlyMap<string, string>, { agent_id, cpu_hard }: C
   const homes = [...new Set([memory, cpu, cpuacct])]
     .filter(path => path !== undefined)
     .map(path => join(path, top, agent_id));
-  for (const home of homes) makeWithParent(home);
+  for (const home of homes) {
+    makeWithParent(home);
+    leaveNothing(home, now_ms);
+  }
   const home = (mount: string) => join(mount, top, agent_id);
   const limit = (id: string, { cpus, mem_mb }: Caps, raise: boolean) => {
     const name = nameOf(id);
@@ -124,7 +134,11 @@ function version1(mounts: ReadonlyMap<string, string>, { agent_id, cpu_hard }: C
   return {
     version: 1,
     make(id, caps) {
-      for (const each of homes) make(join(each, nameOf(id)));
+      for (const each of homes) {
+        // Taken for left behind by somebody who cleans up.
+        makeWithParent(each);
+        make(join(each, nameOf(id)));
+      }
       limit(id, caps, false);
       return homes.map(each => join(each, nameOf(id), 'cgroup.procs'));
     },
@@ -151,7 +165,10 @@ function version1(mounts: ReadonlyMap<string, string>, { agent_id, cpu_hard }: C
 
 // --- version 2: one hierarchy for all ----------------------------------------------------------------------------------
 
-function version2(mounts: ReadonlyMap<string, string>, { agent_id, cpu_hard }: CgroupOptions): Cgroups | undefined {
+function version2(
+  mounts: ReadonlyMap<string, string>,
+  { agent_id, cpu_hard, now_ms }: CgroupOptions,
+): Cgroups | undefined {
   const mount = mounts.get('unified');
   if (mount === undefined) return undefined;
   const given = (readIfThere(join(mount, 'cgroup.controllers')) ?? '').trim().split(' ');
@@ -159,10 +176,14 @@ function version2(mounts: ReadonlyMap<string, string>, { agent_id, cpu_hard }: C
   const home = join(mount, top, agent_id);
   const wanted = ['memory', 'cpu'].filter(name => given.includes(name)).map(name => `+${name}`);
   // A group hands its controllers down to its children one by one, and may not do so while it holds processes itself.
-  for (const folder of [mount, join(mount, top), home]) {
-    if (folder !== mount) make(folder);
-    writeFileSync(join(folder, 'cgroup.subtree_control'), wanted.join(' '));
-  }
+  const handDown = () => {
+    for (const folder of [mount, join(mount, top), home]) {
+      if (folder !== mount) make(folder);
+      writeFileSync(join(folder, 'cgroup.subtree_control'), wanted.join(' '));
+    }
+  };
+  handDown();
+  leaveNothing(home, now_ms);
   const path = (id: string) => join(home, nameOf(id));
   const limit = (id: string, { cpus, mem_mb }: Caps, raise: boolean) => {
     if (mem_mb !== undefined) {
@@ -179,6 +200,7 @@ function version2(mounts: ReadonlyMap<string, string>, { agent_id, cpu_hard }: C
   return {
     version: 2,
     make(id, caps) {
+      if (readIfThere(join(home, 'cgroup.subtree_control')) === undefined) handDown();
       make(path(id));
       limit(id, caps, false);
       writeIfThere(join(path(id), 'memory.swap.max'), '0');
@@ -273,6 +295,32 @@ function tidyIn(homes: readonly string[], ids: Iterable<string>): boolean {
       killAllIn(path);
     }
   return done;
+}
+
+/** Removes what agents have left that were killed for good: empty groups of long ago, and their folders. */
+function leaveNothing(own: string, now_ms: number): void {
+  const all = join(own, '..');
+  for (const agent of foldersIn(all)) {
+    const home = join(all, agent);
+    if (home === own) continue;
+    // Asked before: what is removed from a folder makes it young.
+    const stale = isStale(home, now_ms);
+    let left = 0;
+    for (const entry of foldersIn(home)) {
+      const path = join(home, entry);
+      if (!isStale(path, now_ms) || !removed(path)) left++;
+    }
+    if (stale && left === 0) removed(home);
+  }
+}
+
+function isStale(path: string, now_ms: number): boolean {
+  try {
+    return now_ms - statSync(path).mtimeMs > stale_ms;
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return true; // Somebody else cleans up too.
+    throw error;
+  }
 }
 
 const leave = (home: string): void => {

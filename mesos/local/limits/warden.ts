@@ -75,7 +75,7 @@ function spentMs(): number {
 
 /** A round is followed by a rest of so many times its length. */
 const rest_times = 150;
-const leave_ms_max = 1_000;
+const leave_ms_max = 5_000;
 /** Files looked at between two turns of the event loop. */
 const step_entries = 200;
 /** A file into which the first process writes itself for each line in it, before it becomes the task (`wrapper.ts`). */
@@ -93,7 +93,7 @@ export function openWarden(
   let open = true;
   let groups: Cgroups | undefined;
   if (settings.limits === 'auto') {
-    const found = openCgroups({ agent_id, cpu_hard: settings.cpu_hard });
+    const found = openCgroups({ agent_id, cpu_hard: settings.cpu_hard, now_ms: clock.now() });
     if (typeof found !== 'string') groups = found;
     else
       log.warn(

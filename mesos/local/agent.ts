@@ -75,7 +75,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
 
   const warden = openWarden(id, { ...warden_defaults, ...options.limits }, { clock, log, boot });
   const containers = hostContainers({ work_dir, agent_id: id, docker: { ...docker_defaults, ...options.docker }, log });
-  const ground = { work_dir, agent_id: id, wrapper_path, warden, containers };
+  const ground = { work_dir, agent_id: id, wrapper_path, warden, containers, boot };
 
   const tasks = new Map<string, Task>();
   const checkpoint: Checkpoint = openCheckpoint(join(work_dir, 'checkpoint.log'), () => tasks.values());
@@ -447,7 +447,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
         return;
       }
     }
-    warden.adopt(wardOf(task));
+    warden.adopt(wardOf(task, ground));
     const started_at_ms = signedAt(task.paths) ?? task.at;
     const contained = isContained(task.launch.task);
     if (!told && contained) tell(task, [{ state: 'TASK_STARTING' }]);

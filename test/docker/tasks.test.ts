@@ -124,6 +124,23 @@ real('memory is a wall: whoever runs into it is killed, with the reason', async 
   t.regex(done.message, /^Memory limit exceeded: Container exited with status (137|1)/);
 });
 
+real('what a container uses is counted with it, and a sandbox that it fills beyond its quota ends it', async t => {
+  const own = await openWard(t, { socket: engine.socket, limits: { limits: 'auto', usage_ms: 100, disk_ms: 100 } });
+  await own.scheduler.launch([contained('busy', 'i=0; while :; do i=$((i+1)); done', {}, { mem: 100 })]);
+  await own.scheduler.reached('busy', 'TASK_RUNNING');
+  const usage = await until('two seconds of CPU to be counted', () => {
+    const points = own.agent.usage('busy')?.points ?? [];
+    return points.find(({ cpu_s }) => cpu_s > 2);
+  });
+  t.true(usage.rss_bytes > 0);
+  await own.kill('busy', 0);
+  const fills = contained('fills', 'dd if=/dev/zero of=$MESOS_SANDBOX/big bs=1M count=30; sleep 1000');
+  fills.resources.push({ name: 'disk', type: 'SCALAR', scalar: { value: 10 } });
+  const done = await own.outcome(fills);
+  t.like(done, { state: 'TASK_FAILED', reason: 'REASON_CONTAINER_LIMITATION_DISK' });
+  await until('its container to be removed', () => isEmpty(engine));
+});
+
 real('an end by request is TASK_KILLED: by the stop signal, and by SIGKILL when the grace is over', async t => {
   const trap = "trap 'echo got it; exit 7' INT; echo up; while :; do sleep 0.1; done";
   await ward.scheduler.launch([

@@ -3,7 +3,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { resourcesFor, startLocalMesos } from '../../mesos/local/index.ts';
+import { type LocalMesosOptions, resourcesFor, startLocalMesos } from '../../mesos/local/index.ts';
 import type { ContainerInfo } from '../../mesos/protocol.ts';
 import { systemClock } from '../../schedules/clock.ts';
 import { type Json, scalar, subscribe } from '../mesos-local/support/client.ts';
@@ -18,15 +18,17 @@ type Options = {
   readonly engine_return_ms?: number;
   readonly keep_ms?: number;
   readonly login?: string;
+  readonly limits?: LocalMesosOptions['limits'];
 };
 
 /** An agent of that engine, and a framework that launches on it. */
-export async function openWard(t: Owner, { socket, ...docker }: Options, work_dir = wardFolder(t)) {
+export async function openWard(t: Owner, { socket, limits, ...docker }: Options, work_dir = wardFolder(t)) {
   const mesos = await startLocalMesos({
     work_dir,
     clock: systemClock(),
     log: { info() {}, warn() {}, error() {} },
     resources: resourcesFor({ cpus: 100, mem: 100_000, disk: 100_000, ports: [31000, 32000] }),
+    ...(limits === undefined ? {} : { limits }),
     docker: { address: { socketPath: socket }, ...docker },
   });
   let open = true;

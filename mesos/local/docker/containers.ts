@@ -16,6 +16,7 @@ import type { Log } from '../agent-options.ts';
 import type { Launch } from '../messages.ts';
 import { isAlive, readIfThere } from '../processes.ts';
 import { path_default } from '../sandbox.ts';
+import type { Identity } from '../wrapper.ts';
 import type { Errand } from './attendant.ts';
 import { type Address, EngineAway, type Inspected, openEngine } from './engine.ts';
 import { labels, requestFor } from './request.ts';
@@ -50,6 +51,8 @@ export interface Containers {
     paths: { readonly sandbox: string; readonly meta: string },
   ): { readonly argv: readonly string[]; readonly env: Record<string, string> };
   word(task_id: string): Word;
+  /** Its first process, while it lives; undefined before, after, and where this machine does not see it. */
+  process(task_id: string, boot: string): number | undefined;
   /** Finds out, for good, what became of a container whose attendant is gone without a word of its end. */
   settle(task_id: string, boot: string): Promise<End>;
   forget(task_id: string): void;
@@ -70,6 +73,9 @@ export function hostContainers(options: {
   const program = fileURLToPath(new URL(`./attendant${extname(import.meta.url)}`, import.meta.url));
   const pathOf = (task_id: string) => join(folder, task_id);
   const wordOf = (task_id: string) => parseWord(readIfThere(pathOf(task_id)));
+
+  /** Those of containers that have started: it is asked for every second. */
+  const processes = new Map<string, Identity>();
 
   const settleWith = async (task_id: string): Promise<End> => {
     const found = await engine.inspect(containerName(agent_id, task_id));
@@ -109,6 +115,12 @@ export function hostContainers(options: {
       return { argv: [process.execPath, ...frugal, program, path], env: { PATH: path_default, HOME: sandbox } };
     },
     word: wordOf,
+    process(task_id, boot) {
+      const known = processes.get(task_id) ?? wordOf(task_id).started?.process;
+      if (known === undefined) return undefined;
+      processes.set(task_id, known);
+      return isAlive(known, boot) ? known.pid : undefined;
+    },
     async settle(task_id, boot) {
       try {
         return await settleWith(task_id);
@@ -121,6 +133,7 @@ export function hostContainers(options: {
       }
     },
     forget(task_id) {
+      processes.delete(task_id);
       rmSync(pathOf(task_id), { force: true });
       rmSync(`${pathOf(task_id)}.new`, { force: true });
     },

@@ -82,6 +82,30 @@ export function mountsIn(mountinfo: string): ReadonlyMap<string, string> {
   return found;
 }
 
+/** What the group of a process has used that somebody else keeps, a container engine; undefined when it is not there. */
+export function usageBeside(
+  pid: number,
+  mounts: ReadonlyMap<string, string>,
+): Omit<CgroupUsage, 'oom_kills'> | undefined {
+  const paths = new Map<string, string>();
+  for (const line of (readIfThere(`/proc/${pid}/cgroup`) ?? '').split('\n')) {
+    const [, , names, path] = /^(\d+):([^:]*):(.*)$/.exec(line) ?? [];
+    for (const name of names === '' ? ['unified'] : (names?.split(',') ?? [])) {
+      const mount = mounts.get(name);
+      if (mount !== undefined && path !== undefined) paths.set(name, join(mount, path));
+    }
+  }
+  const fileOf = (name: string, file: string) => {
+    const path = paths.get(name);
+    return path === undefined ? undefined : readIfThere(join(path, file));
+  };
+  const [memory, cpu] = [fileOf('memory', 'memory.stat'), fileOf('cpuacct', 'cpuacct.usage')];
+  if (memory !== undefined) return { cpu_s: number(cpu) / 1e9, rss_bytes: field(memory, 'total_rss') };
+  const unified = fileOf('unified', 'memory.stat');
+  if (unified === undefined) return undefined;
+  return { cpu_s: field(fileOf('unified', 'cpu.stat'), 'usage_usec') / 1e6, rss_bytes: field(unified, 'anon') };
+}
+
 /** Ids may be as long as a file name may be, and may be called like one of the kernel's files. */
 const nameOf = (id: string): string => createHash('sha256').update(id).digest('hex').slice(0, 32);
 

@@ -17,6 +17,8 @@ export type Ward = {
   /** The wrapper's folder, with the pid of the first process in `pid`. */
   readonly meta: string;
   readonly caps: Caps;
+  /** First process of what an engine keeps for it in a group of the engine's own, once there is one. */
+  readonly beside?: () => number | undefined;
 };
 
 /** Why the agent ended it: for TaskStatus. */

@@ -4,7 +4,7 @@
 // Whoever has taken too much is written down first and ended then, so that an agent that comes back knows why it ended. His
 // rounds cost a fixed part of a core at most: one that took long is followed by a longer rest.
 
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock, Wake } from '../../../schedules/clock.ts';
@@ -13,7 +13,7 @@ import { wrapperOf } from '../claims.ts';
 import { killTree } from '../process-tree.ts';
 import { hasCode, readIfThere } from '../processes.ts';
 import { parseIdentity } from '../wrapper.ts';
-import { type Cgroups, openCgroups } from './cgroups.ts';
+import { type Cgroups, mountsIn, openCgroups, usageBeside } from './cgroups.ts';
 import { diskWalk } from './disk-walk.ts';
 import { type Account, ProcessAccounts } from './process-accounts.ts';
 import { bornWith, pageBytes, processTable, sharedOnce, ticks_per_s } from './process-table.ts';
@@ -61,6 +61,8 @@ type Kept = {
   readonly series: Series;
   readonly grouped: boolean;
   cpu_s: number;
+  /** Of which what an engine keeps for it. */
+  beside_cpu_s: number;
   rss_bytes: number;
   disk_bytes: number;
   /** Why it is being ended. */
@@ -102,9 +104,15 @@ export function openWarden(
       );
   }
   const page_bytes = pageBytes();
+  let mounted: ReadonlyMap<string, string> | undefined;
+  const mounts = () => {
+    mounted ??= mountsIn(readFileSync('/proc/self/mountinfo', 'utf8'));
+    return mounted;
+  };
 
   const keep = (ward: Ward, grouped: boolean) => {
-    const fresh = { ward, grouped, series: new Series(settings.points_max), cpu_s: 0, rss_bytes: 0, disk_bytes: 0 };
+    const used = { cpu_s: 0, beside_cpu_s: 0, rss_bytes: 0, disk_bytes: 0 };
+    const fresh = { ward, grouped, series: new Series(settings.points_max), ...used };
     kept.set(ward.id, { ...fresh, limitation: undefined });
   };
 
@@ -150,12 +158,20 @@ export function openWarden(
     one.series.add({ at: clock.now(), cpu_s, rss_bytes, disk_bytes });
   };
 
+  /** With what is kept beside it. What that had used is not forgotten when it is gone. */
+  const count = (one: Kept, read: { readonly cpu_s: number; readonly rss_bytes: number }) => {
+    const pid = one.ward.beside?.();
+    const beside = pid === undefined ? undefined : usageBeside(pid, mounts());
+    one.beside_cpu_s = Math.max(one.beside_cpu_s, beside?.cpu_s ?? 0);
+    one.cpu_s = read.cpu_s + one.beside_cpu_s;
+    one.rss_bytes = read.rss_bytes + (beside?.rss_bytes ?? 0);
+    note(one);
+  };
+
   const lookAtGroup = (one: Kept) => {
     const read = groups?.read(one.ward.id);
     if (read === undefined) return;
-    one.cpu_s = read.cpu_s;
-    one.rss_bytes = read.rss_bytes;
-    note(one);
+    count(one, read);
     const { mem_mb } = one.ward.caps;
     if (read.oom_kills > 0 && mem_mb !== undefined) endFor(one, overMemory(mem_mb, groups?.highest(one.ward.id) ?? 0));
   };
@@ -167,6 +183,8 @@ export function openWarden(
       by_sandbox.set(ward.sandbox, ward.id);
       const first = parseIdentity(readIfThere(join(ward.meta, 'pid')));
       if (first !== undefined && first.boot === boot) roots.set(first.pid, ward.id);
+      const beside = ward.beside?.();
+      if (beside !== undefined) roots.set(beside, ward.id);
     }
     const markOf = (pid: number) => by_sandbox.get(bornWith(pid, mark) ?? '');
     const found = accounts.look(processTable(), roots, markOf);
@@ -311,9 +329,6 @@ export function openWarden(
   /** What a short task has used is known at its end only. */
   function lookLast(one: Kept): void {
     const read = groups?.read(one.ward.id);
-    if (read === undefined) return;
-    one.cpu_s = read.cpu_s;
-    one.rss_bytes = read.rss_bytes;
-    note(one);
+    if (read !== undefined) count(one, read);
   }
 }

@@ -6,16 +6,17 @@
 // private, what would come free if the task went. Between the two stands the proportional share, which adds up to the truth.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { readOptions, report } from './report.ts';
 
-const options = readOptions(process.argv.slice(2), { tasks: 500 });
+const options = readOptions(process.argv.slice(2), { tasks: 500, executors: 4 });
 /** Slept by nobody else: a task is known by it. */
 const seconds = String(1_000_000 + process.pid);
 const look_ms = 20;
+const rest_ms = 15_000;
 
 const bare = await bareSpawn();
 const data_dir = mkdtempSync(join(tmpdir(), 'horae-tasks-'));
@@ -25,7 +26,10 @@ const program = spawn(
     ...process.execArgv.filter(flag => flag !== '--expose-gc'),
     join(import.meta.dirname, '..', 'main.ts'),
     ...['dev', '--http', '127.0.0.1:0', '--data-dir', data_dir, '--log-level', 'error'],
-    ...['--agent-resources', `cpus:${options.tasks};mem:${64 * options.tasks};disk:${64 * options.tasks}`],
+    ...[
+      '--agent-resources',
+      `cpus:${options.tasks};mem:${64 * options.tasks + 4_000};disk:${64 * options.tasks + 4_000}`,
+    ],
   ],
   { stdio: ['ignore', 'pipe', 'inherit'] },
 );
@@ -38,7 +42,7 @@ try {
   program.kill('SIGTERM');
   await ended;
   // Tasks outlive the scheduler; these go now.
-  for (const pid of taskProcesses()) killed(pid);
+  for (const pid of [...taskProcesses(), ...under(data_dir)]) killed(pid);
   rmSync(data_dir, { recursive: true, maxRetries: 10, retryDelay: 100 });
 }
 
@@ -52,23 +56,33 @@ async function measure(url: string): Promise<void> {
     if (!answer.ok) throw new Error(`${method} ${path} was answered ${answer.status} ${await answer.text()}`);
     return (await answer.json()) as { readonly runs: readonly { readonly instances: readonly { state: string }[] }[] };
   };
+  /** Until all copies of it run, as the records have it. */
+  const started = async (name: string, instances: number, job: object) => {
+    const common = { role: 'bench', environment: 'tasks', service: true, disk: 1 };
+    await ask('POST', '/api/v1/jobs', { ...common, name, instances, ...job });
+    for (;;) {
+      const { runs } = await ask('GET', `/api/v1/jobs/bench/tasks/${name}/runs`);
+      if (runs[0]?.instances.filter(({ state }) => state === 'running').length === instances) return;
+      await pass(look_ms * 10);
+    }
+  };
   const before = ticksOf(program.pid!);
   const began = performance.now();
-  await ask('POST', '/api/v1/jobs', {
-    ...{ role: 'bench', environment: 'tasks', name: 'sleepers', service: true, instances: options.tasks },
-    ...{ command: `sleep ${seconds}`, cpus: 0.5, mem: 32, disk: 1 },
-  });
-  // RUNNING, as the records have it, and there, as the kernel has it.
-  for (;;) {
-    const { runs } = await ask('GET', '/api/v1/jobs/bench/tasks/sleepers/runs');
-    const running = runs[0]?.instances.filter(({ state }) => state === 'running').length ?? 0;
-    if (running === options.tasks && sleepers().length === options.tasks) break;
-    await pass(look_ms * 10);
-  }
+  await started('sleepers', options.tasks, { command: `sleep ${seconds}`, cpus: 0.5, mem: 32 });
+  // And there, as the kernel has it.
+  while (sleepers().length < options.tasks) await pass(look_ms);
   const start_s = (performance.now() - began) / 1000;
   const scheduler_cpu_s = (ticksOf(program.pid!) - before) / 100;
   const processes = taskProcesses();
   const memory = memoryOf(processes);
+  await started('looked-after', options.executors, {
+    cpus: 0.1,
+    processes: [{ name: 'nap', command: 'exec sleep 900000' }],
+  });
+  // After its start, and what that needed is given back.
+  await pass(rest_ms);
+  const ours = new Set(under(data_dir));
+  const executors = memoryOf(pidsWith(line => line.includes('mesos/executor/main.js')).filter(pid => ours.has(pid)));
   report(
     {
       name: 'tasks',
@@ -82,10 +96,12 @@ async function measure(url: string): Promise<void> {
         rss_per_task_mb: memory.rss / options.tasks,
         share_per_task_mb: memory.share / options.tasks,
         private_per_task_mb: memory.private / options.tasks,
+        executor_rss_mb: executors.rss / options.executors,
+        executor_private_mb: executors.private / options.executors,
         bare_rss_per_task_mb: bare.memory.rss / options.tasks,
         bare_private_per_task_mb: bare.memory.private / options.tasks,
       },
-      floors: { start_s: { at_most: 20 }, private_per_task_mb: { at_most: 2 }, share_per_task_mb: { at_most: 2 } },
+      floors: { start_s: { at_most: 20 }, private_per_task_mb: { at_most: 2 }, executor_rss_mb: { at_most: 90 } },
     },
     options,
   );
@@ -134,6 +150,16 @@ function taskProcesses(): readonly number[] {
   return pidsWith(line => line.includes(seconds) && !line.includes('tasks.ts'));
 }
 
+/** Whoever works in a folder below this one. */
+function under(folder: string): readonly number[] {
+  return readdirSync('/proc').flatMap(name => {
+    if (!/^\d+$/.test(name)) return [];
+    return orUndefined(() => readlinkSync(`/proc/${name}/cwd`))?.startsWith(`${folder}/`) === true
+      ? [Number(name)]
+      : [];
+  });
+}
+
 function pidsWith(found: (line: string) => boolean): readonly number[] {
   return readdirSync('/proc').flatMap(name => {
     if (!/^\d+$/.test(name)) return [];
@@ -174,7 +200,7 @@ function orUndefined<T>(look: () => T): T | undefined {
   try {
     return look();
   } catch (error) {
-    if (['ENOENT', 'ESRCH'].includes(String((error as NodeJS.ErrnoException).code))) return undefined;
+    if (['ENOENT', 'ESRCH', 'EACCES'].includes(String((error as NodeJS.ErrnoException).code))) return undefined;
     throw error;
   }
 }

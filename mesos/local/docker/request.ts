@@ -5,6 +5,7 @@
 // a folder in there, as Mesos has it, and memory is a wall, swap not being a way around it.
 
 import type { ContainerInfo, PortMapping, TaskInfo, Volume } from '../../protocol.ts';
+import { result_file } from '../../results.ts';
 import { addPort, applyOption, type Draft } from './options.ts';
 
 export const sandbox_inside = '/mnt/mesos/sandbox';
@@ -133,6 +134,7 @@ function environment({ command, task_id }: TaskInfo, { agent_id, framework_id }:
   const own = {
     MESOS_SANDBOX: sandbox_inside,
     MESOS_DIRECTORY: sandbox_inside,
+    HORAE_RESULT: `${sandbox_inside}/${result_file}`,
     MESOS_TASK_ID: task_id.value,
     mesos_task_id: task_id.value,
     MESOS_FRAMEWORK_ID: framework_id,

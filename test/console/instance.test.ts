@@ -97,6 +97,10 @@ serial('the page of an instance tells its processes, its health, its ports and w
   await health.getByRole('button', { name: 'Snooze' }).click();
   await page.locator('dialog').getByRole('button', { name: 'Snooze' }).click();
   await health.locator('.badge').getByText('Snoozed', { exact: true }).waitFor();
+  await page
+    .locator('.live-runs .why')
+    .getByText(/snoozed by .* until/)
+    .waitFor();
   await writeFile(sick, '');
   await health.getByRole('button', { name: 'Wake' }).click();
   await life.locator('.story .failed').first().waitFor();

@@ -3,7 +3,7 @@
 import { fill, h, keyed, say } from './dom.js';
 import { icon } from './icons.js';
 import { badge } from './list.js';
-import { live, local, moveTo, span } from './time.js';
+import { live, local, moveTo, now, span } from './time.js';
 import { cause, count, instant, looks, reason, states } from './words.js';
 
 const log_links_max = 12;
@@ -121,11 +121,19 @@ function drawInstances(place, run, { reasons, logHash }) {
           ? reason(record.reason)
           : record.status === 'pending'
             ? (reasons(run.run, index) ?? later(record))
-            : '';
+            : unwell(record);
       why.hidden = text === '';
       say(why, text);
     },
   );
+}
+
+/** What is not as it should be with one that runs. */
+function unwell({ unhealthy, snooze }) {
+  const sick = unhealthy === true ? ['its health checks say that it is sick'] : [];
+  if (snooze === undefined || snooze.over === true || snooze.until <= now()) return sick.join('');
+  const end = snooze.until === undefined ? 'somebody wakes it' : local(snooze.until);
+  return [...sick, `its health checks are snoozed by ${snooze.by} until ${end}`].join('; ');
 }
 
 const later = record => (record.not_before === undefined ? '' : `tries again at ${local(record.not_before)}`);

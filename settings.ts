@@ -44,6 +44,7 @@ const mesos = 'The conversation with Mesos';
 const placement = 'Offers and placement';
 const instances = 'Retries, restarts, kills';
 const timetable = 'Jobs, due times, runs';
+const chronos = 'Jobs that come by the API of Chronos';
 const journal = 'The journal and history';
 const supervision = 'Supervision';
 
@@ -162,7 +163,6 @@ export const settings = {
   start_timeout_ms: whole({ group: instances, unit: 'ms', default: 900_000, min: 1_000, max: 86_400_000, help: 'How long a task may take from its place to running, images and fetches included; then it is killed and begun again elsewhere. Noticed when Mesos is next asked about it.' }),
   kill_retry_ms: whole({ group: instances, unit: 'ms', default: 5_000, min: 100, max: 3_600_000, help: 'Before a kill that nobody confirmed is asked again; doubles each time, up to five minutes.' }),
 
-  chronos_generation: choice({ group: timetable, of: ['3', '2'], default: '3', help: 'Whose rules hold for jobs that come by the API of Chronos: 3 never drops a run, 2 drops what is later than epsilon.' }),
   due_batch_max: whole({ group: timetable, unit: 'targets', default: 500, min: 1, max: 100_000, help: 'Due targets handed out in one turn; more follow in the next.' }),
   due_backlog_max: whole({ group: timetable, unit: 'records', default: 3_000, min: 1, max: 10_000_000, help: 'While more records than this wait for the journal, due targets wait too: those that were handed out go first.' }),
   verdict_batch_max: whole({ group: timetable, unit: 'targets', default: 1_000, min: 1, max: 100_000, help: 'Targets of one schedule decided in one turn after an absence; more follow in the next.' }),
@@ -173,6 +173,15 @@ export const settings = {
   runs_active_max: whole({ group: timetable, unit: 'runs', default: 100, min: 1, max: 10_000, help: 'Runs of a job side by side where overlap is allowed and the job does not say; a further target is skipped.' }),
   runs_waiting_max: whole({ group: timetable, unit: 'runs', default: 100, min: 1, max: 10_000, help: 'Runs of a job waiting for an active one where the job does not say; a further target is skipped.' }),
   tokens_max: whole({ group: timetable, unit: 'runs', default: 100, min: 1, max: 10_000, help: "Runs of a parent waiting for those of a job's other parents where the job does not say; the oldest is forgotten for a further one." }),
+
+  chronos_generation: choice({ group: chronos, of: ['3', '2'], default: '3', help: 'Whose rules hold for jobs that come by the API of Chronos: 3 never drops a run, 2 drops what is later than epsilon.' }),
+  chronos_compat: choice({ group: chronos, of: ['lenient', 'strict'], default: 'lenient', help: 'Statuses of refusals in that API. lenient: the one that says what is wrong (404, 409, 422). strict: 400 for all of them, as Chronos had it.' }),
+  task_epsilon: whole({ group: chronos, unit: 'seconds', default: 60, min: 0, max: 31_536_000, help: 'Generation 2: how late a run may begin where its job names no epsilon.' }),
+  mesos_task_cpu: number({ group: chronos, unit: 'cpus', default: 0.1, min: 0.001, max: 100_000, help: 'CPUs of a Chronos job that asks for none.' }),
+  mesos_task_mem: number({ group: chronos, unit: 'MB', default: 128, min: 1, max: 1_000_000_000, help: 'Memory of a Chronos job that asks for none.' }),
+  mesos_task_disk: number({ group: chronos, unit: 'MB', default: 256, min: 0, max: 1_000_000_000, help: 'Disk of a Chronos job that asks for none.' }),
+  failure_retry: whole({ group: chronos, unit: 'ms', default: 60_000, min: 0, max: 86_400_000, help: 'Before a failed attempt of a Chronos job is repeated.' }),
+  disable_after_failures: whole({ group: chronos, unit: 'runs', default: 0, min: 0, max: 10_000, help: 'Failed runs in a row after which a Chronos job starts no more by itself, until it is posted again or resumed; 0: never.' }),
 
   segments_per_snapshot: whole({ group: journal, unit: 'segments', default: 10_000, min: 10, max: 1_000_000, help: 'Commits between snapshots; more make restoring slower, fewer make more writing.' }),
   journal_map_mb: whole({ group: journal, unit: 'MB', default: 16_384, min: 16, max: 4_194_304, help: 'Largest size of the journal; when it is reached the scheduler stops and says so.' }),

@@ -4,10 +4,11 @@ import { containerCommand } from '../mesos/container-info.ts';
 import { executor_needs } from '../mesos/executor/executor-info.ts';
 import { bind, verbatim } from '../mesos/executor/template.ts';
 import { lasting } from '../mesos/maintenance.ts';
-import type { LaunchPlan } from '../mesos/match.ts';
+import type { CustomPlan, LaunchPlan } from '../mesos/match.ts';
 import type { RLimit } from '../mesos/protocol.ts';
 import type { InstanceState } from './instance.ts';
-import type { JobKey } from './model/ids.ts';
+import { type CustomExecutor, withWords, wordsOf } from './model/command-line.ts';
+import { chronosTaskId, type JobKey } from './model/ids.ts';
 import type { Job } from './model/job.ts';
 import { hasExecutor, own_blank, taskInput, taskOf } from './model/processes.ts';
 import type { Cause } from './model/reasons.ts';
@@ -97,6 +98,33 @@ function parentVariables(cause: Cause): readonly Variable[] {
   ];
 }
 
+/** An executor outlives its task and may run the next one, so it is told nothing that only one of them knows. */
+const customOf = (job: Job, executor: CustomExecutor): CustomPlan => ({
+  ...executor,
+  environment: { variables: Object.entries(job.env).map(([name, value]) => ({ name, value })) },
+});
+
+const ownWords = ({ container, arguments: words = [] }: Job): readonly string[] =>
+  container === undefined || container.shell ? words : container.arguments;
+
+/** What Chronos told its tasks of themselves. The id is the one by which its API knows them; Mesos's own is beside it. */
+function chronosVariables(
+  { cause, run_created_at, job }: InstanceState,
+  attempt: number,
+  { task_id, hostname }: Pick<Granted, 'task_id' | 'hostname'>,
+): readonly Variable[] {
+  const due = 'at' in cause ? cause.at : run_created_at;
+  const words = wordsOf(cause, ownWords(job));
+  const known = chronosTaskId({ due, attempt, name: job.env.CHRONOS_JOB_NAME ?? job.name, words });
+  return [
+    { name: 'mesos_task_id', value: known },
+    { name: 'MESOS_TASK_ID', value: task_id },
+    { name: 'HOST', value: hostname },
+    { name: 'CHRONOS_JOB_RUN_TIME', value: String(due) },
+    { name: 'CHRONOS_JOB_RUN_ATTEMPT', value: String(attempt - 1) },
+  ];
+}
+
 /** Where agents fetch Horae's executor; undefined as long as there is none. Asking makes that it will be. */
 export type Archive = () => string | undefined;
 
@@ -116,6 +144,7 @@ export function launchPlan(
     ...ofRun(state),
     { name: 'HORAE_ATTEMPT', value: String(attempt) },
     { name: 'HORAE_INSTANCE', value: String(state.index) },
+    ...(job.variables === undefined ? [] : chronosVariables(state, attempt, { task_id, hostname })),
   ];
   // Ours come last and are not the job's to set: the task must be able to trust them.
   const theirs = Object.keys(job.env).filter(name => !own.some(one => one.name === name));
@@ -131,10 +160,20 @@ export function launchPlan(
     const variables =
       theirs.length === 0 ? own : [...theirs.map(name => ({ name, value: fill(job.env[name]!) })), ...own];
     const environment = { variables };
-    if (job.container === undefined)
-      return { ...plan, command: { shell: true, value: fill(job.command ?? ''), environment } };
-    const container = { ...job.container, arguments: job.container.arguments.map(fill) };
-    const value = job.command === undefined ? undefined : fill(job.command);
+    const line = job.command === undefined ? undefined : fill(job.command);
+    if (job.executor !== undefined) return { ...plan, command: {}, custom: customOf(job, job.executor) };
+    const words = wordsOf(state.cause, ownWords(job).map(fill));
+    if (job.container === undefined) {
+      if (job.shell === false)
+        return {
+          ...plan,
+          command: { shell: false, value: line ?? '', arguments: [line ?? '', ...words], environment },
+        };
+      return { ...plan, command: { shell: true, value: withWords(line ?? '', words), environment } };
+    }
+    const in_shell = job.container.shell;
+    const container = { ...job.container, arguments: in_shell ? [] : words };
+    const value = line === undefined || !in_shell ? line : withWords(line, words);
     return { ...plan, command: { ...containerCommand(container, value), environment } };
   }
   const archive_url = archive?.();

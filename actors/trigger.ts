@@ -14,10 +14,10 @@ import { type Effect, record, reply, tell } from './effects.ts';
 import { advanceJoin } from './following.ts';
 import { admit, admitWaiting, dropped, remembering } from './gate.ts';
 import { type Kin, no_kin } from './kin.ts';
-import type { CommandEnvelope } from './model/commands.ts';
+import type { Command, CommandEnvelope } from './model/commands.ts';
 import type { JobKey, RunId } from './model/ids.ts';
 import type { ScheduleDocument } from './model/job.ts';
-import { refusal } from './model/reasons.ts';
+import { type Cause, refusal } from './model/reasons.ts';
 import type { CalendarRecord, JobRecord, TriggerRecord } from './model/records.ts';
 import { calendarNames, textOf } from './model/schedules.ts';
 import { answered, counted, paused, resumed } from './pause.ts';
@@ -313,12 +313,7 @@ function start(
       audit(envelope, now, 'not-found'),
       reply(request_id, refusal('not-found', `job ${state.key} is being deleted`)),
     );
-  const admitted = admit(
-    state,
-    { run, cause: { type: 'manual', by: principal.name, request: command.request }, since: now },
-    now,
-    settings,
-  );
+  const admitted = admit(state, { run, cause: byHand(command, principal.name), since: now }, now, settings);
   if (admitted.fate === 'full') {
     const text = noRoom(state.jobs.job.instances, state.reign.room());
     return step(state, audit(envelope, now, 'too-many'), reply(request_id, refusal('too-many', text)));
@@ -341,6 +336,13 @@ function start(
   const looks = given_back ? rest(admitted.state, looksOf(admitted.state)) : [];
   return stepWith(admitted.state, [...moved, ...admitted.effects, ...looks, ...answered(admitted.fate)]);
 }
+
+const byHand = ({ request, arguments: words }: Extract<Command, { type: 'start-run' }>, by: string): Cause => ({
+  type: 'manual',
+  by,
+  request,
+  ...(words === undefined ? {} : { arguments: words }),
+});
 
 function changed(
   state: TriggerState,

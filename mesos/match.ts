@@ -14,7 +14,7 @@ import type { ContainerPlan } from './container-info.ts';
 import { fitIndex } from './fit-index.ts';
 import type { Host } from './hosts.ts';
 import { staysFor } from './maintenance.ts';
-import type { CommandInfo, Resource, RLimit } from './protocol.ts';
+import type { CommandInfo, Environment, Resource, RLimit } from './protocol.ts';
 import {
   add,
   contains,
@@ -56,10 +56,20 @@ export type LaunchPlan = {
   readonly rlimits?: readonly RLimit[];
   /** Processes for Horae's own executor, whose needs are those in `executor`; then there is no command. */
   readonly processes?: ProcessesPlan;
+  /** An executor of the job's own, whose needs are those in `executor`; then there is no command. */
+  readonly custom?: CustomPlan;
   readonly kill_grace_ms: number;
   /** Under which name others of the cluster find its ports; left out: nobody does. */
   readonly discovery_name?: string;
   readonly labels: Readonly<Record<string, string>>;
+};
+
+/** Started on an agent by the first task that names it. `data`: what each task carries for it. */
+export type CustomPlan = {
+  readonly id: string;
+  readonly command: string;
+  readonly data?: string;
+  readonly environment: Environment;
 };
 
 /** A plan that has found its host, with the very resources it gets. */

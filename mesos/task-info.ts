@@ -10,7 +10,7 @@ import { containerInfo } from './container-info.ts';
 import type { TaskDocument } from './executor/document.ts';
 import { executorInfo, processesTask } from './executor/executor-info.ts';
 import type { LaunchDocument } from './executor/launch.ts';
-import type { LaunchPlan, Placement } from './match.ts';
+import type { CustomPlan, LaunchPlan, Placement } from './match.ts';
 import type {
   Call,
   CommandInfo,
@@ -82,6 +82,7 @@ export function operationsOf(placements: readonly Placement[], framework_id: str
   for (const placement of placements) {
     if (placement.plan.processes !== undefined)
       plain.push(ofProcesses(placement, placement.plan.processes, framework_id));
+    else if (placement.plan.custom !== undefined) plain.push(ofCustom(placement, placement.plan.custom, framework_id));
     else if (placement.plan.executor === undefined) plain.push(taskInfo(placement));
     else
       operations.push({
@@ -125,6 +126,24 @@ function ofProcesses(placement: Placement, processes: ProcessesPlan, framework_i
     ...(plan.rlimits === undefined ? {} : { container: limitedBy(plan.rlimits) }),
   };
   return processesTask(known(placement), { format: 1, task, instance, user, ports }, confined);
+}
+
+/** What Mesos is told of a task that another executor is to run. Equal in every task that names it, or Mesos refuses. */
+function ofCustom(placement: Placement, custom: CustomPlan, framework_id: string): TaskInfo {
+  const { plan, executor_resources: resources } = placement;
+  const { id, command: value, data, environment } = custom;
+  return {
+    ...known(placement),
+    executor: {
+      type: 'CUSTOM',
+      executor_id: { value: id },
+      framework_id: { value: framework_id },
+      name: id,
+      resources,
+      command: { shell: true, value, environment, ...userOf(plan) },
+    },
+    ...(data === undefined ? {} : { data: Buffer.from(data, 'utf8').toString('base64') }),
+  };
 }
 
 const userOf = ({ user }: LaunchPlan): Pick<CommandInfo, 'user'> => (user === undefined ? {} : { user });

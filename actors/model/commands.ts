@@ -29,7 +29,13 @@ export type Command =
   /** Runs of parents that wait are forgotten: of all, or of one. */
   | { readonly type: 'clear-tokens'; readonly key: JobKey; readonly parent?: JobKey }
   /** Starts a run now, under the job's overlap policy. `request` makes it idempotent: the same one names the same run. */
-  | { readonly type: 'start-run'; readonly key: JobKey; readonly request: string }
+  | {
+      readonly type: 'start-run';
+      readonly key: JobKey;
+      readonly request: string;
+      /** Words for its command, in place of the job's own. */
+      readonly arguments?: readonly string[];
+    }
   | { readonly type: 'kill-run'; readonly key: JobKey; readonly run: RunId }
   /** Every active run of the job. */
   | { readonly type: 'kill-all'; readonly key: JobKey }

@@ -71,6 +71,25 @@ export function splitTokenKey(key: TokenKey): { child: JobKey; parent: JobKey; r
 /** The id under which Mesos knows attempt `attempt` (from 1) of an instance. */
 export const taskId = (instance: InstanceKey, attempt: number): TaskId => `${instance.replaceAll('/', ':')}:${attempt}`;
 
+/** The id by which Chronos's clients know a task. `attempt` counts from 1 here, and from 0 there. */
+export const chronosTaskId = (task: {
+  readonly due: number;
+  readonly attempt: number;
+  readonly name: string;
+  readonly words: readonly string[];
+}): string => `ct:${task.due}:${task.attempt - 1}:${task.name}:${chronosWords(task.words)}`;
+/** Without ";", which Chronos took out of them. */
+export const chronosWords = (words: readonly string[]): string => words.join(' ').replaceAll(';', '');
+
+/** Reads one back. Words may hold colons, and may be left out with the one before them. */
+export function parseChronosTaskId(
+  text: string,
+): { readonly due: number; readonly attempt: number; readonly name: string; readonly words: string } | undefined {
+  const [, due, attempt, name, words = ''] = /^ct:(\d{1,15}):(\d{1,9}):([^:]+)(?::(.*))?$/s.exec(text) ?? [];
+  if (name === undefined) return undefined;
+  return { due: Number(due), attempt: Number(attempt) + 1, name, words };
+}
+
 /** Reads a task id back; undefined when it is not one of ours. */
 export function parseTaskId(text: TaskId): { instance: InstanceKey; attempt: number } | undefined {
   const cut = text.lastIndexOf(':');

@@ -9,6 +9,7 @@ import type { CalendarSpec } from '../../schedules/calendar.ts';
 import { bad, good, type Problem, type Result } from '../../schedules/problem.ts';
 import { type Announcement, announce_field, readAnnouncement } from './announcement.ts';
 import { calendar_spec } from './calendar.ts';
+import { type CommandLineFields, command_line_fields, readCommandLine } from './command-line.ts';
 import { type Container, container_field, containerProblems, portsOfContainer, readContainer } from './container.ts';
 import { identifier, type JobKey, job_key_bytes_max, jobKey } from './ids.ts';
 import { type LimitFields, limit_fields, readLimits } from './limits.ts';
@@ -93,6 +94,7 @@ export const job_submission = z
       .max(65_536)
       .optional()
       .describe('Shell line, run by `/bin/sh -c`; by `/bin/bash -c` where there is a health check or a lifecycle.'),
+    ...command_line_fields,
     ...task_fields,
     container: container_field.optional(),
     ...limit_fields,
@@ -274,7 +276,8 @@ export type Job = {
   /** Left out: whoever is behind a partition is waited for. */
   readonly partition_policy?: { readonly reschedule: boolean; readonly delay_ms?: number };
   readonly labels: Readonly<Record<string, string>>;
-} & ParentFields &
+} & CommandLineFields &
+  ParentFields &
   LimitFields &
   TaskFields;
 
@@ -398,6 +401,11 @@ export function readJob(input: unknown): Result<Job> {
   const task = checkTask({ ...given, ports: asked, env: given.env ?? {}, kill_grace_ms });
   const announced = readAnnouncement(given.announce, task.ports);
   problems.push(...task.problems, ...announced.problems);
+  const line = readCommandLine(given, {
+    plain: !hasExecutor(given),
+    container,
+  });
+  problems.push(...line.problems);
   const limits = readLimits(given, container);
   problems.push(...limits.problems);
   if (container !== undefined)
@@ -412,6 +420,7 @@ export function readJob(input: unknown): Result<Job> {
       description: given.description,
       owner: given.owner,
       command: given.command,
+      ...line.fields,
       container,
       processes: given.processes,
       order: given.order,

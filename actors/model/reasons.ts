@@ -82,7 +82,13 @@ export function inWords(reason: EndReason): string {
 /** Why a run was started. */
 export type Cause =
   | { readonly type: 'target'; readonly schedule: string; readonly at: number; readonly caught_up?: boolean }
-  | { readonly type: 'manual'; readonly by: string; readonly request: string }
+  | {
+      readonly type: 'manual';
+      readonly by: string;
+      readonly request: string;
+      /** Words that it was given in place of its job's. */
+      readonly arguments?: readonly string[];
+    }
   | {
       readonly type: 'backfill';
       readonly schedule: string;

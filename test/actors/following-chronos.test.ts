@@ -3,12 +3,13 @@
 import test from 'ava';
 import type { Cause } from '../../actors/model/reasons.ts';
 import type { FinishedRun, JobRecord, TallyRecord } from '../../actors/model/records.ts';
-import { chronosName, readChronos } from '../../transport/http/chronos.ts';
+import { chronosName, readChronos } from '../../transport/http/chronos/document.ts';
+import { chronos_rules_default } from '../../transport/http/chronos/rules.ts';
 import { type World, world } from '../support/world.ts';
 
 const keyOf = (name: string) => `chronos/default/${name}`;
 const submit = async (w: World, document: object) => {
-  const read = readChronos(document, 3, 'parents' in document ? 'dependency' : 'iso8601');
+  const read = readChronos(document, chronos_rules_default, 'parents' in document ? 'dependency' : 'iso8601');
   if (!read.ok) throw new Error(JSON.stringify(read.problems));
   const origin = { dialect: 'chronos', document };
   return await w.submit({ type: 'submit', mode: 'upsert', job: read.value.job, origin });

@@ -2,7 +2,8 @@
 
 import test from 'ava';
 import type { OutcomeRow } from '../../actors/model/records.ts';
-import { readChronos } from '../../transport/http/chronos.ts';
+import { readChronos } from '../../transport/http/chronos/document.ts';
+import { chronos_rules_default } from '../../transport/http/chronos/rules.ts';
 import { type World, world } from '../support/world.ts';
 
 const minute = 60_000;
@@ -12,7 +13,10 @@ const told = (w: World) => rows(w).map(row => [row.outcome, new Date(row.from).t
 
 async function posted(document: object, generation: 2 | 3, seconds = 1): Promise<World> {
   const w = await world({ start });
-  const read = readChronos({ name: 'old', command: `sleep ${seconds}; exit 0`, ...document }, generation);
+  const read = readChronos(
+    { name: 'old', command: `sleep ${seconds}; exit 0`, ...document },
+    { ...chronos_rules_default, generation },
+  );
   if (!read.ok) throw new Error(JSON.stringify(read.problems));
   const { job, document: origin } = read.value;
   await w.submit({ type: 'submit', mode: 'upsert', job, origin: { dialect: 'chronos', document: origin } });

@@ -101,7 +101,7 @@ export function createDispatch({ routes, services, credentials, rules, page }: D
           'a request failed',
         );
       if (response.headersSent) response.destroy();
-      else send(response, (route?.refuse ?? asProblem)(refused));
+      else send(response, (route?.refuse ?? asProblem)(refused, services));
     } finally {
       metrics
         .counter('horae_http_requests_total', {

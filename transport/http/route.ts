@@ -17,6 +17,7 @@ import type { AnnouncerState } from '../discovery/announcer.ts';
 import type { History } from '../journal/journal.ts';
 import type { Metrics } from '../metrics.ts';
 import { type BodyType, readBody, readNoBody } from './body.ts';
+import type { ChronosRules } from './chronos/rules.ts';
 import { authorize } from './guard.ts';
 import type { Cluster } from './leader.ts';
 import { Refused } from './problems.ts';
@@ -58,8 +59,8 @@ export type Services = {
   readonly version: string;
   /** Of schedules that name none. */
   readonly default_zone: string;
-  /** Whose rules hold for jobs that come by Chronos's API. */
-  readonly chronos_generation: 2 | 3;
+  /** How jobs that come by Chronos's API are read. */
+  readonly chronos: ChronosRules;
   /** Whether the schedules of a job mean something: what the schema cannot see. */
   readonly compile: (job: Job) => Result<void>;
   readonly ids: () => string;
@@ -109,7 +110,7 @@ export type Route = {
   readonly body?: { readonly schema: string; readonly types: readonly BodyType[] };
   readonly answers: Readonly<Record<number, Answered>>;
   /** How a refusal is written where it is not `application/problem+json`. */
-  readonly refuse?: (refused: Refused) => Reply;
+  readonly refuse?: (refused: Refused, services: Services) => Reply;
   readonly handle: (exchange: Exchange) => Promise<Reply | typeof streaming> | Reply | typeof streaming;
 };
 

@@ -30,7 +30,12 @@ const parent_run = z.object({
 
 const cause = z.discriminatedUnion('type', [
   z.object({ type: z.literal('target'), schedule: z.string(), at: instant, caught_up: z.boolean().optional() }),
-  z.object({ type: z.literal('manual'), by: z.string(), request: z.string() }),
+  z.object({
+    type: z.literal('manual'),
+    by: z.string(),
+    request: z.string(),
+    arguments: z.array(z.string()).readonly().optional(),
+  }),
   z.object({
     type: z.literal('backfill'),
     schedule: z.string(),

@@ -20,7 +20,8 @@ import type { History } from '../journal/journal.ts';
 import type { Metrics } from '../metrics.ts';
 import { isForAgents, type ServedArchive, sendArchive } from './archive.ts';
 import { calendar_routes } from './calendars.ts';
-import { chronos_routes } from './chronos-routes.ts';
+import { chronos_routes } from './chronos/routes.ts';
+import { type ChronosRules, chronos_rules_default } from './chronos/rules.ts';
 import { dependencyRoutes } from './dependencies.ts';
 import { discovery_routes } from './discovery.ts';
 import { createDispatch } from './dispatch.ts';
@@ -71,8 +72,8 @@ export type HttpOptions = {
   readonly version?: string;
   /** Of schedules that name none; UTC when left out. */
   readonly default_zone?: string;
-  /** Whose rules hold for jobs that come by Chronos's API; 3 when left out. */
-  readonly chronos_generation?: 2 | 3;
+  /** How jobs that come by Chronos's API are read; what is left out is as Chronos was. */
+  readonly chronos?: Partial<ChronosRules>;
   /** Left out: this node is the only one. */
   readonly cluster?: Cluster;
   /** The executor, for agents; left out: they have it from elsewhere. */
@@ -129,7 +130,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
       `${listen.host}:${listen.port} lies beyond loopback and there are no credentials: expected --credentials FILE, a loopback host such as 127.0.0.1, or --insecure`,
     );
   const closing = new AbortController();
-  const { version = '0', default_zone = 'UTC', chronos_generation = 3 } = options;
+  const { version = '0', default_zone = 'UTC' } = options;
   const followers = { count: 0 };
   const services: Services = {
     ...options,
@@ -139,7 +140,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     usages: options.usages ?? { of: async () => undefined },
     cluster: options.cluster ?? alone(() => url, version),
     default_zone,
-    chronos_generation,
+    chronos: { ...chronos_rules_default, ...options.chronos },
     followers,
     closing: closing.signal,
   };

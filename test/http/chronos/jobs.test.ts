@@ -1,11 +1,12 @@
-// chronos.test.ts: Chronos's dialect: what its clients send is understood, and what they get back is what they know.
+// jobs.test.ts: Chronos's dialect: what its clients send is understood, and what they get back is what they know.
 
 import test from 'ava';
 import fc from 'fast-check';
-import { identifier } from '../../actors/model/ids.ts';
-import { bad } from '../../schedules/problem.ts';
-import { chronosKey, readChronos } from '../../transport/http/chronos.ts';
-import { serve } from './support/serve.ts';
+import { withWords } from '../../../actors/model/command-line.ts';
+import { identifier } from '../../../actors/model/ids.ts';
+import { bad } from '../../../schedules/problem.ts';
+import { chronosKey, readChronos } from '../../../transport/http/chronos/document.ts';
+import { serve } from '../support/serve.ts';
 
 /** The sample of Chronos's documentation, as people have it in their files. */
 const sample = {
@@ -126,8 +127,10 @@ test('schedule and zone stay as they were written', t => {
 });
 
 test('arguments are words, not shell: nothing in them is run', t => {
-  const { command } = jobOf({ ...sample, command: 'echo', arguments: ['-n', 'a; rm -rf /', "it's", '$(id)'] });
-  t.is(command, `echo -n 'a; rm -rf /' 'it'\\''s' '$(id)'`);
+  const words = ['-n', 'a; rm -rf /', "it's", '$(id)'];
+  const { command, arguments: given } = jobOf({ ...sample, command: 'echo', arguments: words });
+  t.deepEqual(given, words);
+  t.is(withWords(command!, words), `echo -n 'a; rm -rf /' 'it'\\''s' '$(id)'`);
 });
 
 test('what Chronos took and then got wrong is refused with a short message', t => {
@@ -136,7 +139,7 @@ test('what Chronos took and then got wrong is refused with a short message', t =
     [{ name: 'a/b' }, '/name'],
     [{ name: undefined }, '/name'],
     [{ name: 'x'.repeat(200) }, '/name'],
-    [{ schedule: undefined }, '/schedule'],
+    [{ schedule: '' }, '/schedule'],
     [{ cpus: 'many' }, '/cpus'],
     [{ mem: -5 }, '/mem'],
     [{ disabled: 'perhaps' }, '/disabled'],
@@ -197,7 +200,7 @@ test('no two names share a key, and every key keeps the grammar', t => {
 });
 
 test('the second generation has its own rules: epsilon is a window, targets count, a busy job drops its run', async t => {
-  const { ask, core } = await serve(t, { chronos_generation: 2 });
+  const { ask, core } = await serve(t, { chronos: { generation: 2 } });
   t.is((await ask('POST', '/scheduler/iso8601', { json: sample })).status, 204);
   t.like(core.views.job(key)!.record.job, {
     count: 'targets',

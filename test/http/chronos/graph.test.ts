@@ -1,8 +1,9 @@
-// chronos-graph.test.ts: Chronos's dialect where jobs follow others: what is posted, what is read back, what is drawn.
+// graph.test.ts: Chronos's dialect where jobs follow others: what is posted, what is read back, what is drawn.
 
 import test from 'ava';
-import { chronosName, readChronos } from '../../transport/http/chronos.ts';
-import { serve } from './support/serve.ts';
+import { chronosName, readChronos } from '../../../transport/http/chronos/document.ts';
+import { chronos_rules_default } from '../../../transport/http/chronos/rules.ts';
+import { serve } from '../support/serve.ts';
 
 const scheduled = (name: string, more: object = {}) => ({
   name,
@@ -12,14 +13,14 @@ const scheduled = (name: string, more: object = {}) => ({
 });
 const dependent = (name: string, parents: unknown, more: object = {}) => ({ name, command: 'true', parents, ...more });
 const problems = (document: object) => {
-  const read = readChronos(document, 3, 'dependency');
+  const read = readChronos(document, chronos_rules_default, 'dependency');
   return read.ok ? [] : read.problems.map(one => one.place);
 };
 
 test("a dependent job follows by Chronos's rule, and beside parents a schedule is passed over", t => {
   const read = readChronos(
     dependent('child', ['a b', 'x.y'], { schedule: 'R//PT1H', softError: 'true', disabled: true }),
-    3,
+    chronos_rules_default,
     'dependency',
   );
   if (!read.ok) return t.fail(JSON.stringify(read.problems));

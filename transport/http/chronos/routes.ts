@@ -1,22 +1,23 @@
-// chronos-routes.ts: the first routes of Chronos's API, under the prefixes of both its generations.
+// routes.ts: Chronos's API, under the prefixes of both its generations.
 //
 // Answers are Chronos's: 204 for what changes something, an array for the list, and errors as {status, message}, but with
 // the status that says what is wrong and a message of one sentence instead of a stack trace.
 
 import { createHash } from 'node:crypto';
-import { type ServerResponse, STATUS_CODES } from 'node:http';
-import type { JobView } from '../../actors/model/views.ts';
-import { chronos_environment, chronos_role, chronosKey, chronosName, readChronos, writeChronos } from './chronos.ts';
-import { graphs } from './chronos-graph.ts';
-import { isGoing } from './jobs.ts';
-import { mayFollow, mayOrphan } from './kinship.ts';
-import { inShort, Refused, refusedBy } from './problems.ts';
-import { command, type Exchange, jsonBody, noBody, type Reply, type Route, streaming, unexpected } from './route.ts';
+import { splitWords } from '../../../actors/model/command-line.ts';
+import { mayFollow, mayOrphan } from '../kinship.ts';
+import { inShort, Refused, refusedBy } from '../problems.ts';
+import { command, type Exchange, jsonBody, noBody, type Reply, type Route, unexpected } from '../route.ts';
+import { jobNamed, jobOf, named, pagesOf, refuse, streamed, unknown } from './answers.ts';
+import { chronos_role, readChronos } from './document.ts';
+import { graphs } from './graph.ts';
+import { list, one, search, summary } from './listing.ts';
+import { forgetQueued, killRunning } from './tasks.ts';
 
 const prefixes = ['/scheduler', '/v1/scheduler'] as const;
 const failure = { description: 'Refused: {status, message}.', type: 'application/json' };
 
-export const chronos_routes: readonly Route[] = prefixes.flatMap(prefix => {
+const prefixed: readonly Route[] = prefixes.flatMap((prefix): readonly Route[] => {
   const generation = prefix === '/scheduler' ? '2' : '3';
   const common = { tag: 'chronos', scope: chronos_role, refuse } as const;
   return [
@@ -46,12 +47,76 @@ export const chronos_routes: readonly Route[] = prefixes.flatMap(prefix => {
     },
     {
       ...common,
+      method: 'GET',
+      path: `${prefix}/jobs/summary`,
+      id: `chronos${generation}Summary`,
+      summary: 'How every job did last, and what it is doing',
+      permission: 'read',
+      answers: { 200: { description: '{jobs: [...]}.', type: 'application/json' } },
+      handle: summary,
+    },
+    {
+      ...common,
+      method: 'GET',
+      path: `${prefix}/jobs/search`,
+      id: `chronos${generation}Search`,
+      summary: 'Jobs by parts of their names and commands: name, command, any, limit, offset',
+      permission: 'read',
+      answers: { 200: { description: 'An array of jobs.', type: 'application/json' }, 400: failure },
+      handle: search,
+    },
+    {
+      ...common,
+      method: 'GET',
+      path: `${prefix}/job/:name`,
+      id: `chronos${generation}ReadJob`,
+      summary: 'One job',
+      permission: 'read',
+      answers: { 200: { description: 'A job.', type: 'application/json' }, 404: failure },
+      handle: one,
+    },
+    {
+      ...common,
+      method: 'GET',
+      path: `${prefix}/leader`,
+      id: `chronos${generation}Leader`,
+      summary: 'Who leads, as host:port',
+      permission: 'read',
+      answers: { 200: { description: '{leader}.', type: 'application/json' }, 503: failure },
+      handle: leader,
+    },
+    {
+      ...common,
+      method: 'DELETE',
+      path: `${prefix}/task/kill/:name`,
+      id: `chronos${generation}KillTasks`,
+      summary: 'Kill the running tasks of a job',
+      permission: 'operate',
+      answers: { 204: { description: 'The kills are recorded and under way.' }, 404: failure },
+      handle: killRunning,
+    },
+    {
+      ...common,
+      method: 'DELETE',
+      path: `${prefix}/task/all`,
+      id: `chronos${generation}ForgetQueued`,
+      summary: 'Forget every run that waits, of all jobs',
+      permission: 'operate',
+      answers: { 204: { description: 'They are not to be.' } },
+      handle: forgetQueued,
+    },
+    {
+      ...common,
       method: 'PUT',
       path: `${prefix}/job/:name`,
       id: `chronos${generation}StartJob`,
-      summary: 'Start a job now',
+      summary: 'Start a job now, with ?arguments= in place of its own',
       permission: 'operate',
-      answers: { 204: { description: 'Started, or it will start when the active run ends.' }, 404: failure },
+      answers: {
+        204: { description: 'Started, or it will start when the active run ends.' },
+        404: failure,
+        409: { ...failure, description: 'It is disabled, or runs already and may not run twice.' },
+      },
       handle: start,
     },
     {
@@ -94,9 +159,28 @@ export const chronos_routes: readonly Route[] = prefixes.flatMap(prefix => {
   ];
 });
 
+/** Of this node alone, for load balancers: it says nothing of who leads. */
+const ping: Route = {
+  method: 'GET',
+  path: '/ping',
+  id: 'chronosPing',
+  tag: 'chronos',
+  summary: 'Whether this node answers',
+  permission: 'nothing',
+  refuse,
+  answers: { 200: { description: '"pong".', type: 'text/plain' } },
+  handle: () => ({
+    status: 200,
+    headers: { 'cache-control': 'must-revalidate,no-cache,no-store' },
+    text: { type: 'text/plain', text: 'pong\n' },
+  }),
+};
+
+export const chronos_routes: readonly Route[] = [...prefixed, ping];
+
 async function put(exchange: Exchange, kind: 'iso8601' | 'dependency'): Promise<Reply> {
   const body = await jsonBody(exchange, ['application/json']);
-  const read = readChronos(body, exchange.services.chronos_generation, kind);
+  const read = readChronos(body, exchange.services.chronos, kind);
   if (!read.ok) throw new Refused('malformed', inShort(read.problems), read.problems);
   const { job, document } = read.value;
   mayFollow(exchange, job);
@@ -114,87 +198,39 @@ async function put(exchange: Exchange, kind: 'iso8601' | 'dependency'): Promise<
   const answer = await command(exchange, { type: 'submit', mode: 'upsert', job, origin });
   if (answer.type === 'refused') throw named(refusedBy(answer));
   if (answer.type !== 'created' && answer.type !== 'replaced' && answer.type !== 'unchanged') throw unexpected(answer);
+  // Whoever posts a job that had failed too often, and does not say that it is to stay disabled, wants it to go on.
+  const paused = exchange.services.views.job(answer.key)?.trigger?.paused;
+  if (job.enabled && paused?.by === 'horae') await resume(exchange, answer.key);
   return { status: 204 };
 }
 
-/** Names as Chronos's clients know them, in what the core says of keys. */
-function named(refused: Refused): Refused {
-  const text = (words: string) => words.replaceAll(/chronos\/default\/[A-Za-z0-9_.%-]+/g, key => chronosName(key));
-  const problems = refused.problems.map(each => ({ ...each, message: text(each.message) }));
-  return new Refused(refused.kind, text(refused.message), problems, refused.headers);
+async function resume(exchange: Exchange, key: string): Promise<void> {
+  const answer = await command(exchange, { type: 'resume', key });
+  if (answer.type === 'refused') throw named(refusedBy(answer));
 }
 
-/** Jobs written in one go: a few milliseconds' worth. Chronos's own list was slow from a thousand jobs on. */
-const jobs_per_piece = 500;
-
-/** The jobs of this dialect, as far as they are there when their page is asked for. */
-function* pagesOf({ services: { views } }: Exchange): Generator<readonly JobView[]> {
-  const prefix = `${chronos_role}/${chronos_environment}/`;
-  for (let after = prefix; ; ) {
-    const ours = views.jobs(jobs_per_piece, after).filter(view => view.key.startsWith(prefix));
-    yield ours.filter(view => !isGoing(view));
-    if (ours.length < jobs_per_piece) return;
-    after = ours.at(-1)!.key;
-  }
-}
-
-/** Leaves piece by piece, and between two pieces the scheduler gets its turn. */
-async function streamed(
-  { request, response }: Exchange,
-  type: string,
-  pieces: Iterable<string>,
-): Promise<typeof streaming> {
-  response.writeHead(200, { 'content-type': type, 'cache-control': 'no-store' });
-  if (request.method !== 'HEAD')
-    for (const piece of pieces) {
-      if (response.destroyed) return streaming;
-      response.write(piece);
-      await taken(response);
-    }
-  response.end();
-  return streaming;
-}
-
-function list(exchange: Exchange): Promise<typeof streaming> {
-  return streamed(exchange, 'application/json', asArray(pagesOf(exchange)));
-}
-
-function* asArray(pages: Iterable<readonly JobView[]>): Generator<string> {
-  let separator = '[';
-  for (const page of pages) {
-    if (page.length === 0) continue;
-    yield separator + page.map(view => JSON.stringify(writeChronos(view))).join(',');
-    separator = ',';
-  }
-  yield separator === '[' ? '[]' : ']';
-}
-
-/** Resolves in a later turn, when the client has taken what was written or is gone. */
-function taken(response: ServerResponse): Promise<void> {
-  return new Promise(resolve => {
-    if (!response.writableNeedDrain) return void setImmediate(resolve);
-    const go = () => {
-      response.off('drain', go).off('close', go);
-      resolve();
-    };
-    response.on('drain', go).on('close', go);
-  });
-}
-
+/** Chronos did nothing, and said nothing, where a job was disabled or already queued. */
 async function start(exchange: Exchange): Promise<Reply> {
   await noBody(exchange);
-  const answer = await command(exchange, { type: 'start-run', key: keyOf(exchange), request: requestIn(exchange) });
-  if (answer.type === 'refused') throw answer.code === 'not-found' ? unknown(exchange) : refusedBy(answer);
+  const { key, record, trigger } = jobOf(exchange);
+  const name = (exchange.params.name ?? '').slice(0, 200);
+  if (!record.job.enabled) throw new Refused('already-running', `Job '${name}' is disabled: nothing was started`);
+  if (record.job.overlap.policy === 'buffer-one' && (trigger?.waiting.length ?? 0) > 0)
+    throw new Refused('already-running', `Job '${name}' is queued already: nothing was started`);
+  const words = splitWords(exchange.query.arguments ?? '');
+  const more = words.length === 0 ? {} : { arguments: words };
+  const answer = await command(exchange, { type: 'start-run', key, request: requestIn(exchange), ...more });
+  if (answer.type === 'refused') throw answer.code === 'not-found' ? unknown(exchange) : named(refusedBy(answer));
   if (answer.type !== 'started' && answer.type !== 'waiting' && answer.type !== 'existing') throw unexpected(answer);
   return { status: 204 };
 }
 
 async function remove(exchange: Exchange): Promise<Reply> {
   await noBody(exchange);
-  const key = keyOf(exchange);
+  const { key } = jobOf(exchange);
   mayOrphan(exchange, key, 'reschedule');
   const answer = await command(exchange, { type: 'delete', key, orphans: 'reschedule' });
-  if (answer.type === 'refused') throw answer.code === 'not-found' ? unknown(exchange) : refusedBy(answer);
+  if (answer.type === 'refused') throw answer.code === 'not-found' ? unknown(exchange) : named(refusedBy(answer));
   if (answer.type !== 'deleted') throw unexpected(answer);
   return { status: 204 };
 }
@@ -203,7 +239,7 @@ async function remove(exchange: Exchange): Promise<Reply> {
 async function markSuccess(exchange: Exchange): Promise<Reply> {
   await noBody(exchange);
   const name = exchange.params.name ?? '';
-  const key = chronosKey(name);
+  const key = jobNamed(exchange, name)?.key;
   const said = (done: boolean): Reply => ({
     status: 200,
     text: { type: 'text/plain', text: `marked job ${name.slice(0, 200)} as successful: ${done}` },
@@ -219,20 +255,8 @@ async function markSuccess(exchange: Exchange): Promise<Reply> {
 const requestIn = ({ request_id }: Exchange) =>
   createHash('sha256').update(request_id).digest('base64url').slice(0, 22);
 
-function keyOf(exchange: Exchange): string {
-  const key = chronosKey(exchange.params.name ?? '');
-  const view = key === undefined ? undefined : exchange.services.views.job(key);
-  if (key === undefined || view === undefined || isGoing(view)) throw unknown(exchange);
-  return key;
-}
-
-const unknown = ({ params }: Exchange) =>
-  new Refused('not-found', `Job '${(params.name ?? '').slice(0, 200)}' not found`);
-
-function refuse(refused: Refused): Reply {
-  return {
-    status: refused.status,
-    headers: refused.headers,
-    body: { status: STATUS_CODES[refused.status] ?? 'Error', message: refused.message },
-  };
+function leader({ services: { cluster } }: Exchange): Reply {
+  const found = cluster.leader();
+  if (found === undefined) throw new Refused('no-leader', 'no node leads at present');
+  return { status: 200, body: { leader: found.url.replace(/^https?:\/\//, '') } };
 }

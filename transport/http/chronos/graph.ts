@@ -1,10 +1,10 @@
-// chronos-graph.ts: who follows whom, as Chronos drew it: for Graphviz, and as lines for programs.
+// graph.ts: who follows whom, as Chronos drew it: for Graphviz, and as lines for programs.
 //
 // The jobs are walked twice, nodes first, then edges, a page at a time: what leaves is never whole in memory.
 
-import type { JobView } from '../../actors/model/views.ts';
-import { chronosName } from './chronos.ts';
-import { runState } from './resources.ts';
+import type { JobView } from '../../../actors/model/views.ts';
+import { runState } from '../resources.ts';
+import { chronosName } from './document.ts';
 
 type Pages = () => Iterable<readonly JobView[]>;
 

@@ -1,8 +1,8 @@
-// chronos-container.test.ts: Chronos jobs in containers: what its users have in their files means here what it meant there.
+// container.test.ts: Chronos jobs in containers: what its users have in their files means here what it meant there.
 
 import test from 'ava';
-import { readChronos } from '../../transport/http/chronos.ts';
-import { serve } from './support/serve.ts';
+import { readChronos } from '../../../transport/http/chronos/document.ts';
+import { serve } from '../support/serve.ts';
 
 /** The sample of Chronos's documentation. */
 const sample = {

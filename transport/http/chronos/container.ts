@@ -1,4 +1,4 @@
-// chronos-container.ts: the container of a Chronos job, as a container of ours.
+// container.ts: the container of a Chronos job, as a container of ours.
 //
 // Chronos took it seriously only when it had an image, knew two names for the network (a word, and a list of names), and wrote
 // ports as texts. A port without a number of its own gets one from the offer, which Chronos could not do.
@@ -9,7 +9,7 @@ import {
   container_field,
   containerProblems,
   readContainer,
-} from '../../actors/model/container.ts';
+} from '../../../actors/model/container.ts';
 
 type Wrong = (place: string, value: unknown, message: string, expected: string) => void;
 type Given = Readonly<Record<string, unknown>>;

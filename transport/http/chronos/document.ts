@@ -1,4 +1,4 @@
-// chronos.ts: Chronos's job documents, translated. Pure: a document in, a job or problems out, and back.
+// document.ts: Chronos's job documents, translated. Pure: a document in, a job or problems out, and back.
 //
 // People come to Horae with files full of Chronos jobs and programs that post them. So their dialect is read as leniently
 // as Chronos read it (numbers in quotes, fields it never knew), and what was posted is kept and given back as it was,
@@ -7,23 +7,24 @@
 // Chronos's names are flat and richer in letters than a job key: they live under chronos/default/, other characters
 // percent-encoded.
 
-import { portsOfContainer } from '../../actors/model/container.ts';
-import type { JobKey } from '../../actors/model/ids.ts';
-import { identifier, jobKey, parseJobKey } from '../../actors/model/ids.ts';
-import type { Job } from '../../actors/model/job.ts';
-import { parents_max } from '../../actors/model/parents.ts';
-import type { JobView } from '../../actors/model/views.ts';
-import { approximateMs, parseDuration } from '../../schedules/duration.ts';
-import { overlapOfChronos } from '../../schedules/overlap.ts';
-import { bad, good, type Problem, type Result } from '../../schedules/problem.ts';
-import { readChronosContainer } from './chronos-container.ts';
+import { type CustomExecutor, word_length_max, words_max } from '../../../actors/model/command-line.ts';
+import { portsOfContainer } from '../../../actors/model/container.ts';
+import type { JobKey } from '../../../actors/model/ids.ts';
+import { identifier, jobKey, parseJobKey } from '../../../actors/model/ids.ts';
+import type { Job } from '../../../actors/model/job.ts';
+import { parents_max } from '../../../actors/model/parents.ts';
+import type { JobView } from '../../../actors/model/views.ts';
+import { approximateMs, parseDuration } from '../../../schedules/duration.ts';
+import { overlapOfChronos } from '../../../schedules/overlap.ts';
+import { bad, good, type Problem, type Result } from '../../../schedules/problem.ts';
+import { readChronosContainer } from './container.ts';
+import { type ChronosRules, chronos_rules_default } from './rules.ts';
 
 export const chronos_role = 'chronos';
 export const chronos_environment = 'default';
 /** Name, environment and role of a job key may have 180 bytes together. */
 const name_bytes_max = 120;
 const name_allowed = /^[\w.\-\s#]+$/;
-const default_retry_delay_ms = 60_000;
 
 export type ChronosDocument = Readonly<Record<string, unknown>>;
 
@@ -57,16 +58,17 @@ export function chronosName(key: JobKey): string {
 
 /**
  * A document posted to `iso8601` or, with parents, to `dependency`, as a job of ours and as what will be given back.
- * `generation` says whose rules hold. 3: a run is never dropped, misses collapse into one late run, a count counts launches.
+ * `rules.generation` says whose rules hold. 3: a run is never dropped, misses collapse into one late run, a count counts launches.
  * 2: a target runs within epsilon or is missed, a count counts targets, a run that finds another one active is dropped.
  */
 export function readChronos(
   input: unknown,
-  generation: 2 | 3 = 3,
+  rules: ChronosRules = chronos_rules_default,
   route: 'iso8601' | 'dependency' = 'iso8601',
 ): Result<{ readonly job: Job; readonly document: ChronosDocument }> {
   if (input === null || typeof input !== 'object' || Array.isArray(input))
     return bad({ place: '', message: 'the body is not a job', expected: 'a JSON object' });
+  const { generation } = rules;
   const document = input as ChronosDocument;
   const problems: Problem[] = [];
   const wrong = (place: string, value: unknown, message: string, expected: string) =>
@@ -95,7 +97,8 @@ export function readChronos(
   const dependent = route === 'dependency';
   const parents = parentsOf(document.parents, dependent, wrong);
   // Beside parents Chronos passed a schedule over.
-  const schedule = dependent ? '' : read.text('schedule', '');
+  // Without one generation 3 ran the job at once, and once.
+  const schedule = dependent ? '' : read.text('schedule', generation === 3 ? 'R1//PT24H' : '');
   if (schedule === '' && !dependent)
     wrong('/schedule', document.schedule, 'the schedule is missing', 'R<count>/<start>/<period>, e.g. R//PT1H');
   const shell = read.flag('shell', true);
@@ -105,24 +108,27 @@ export function readChronos(
     { command: read.text('command', ''), shell, arguments: words },
     wrong,
   );
-  const command = commandOf(document, read, container === undefined ? words : [], wrong);
-  if (command === '' && container === undefined)
+  const executor = executorOf(read, name, wrong);
+  const command = commandOf(read, wrong);
+  if (executor !== undefined && container !== undefined)
+    wrong('/executor', document.executor, 'an executor of its own cannot be put into a container', 'one of them');
+  if (command === '' && container === undefined && executor === undefined)
     wrong('/command', document.command, 'there is nothing to run', 'a command');
   const retries = Math.floor(read.number('retries', 2));
   if (retries < 0 || retries > 10_000) wrong('/retries', retries, `retries ${retries}`, 'from 0 to 10000');
   const zone = read.text('scheduleTimeZone', '');
-  const epsilon_ms = epsilonOf(read.text('epsilon', ''), generation, wrong);
+  const epsilon_ms = epsilonOf(read.text('epsilon', ''), rules, wrong);
   const constraints = constraintsOf(document.constraints, wrong);
   const env = environmentOf(document.environmentVariables, wrong);
-  const resource = (field: string, fallback: number, max: number) => {
+  const resource = (field: 'cpus' | 'mem' | 'disk', max: number) => {
     const given = read.number(field, 0);
     if (given < 0 || given > max) wrong(`/${field}`, given, `${field} is ${given}`, `from 0 (the default) to ${max}`);
     // Chronos took 0 for "whatever you think right".
-    return given === 0 ? fallback : given;
+    return given === 0 ? rules[field] : given;
   };
-  const cpus = resource('cpus', 0.1, 100_000);
-  const mem = resource('mem', 128, 1_000_000_000);
-  const disk = resource('disk', 256, 1_000_000_000);
+  const cpus = resource('cpus', 100_000);
+  const mem = resource('mem', 1_000_000_000);
+  const disk = resource('disk', 1_000_000_000);
   const description = read.text('description', '');
   const owner = read.text('owner', '');
   const concurrent = read.flag('concurrent', false);
@@ -133,7 +139,7 @@ export function readChronos(
   if (!/^(?:[^\s:/\0-][^\s:/\0]{0,255})?$/.test(user))
     wrong('/runAsUser', user, `runAsUser is "${user}"`, 'the name of a user of the agents');
   // Read for their types alone: what they mean is not for this route to do, but rubbish in them is rubbish.
-  for (const field of ['dataProcessingJobType', 'async']) read.flag(field, false);
+  for (const field of ['dataProcessingJobType', 'dataJob', 'async']) read.flag(field, false);
   if (problems.length > 0) return bad(...problems);
 
   const job: Job = {
@@ -143,6 +149,10 @@ export function readChronos(
     ...(description === '' ? {} : { description }),
     ...(owner === '' ? {} : { owner }),
     ...(command === '' ? {} : { command }),
+    ...(executor === undefined ? {} : { executor }),
+    ...(container?.shell === false || executor !== undefined || words.length === 0 ? {} : { arguments: words }),
+    ...(container !== undefined || executor !== undefined || shell ? {} : { shell: false }),
+    variables: 'chronos',
     ...(container === undefined ? {} : { container }),
     ...(user === '' ? {} : { user }),
     service: false,
@@ -151,16 +161,17 @@ export function readChronos(
     mem,
     disk,
     ports: container === undefined ? [] : [...new Set(portsOfContainer(container))],
-    env,
+    env: { ...env, ...builtIns({ name, owner, cpus, mem, disk }) },
     schedules: dependent ? [] : [{ id: 's0', iso8601: schedule, ...(zone === '' ? {} : { zone }), dialect: 'chronos' }],
     ...(dependent ? { parents, join: 'latest' } : {}),
     ...(soft_error ? { soft_error } : {}),
     enabled: !disabled,
     max_task_failures: retries + 1,
-    retry_delay_ms: default_retry_delay_ms,
+    retry_delay_ms: rules.retry_delay_ms,
     overlap: overlapOf(concurrent, generation),
     catch_up:
       generation === 3 ? { policy: 'last', from: 'start' } : { policy: 'all', window_ms: epsilon_ms, from: 'start' },
+    ...(rules.disable_after_failures === 0 ? {} : { pause_on_failure: rules.disable_after_failures }),
     count: generation === 3 ? 'launches' : 'targets',
     priority: high ? 1 : 0,
     constraints,
@@ -205,15 +216,14 @@ function overlapOf(concurrent: boolean, generation: 2 | 3): Job['overlap'] {
 const runs_unlimited = Number.MAX_SAFE_INTEGER;
 
 /** Generation 3 read the field and did nothing with it; so do we, so rubbish in it was no mistake there. */
-function epsilonOf(text: string, generation: 2 | 3, wrong: Wrong): number {
-  if (text === '') return epsilon_ms_default;
+function epsilonOf(text: string, { generation, epsilon_ms }: ChronosRules, wrong: Wrong): number {
+  if (text === '') return epsilon_ms;
   const read = parseDuration(text, '/epsilon', true);
   if (read.ok) return approximateMs(read.value);
   if (generation === 2)
     wrong('/epsilon', text, read.problems[0]?.message ?? 'epsilon cannot be read', 'a period such as PT15M');
-  return epsilon_ms_default;
+  return epsilon_ms;
 }
-const epsilon_ms_default = 60_000;
 
 type Wrong = (place: string, value: unknown, message: string, expected: string) => void;
 type Reader = ReturnType<typeof reader>;
@@ -248,22 +258,52 @@ function reader(document: ChronosDocument, wrong: Wrong) {
   };
 }
 
-function commandOf(document: ChronosDocument, read: Reader, words: readonly string[], wrong: Wrong): string {
+function commandOf(read: Reader, wrong: Wrong): string {
   const command = read.text('command', '');
   if (command.length > 65_536) wrong('/command', command, 'the command is too long', 'at most 65536 characters');
-  if (read.text('executor', '') !== '')
-    wrong('/executor', document.executor, 'custom executors are not supported', 'no executor');
-  // Chronos spliced arguments into the shell line as they were; quoted, they are what they say and nothing more.
-  return words.length === 0 ? command : `${command} ${words.map(quoted).join(' ')}`;
+  return command;
+}
+
+/** An executor of the job's own is told `taskInfoData`, or the flags and the command. */
+function executorOf(read: Reader, name: string, wrong: Wrong): CustomExecutor | undefined {
+  const command = read.text('executor', '');
+  if (command === '') return undefined;
+  const data = read.text('taskInfoData', '') || `${read.text('executorFlags', '')}|${read.text('command', '')}`;
+  for (const [field, text] of Object.entries({ executor: command, taskInfoData: data }))
+    if (text.length > 65_536) wrong(`/${field}`, text, `${field} is too long`, 'at most 65536 characters');
+  // Mesos takes neither spaces nor "/" in an id.
+  return { id: encodeName(name), command, data };
+}
+
+/** Variables that Chronos set for every task, and that a job could not set otherwise. Those of one task come with it. */
+function builtIns(job: {
+  name: string;
+  owner: string;
+  cpus: number;
+  mem: number;
+  disk: number;
+}): Record<string, string> {
+  const decimal = (value: number) => (Number.isInteger(value) ? `${value}.0` : String(value));
+  return {
+    CHRONOS_JOB_NAME: job.name,
+    CHRONOS_JOB_OWNER: job.owner,
+    CHRONOS_RESOURCE_CPU: decimal(job.cpus),
+    CHRONOS_RESOURCE_MEM: decimal(job.mem),
+    CHRONOS_RESOURCE_DISK: decimal(job.disk),
+  };
 }
 
 function argumentsOf({ arguments: words }: ChronosDocument, wrong: Wrong): readonly string[] {
   if (words === undefined || words === null) return [];
-  if (Array.isArray(words)) return words.map(String);
-  wrong('/arguments', words, '"arguments" is not a list', 'a list of strings');
-  return [];
+  if (!Array.isArray(words)) {
+    wrong('/arguments', words, '"arguments" is not a list', 'a list of strings');
+    return [];
+  }
+  const texts = words.map(String);
+  if (texts.length > words_max || texts.some(word => word.length > word_length_max))
+    wrong('/arguments', words, 'too many arguments, or too long ones', `${words_max} of ${word_length_max} characters`);
+  return texts;
 }
-const quoted = (word: string) => (/^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
 
 function environmentOf(value: unknown, wrong: Wrong): Record<string, string> {
   if (value === undefined || value === null) return {};
@@ -328,7 +368,7 @@ function brief(value: unknown): unknown {
 
 /** A job as Chronos's clients know it: what was posted, every field that Chronos would add, today's counters. */
 export function writeChronos(view: JobView): Record<string, unknown> {
-  const { record, tally } = view;
+  const { record, tally, trigger } = view;
   const { job } = record;
   const posted = { ...(record.origin?.document as ChronosDocument | undefined) };
   const at = (instant: number | undefined) => (instant === undefined ? '' : new Date(instant).toISOString());
@@ -351,13 +391,16 @@ export function writeChronos(view: JobView): Record<string, unknown> {
     cpus: job.cpus,
     disk: job.disk,
     mem: job.mem,
-    disabled: !job.enabled,
+    // Held after too many failures, it was disabled to Chronos.
+    disabled: !job.enabled || trigger?.paused?.by === 'horae',
     softError: job.soft_error === true,
-    dataProcessingJobType: truth(posted.dataProcessingJobType, false),
+    dataProcessingJobType: truth(posted.dataProcessingJobType ?? posted.dataJob, false),
     errorsSinceLastSuccess: tally?.failures_since_success ?? 0,
     fetch: Array.isArray(posted.fetch) ? posted.fetch : [],
     uris: Array.isArray(posted.uris) ? posted.uris : [],
-    environmentVariables: Object.entries(job.env).map(([name, value]) => ({ name, value })),
+    environmentVariables: Object.entries(job.env)
+      .filter(([name]) => !name.startsWith('CHRONOS_'))
+      .map(([name, value]) => ({ name, value })),
     arguments: Array.isArray(posted.arguments) ? posted.arguments : [],
     highPriority: job.priority > 0,
     runAsUser: text(posted.runAsUser, 'root'),
@@ -374,7 +417,9 @@ export function writeChronos(view: JobView): Record<string, unknown> {
   };
   const ours = (field: string) => field in known || ['parents', 'schedule', 'scheduleTimeZone'].includes(field);
   // What Chronos never knew of, its clients still find again.
-  return { ...known, ...Object.fromEntries(Object.entries(posted).filter(([field]) => !ours(field))) };
+  const { successCount, errorCount } = known;
+  const others = Object.fromEntries(Object.entries(posted).filter(([field]) => !ours(field)));
+  return { ...known, ...others, invocationCount: successCount + errorCount };
 }
 
 const text = (value: unknown, fallback: string) => (value === undefined || value === null ? fallback : String(value));

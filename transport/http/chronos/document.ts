@@ -58,7 +58,7 @@ export function chronosName(key: JobKey): string {
 
 /**
  * A document posted to `iso8601` or, with parents, to `dependency`, as a job of ours and as what will be given back.
- * `rules.generation` says whose rules hold. 3: a run is never dropped, misses collapse into one late run, a count counts launches.
+ * `rules.generation` says whose rules hold. 3: no run is dropped, misses collapse into one late run, a count counts launches.
  * 2: a target runs within epsilon or is missed, a count counts targets, a run that finds another one active is dropped.
  */
 export function readChronos(

@@ -181,3 +181,23 @@ real('an engine that comes back without its containers is told by that name, and
   t.regex(done.message, /the Docker engine went away under the container, which does not run any more/);
   t.is((await ward.outcome(contained('next', 'true'))).state, 'TASK_FINISHED');
 });
+
+real(
+  'an engine that keeps its containers while it is away: they are adopted, and told with their own exit codes',
+  async t => {
+    const keeper = await startDocker(t, ['--live-restore']);
+    await keeper.image('busybox:1');
+    const ward = await openWard(t, { socket: keeper.socket });
+    const speak = `echo before; ${until_go}echo after; exit 6`;
+    await ward.scheduler.launch([contained('kept', speak)]);
+    await ward.scheduler.reached('kept', 'TASK_RUNNING');
+    await until('it to speak', () => ward.output('kept').includes('before'));
+    await keeper.kill();
+    await keeper.start();
+    await until('the attendant to see it again', () => ward.output('kept', 'stderr').includes('the container runs on'));
+    writeFileSync(ward.sandbox('kept', 'go'), '');
+    const done = await ward.scheduler.reached('kept', ...terminal);
+    t.like(done, { state: 'TASK_FAILED', message: 'Container exited with status 6' });
+    t.is(ward.output('kept'), 'before\nafter\n');
+  },
+);

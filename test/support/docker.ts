@@ -25,6 +25,9 @@ const run = promisify(execFile);
 /** Path of a dockerd that test/setup.sh found to run here; undefined where none does. */
 export const docker = process.env.HORAE_TEST_DOCKER;
 
+/** By this thread. */
+let started = 0;
+
 export type TestEngine = {
   readonly socket: string;
   readonly api: ReturnType<typeof openEngine>;
@@ -58,13 +61,14 @@ if [ "$word" != stay ]; then
 fi
 `;
 
-/** Resolves when it answers. Containers that are left are gone with it. */
-export async function startDocker(t: Owner): Promise<TestEngine> {
+/** Resolves when it answers. Containers that are left are gone with it. `more`: further flags of dockerd. */
+export async function startDocker(t: Owner, more: readonly string[] = []): Promise<TestEngine> {
   const home = await tempDir(t);
   const socket = join(home, 'docker.sock');
   // A net of 16 addresses of its own: engines of several test processes, and of several files in one, must not meet.
-  const net = (process.pid * 16 + threadId) % 4096;
-  const bridge = `hr${process.pid}-${threadId}`;
+  const which = threadId * 4 + started++;
+  const net = (process.pid * 16 + which) % 4096;
+  const bridge = `hr${process.pid}-${which}`;
   const address = `10.213.${net >> 4}.${((net & 15) << 4) + 1}/28`;
   await writeFile(join(home, 'daemon.json'), '{}');
   const flags = [
@@ -72,6 +76,7 @@ export async function startDocker(t: Owner): Promise<TestEngine> {
     ...['--data-root', join(home, 'data'), '--exec-root', join(home, 'exec'), '--bridge', bridge],
     ...['--containerd-namespace', bridge, '--containerd-plugins-namespace', `${bridge}-plugins`],
     ...['--iptables=false', '--ip6tables=false', '--shutdown-timeout', '1'],
+    ...more,
   ];
   const api = openEngine({ socketPath: socket });
   let shell: ChildProcess | undefined;

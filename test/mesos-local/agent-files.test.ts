@@ -4,7 +4,9 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { AgentAway, agentFiles } from '../../mesos/agent-files.ts';
+import { agentUsage } from '../../mesos/agent-usage.ts';
 import { systemClock } from '../../schedules/clock.ts';
+import { until } from '../support/until.ts';
 import { command, type Json, post, subscribe } from './support/client.ts';
 import { executor, task } from './support/executors.ts';
 import { machine } from './support/machine.ts';
@@ -96,4 +98,34 @@ test('what reads the agents of a real cluster reads this one', async t => {
   const file = await reading({ authorization: basic });
   t.deepEqual([...(await file!.read(0, 100))], [0xff, 0xfe, 0x00, 0x20, 0xc3]);
   await t.throwsAsync(reading({}), { instanceOf: AgentAway, message: /shows files only to whom it knows \(401\)/ });
+});
+
+test('what asks the agents of a real cluster what tasks use asks this one, which tells all their life', async t => {
+  const mesos = await machine(t, { limits: { limits: 'sampled', usage_ms: 50, disk_ms: 50 } });
+  const scheduler = await subscribe(mesos);
+  await scheduler.launch([command('busy', 'while :; do :; done')]);
+  await scheduler.reached('busy', 'TASK_RUNNING');
+  await scheduler.offer();
+  const { principal, secret } = mesos.credentials!;
+  const basic = `Basic ${Buffer.from(`${principal}:${secret}`).toString('base64')}`;
+  const usages = (headers: Record<string, string>) => {
+    const clock = systemClock();
+    const ways = { master: () => undefined, master_headers: () => ({}), agent_headers: () => headers };
+    const files = agentFiles({ clock, ...ways });
+    files.heard(scheduler.events);
+    return agentUsage(files, clock);
+  };
+  const known = usages({ authorization: basic });
+  const told = await until('some CPU', async () => {
+    const usage = await known.of(mesos.agent.id, 'busy');
+    return usage !== undefined && (usage.points.at(-1)?.cpu_s ?? 0) > 0.1 ? usage : undefined;
+  });
+  t.like(told, { since: 'agent', limits: { cpus: 0.1, mem_bytes: 32 << 20 } });
+  t.true(told.points.length > 1);
+  t.is(await known.of(mesos.agent.id, 'nobody'), undefined);
+  const stranger = usages({}).of(mesos.agent.id, 'busy');
+  await t.throwsAsync(stranger, {
+    instanceOf: AgentAway,
+    message: /tells what tasks use only to whom it knows \(401\)/,
+  });
 });

@@ -175,7 +175,8 @@ testWith(may_mount)(
     try {
       const work_dir = join(small, 'work');
       const resources = resourcesFor({ cpus: 10, mem: 10_000 });
-      const start = () => startLocalMesos({ work_dir, clock: systemClock(), log: silent, resources });
+      const limits = { limits: 'auto' } as const;
+      const start = () => startLocalMesos({ work_dir, clock: systemClock(), log: silent, resources, limits });
       const mesos = await start();
       const scheduler = await subscribe(mesos);
       const sandbox = join(work_dir, 'sandboxes', mesos.agent!.id);

@@ -12,7 +12,7 @@ import type { Log } from '../agent-options.ts';
 import { wrapperOf } from '../claims.ts';
 import { killTree } from '../process-tree.ts';
 import { hasCode, readIfThere } from '../processes.ts';
-import { parseIdentity } from '../wrapper.ts';
+import { type Identity, parseIdentity } from '../wrapper.ts';
 import { type Cgroups, mountsIn, openCgroups, usageBeside } from './cgroups.ts';
 import { diskWalk } from './disk-walk.ts';
 import { type Account, ProcessAccounts } from './process-accounts.ts';
@@ -65,6 +65,8 @@ type Kept = {
   beside_cpu_s: number;
   rss_bytes: number;
   disk_bytes: number;
+  /** Its first process, once that has signed. */
+  first: Identity | undefined;
   /** Why it is being ended. */
   limitation: Limitation | undefined;
 };
@@ -76,7 +78,7 @@ function spentMs(): number {
 }
 
 /** A round is followed by a rest of so many times its length. */
-const rest_times = 150;
+const rest_times = 200;
 const leave_ms_max = 5_000;
 /** Files looked at between two turns of the event loop. */
 const step_entries = 200;
@@ -113,7 +115,7 @@ export function openWarden(
   const keep = (ward: Ward, grouped: boolean) => {
     const used = { cpu_s: 0, beside_cpu_s: 0, rss_bytes: 0, disk_bytes: 0 };
     const fresh = { ward, grouped, series: new Series(settings.points_max), ...used };
-    kept.set(ward.id, { ...fresh, limitation: undefined });
+    kept.set(ward.id, { ...fresh, first: undefined, limitation: undefined });
   };
 
   // --- ending -----------------------------------------------------------------------------------------------------
@@ -179,10 +181,11 @@ export function openWarden(
   const lookAtProcesses = (sampled: readonly Kept[]) => {
     const roots = new Map<number, string>();
     const by_sandbox = new Map<string, string>();
-    for (const { ward } of sampled) {
+    for (const one of sampled) {
+      const { ward } = one;
       by_sandbox.set(ward.sandbox, ward.id);
-      const first = parseIdentity(readIfThere(join(ward.meta, 'pid')));
-      if (first !== undefined && first.boot === boot) roots.set(first.pid, ward.id);
+      one.first ??= parseIdentity(readIfThere(join(ward.meta, 'pid')));
+      if (one.first !== undefined && one.first.boot === boot) roots.set(one.first.pid, ward.id);
       const beside = ward.beside?.();
       if (beside !== undefined) roots.set(beside, ward.id);
     }

@@ -361,6 +361,16 @@ function drawDocument(card, { job, version, created_at, updated_at, dialect }) {
   const facts = [
     ['Instances', job.instances > 1 || job.service ? job.instances.toLocaleString() : undefined],
     ['Resources', `${job.cpus} cpus, ${job.mem} MB memory${job.disk > 0 ? `, ${job.disk} MB disk` : ''}`],
+    ['Runs as', job.user],
+    [
+      'Each process',
+      Object.entries(job.rlimits ?? {})
+        .map(
+          ([name, limit]) =>
+            `${name} ${typeof limit === 'string' ? limit : [...new Set([limit.soft, limit.hard])].join(' to ')}`,
+        )
+        .join(', '),
+    ],
     ['Ports', job.ports.join(', ')],
     ...containerFacts(job.container),
     [

@@ -161,6 +161,7 @@ export const settings = {
   retry_delay_ms_max: whole({ group: instances, unit: 'ms', default: 60_000, min: 0, max: 86_400_000, help: 'The longest time between retries.' }),
   well_after_ms: whole({ group: instances, unit: 'ms', default: 300_000, min: 0, max: 86_400_000, help: 'A service that ran this long was well: its restart waits no longer than the first. One that ends sooner is flapping, and waits twice as long each time.' }),
   start_timeout_ms: whole({ group: instances, unit: 'ms', default: 900_000, min: 1_000, max: 86_400_000, help: 'How long a task may take from its place to running, images and fetches included; then it is killed and begun again elsewhere. Noticed when Mesos is next asked about it.' }),
+  call_back_ms: whole({ group: instances, unit: 'ms', default: 86_400_000, min: 1, max: 31_622_400_000, help: 'How long the call-back of an async task is waited for after its command has ended, where its job does not say; then it has failed.' }),
   kill_retry_ms: whole({ group: instances, unit: 'ms', default: 5_000, min: 100, max: 3_600_000, help: 'Before a kill that nobody confirmed is asked again; doubles each time, up to five minutes.' }),
 
   due_batch_max: whole({ group: timetable, unit: 'targets', default: 500, min: 1, max: 100_000, help: 'Due targets handed out in one turn; more follow in the next.' }),

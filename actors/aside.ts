@@ -79,6 +79,7 @@ export function instanceAside(
               tell({ to: 'placement', message: { type: 'withdrawn', withdrawn: [state.key] } }),
               ...over(state, at, 'killed', { code: 'killed', by }, now),
             ];
+      if (at.status === 'awaiting') return replace ? [] : over(state, at, 'killed', { code: 'killed', by }, now);
       const next: Killing = {
         ...at,
         status: 'killing',
@@ -88,6 +89,7 @@ export function instanceAside(
       };
       return [record('instance', state.key, next), ...kill(state, next, now + kill_retry_ms)];
     }
+    case 'complete':
     case 'snooze': {
       const text = `instance ${state.key} was put aside after it crashed`;
       return [reply(message.envelope.request_id, refusal('quarantined', text))];
@@ -125,7 +127,11 @@ function updated(state: InstanceState, status: TaskStatus, now: number): readonl
   const { task_id, agent_id, uuid } = status;
   const at = state.record;
   const present =
-    at !== undefined && at.status !== 'pending' && at.status !== 'over' && attemptOf(task_id.value) === at.attempt;
+    at !== undefined &&
+    at.status !== 'pending' &&
+    at.status !== 'over' &&
+    at.status !== 'awaiting' &&
+    attemptOf(task_id.value) === at.attempt;
   return [
     log('warn', { task: task_id.value, state: status.state }, 'an update for an instance that was put aside'),
     ...(present ? followed(state, at, conclude(status), status, now) : []),
@@ -163,6 +169,10 @@ function followed(
     case 'killed':
       return ended(state, at, 'lost', reasonOf(concluded), said, now);
     case 'finished':
+      if (state.job.async === true && at.status !== 'killing' && at.called_back === undefined)
+        return [record('instance', state.key, { ...at, status: 'awaiting', since: now })];
+      if (at.called_back !== undefined && at.called_back.status_code !== 0)
+        return ended(state, at, 'failed', { code: 'called-back', ...at.called_back }, said, now);
       return ended(state, at, 'finished', reasonOf(concluded), said, now);
     case 'invalid':
     case 'failed':

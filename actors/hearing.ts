@@ -7,7 +7,9 @@ import { windowMs } from '../mesos/executor/health.ts';
 import type { TaskStatus } from '../mesos/protocol.ts';
 import { resultOf } from '../mesos/results.ts';
 import { type Conclusion, conclude } from '../mesos/statuses.ts';
+import { reportHeard } from './call-backs.ts';
 import { heardOf } from './condition.ts';
+import { deadlineOf } from './deadlines.ts';
 import type { InstanceMessage, InstanceSettings, InstanceState, Live } from './instance.ts';
 import type { Happening } from './instance-table.ts';
 import { groupOf } from './launch.ts';
@@ -16,7 +18,7 @@ import type { Job } from './model/job.ts';
 import { givenUpAt, policyOf } from './model/partition.ts';
 import { hasExecutor, taskOf } from './model/processes.ts';
 import type { EndReason } from './model/reasons.ts';
-import type { Snooze } from './model/records.ts';
+import type { Attempted, InstanceRecord, Snooze } from './model/records.ts';
 import { isHeard, snoozeOf } from './snooze.ts';
 
 /** What happened, and what came along. */
@@ -31,6 +33,10 @@ export type Heard = {
   readonly result?: string;
   /** What is to be known of its snooze from now on. */
   readonly snooze?: Snooze;
+  /** What was reported of its work. */
+  readonly called_back?: NonNullable<Attempted['called_back']>;
+  /** What it took longer than. */
+  readonly timed_out?: NonNullable<Extract<InstanceRecord, { status: 'killing' }>['timed_out']>;
 };
 
 export function hear(state: InstanceState, message: InstanceMessage, now: number, times: InstanceSettings): Heard {
@@ -58,15 +64,28 @@ export function hear(state: InstanceState, message: InstanceMessage, now: number
     case 'reconfigured':
       if (message.version < state.version) return nothing;
       return { what: message.anew === true ? 'renewed' : 'reconfigured' };
-    case 'due':
+    case 'due': {
+      const late = deadlineOf(state, times);
+      if (late !== undefined && now >= late.at) {
+        const { which, limit_ms } = late;
+        return {
+          what: which === 'run' ? 'ran too long' : 'out of time',
+          by: `its ${which} time-out`,
+          timed_out: { which, limit_ms },
+          reason: { code: 'timed-out', which, limit_ms },
+        };
+      }
       if (at?.status === 'unreachable' && now >= (givenUpAt(state.job, at.since) ?? Number.POSITIVE_INFINITY))
         return {
           what: 'waited enough',
           reason: { code: 'lost', message: `its agent was unreachable for ${now - at.since} ms` },
         };
       return due;
+    }
     case 'snooze':
       return { what: 'snooze', snooze: snoozeOf(message.envelope, now) };
+    case 'complete':
+      return reportHeard(state, message.envelope);
     case 'updated': {
       const concluded = conclude(message.status);
       if (at === undefined || attemptOf(message.status.task_id.value) !== at.attempt) {
@@ -117,6 +136,8 @@ function said(
     case 'killing':
       return nothing;
     case 'finished':
+      if (state.job.async === true) return handedOver(at as Live);
+      return { what: concluded.kind, reason: reasonOf(concluded), ...left(state, status) };
     case 'failed':
     case 'killed':
       return { what: concluded.kind, reason: reasonOf(concluded), ...left(state, status) };
@@ -133,6 +154,15 @@ function said(
     case 'unreachable':
       return { what: policyOf(state.job) === undefined ? 'cut off' : 'cut off, policy' };
   }
+}
+
+/** The command of an async job has ended well; of its work there may have been word before. */
+function handedOver({ called_back }: Live): Heard {
+  if (called_back === undefined) return { what: 'handed over' };
+  return {
+    what: called_back.status_code === 0 ? 'finished' : 'failed',
+    reason: { code: 'called-back', ...called_back },
+  };
 }
 
 /** What it left for those that follow its job: the first instance speaks for all. */

@@ -9,18 +9,21 @@
 // follows is made, and the rule's deeds are done one after the other.
 
 import type { TaskStatus } from '../mesos/protocol.ts';
+import { reportAnswered } from './call-backs.ts';
 import { heardOf } from './condition.ts';
+import { wakeAt } from './deadlines.ts';
+import { lostDelay, retryDelay } from './delays.ts';
 import { call, count, type Effect, log, record, tell } from './effects.ts';
 import { type Heard, hear } from './hearing.ts';
 import { type Deed, type Rule, ruleOf, type Standing } from './instance-table.ts';
 import { type Archive, launchPlan, type Overhead, requirements, waitsForArchive } from './launch.ts';
-import type { CommandEnvelope, SnoozeCommand } from './model/commands.ts';
+import type { CommandEnvelope, CompleteCommand, SnoozeCommand } from './model/commands.ts';
 import type { InstanceKey, JobKey, RunId, TaskId } from './model/ids.ts';
 import { taskId } from './model/ids.ts';
 import type { Job } from './model/job.ts';
-import { givenUpAt } from './model/partition.ts';
 import { type Cause, type EndReason, inWords } from './model/reasons.ts';
 import { type Attempted, type FinishedAttempt, firstRecord, type InstanceRecord, sortable } from './model/records.ts';
+import { isTriedAgain } from './model/tries.ts';
 import type { Granted } from './placement.ts';
 import { answered, toldExecutor } from './snooze.ts';
 import { type Step, step, stepWith } from './step.ts';
@@ -35,6 +38,8 @@ export type InstanceSettings = {
   readonly start_timeout_ms: number;
   /** A service that ran at least this long was well: its next restart waits no longer than the first. */
   readonly well_after_ms: number;
+  /** How long an async task is waited for when its job does not say; for ever when left out. */
+  readonly call_back_ms?: number;
   /** What the default executor takes beside each task. */
   readonly executor: Overhead;
   /** How long an executor waits for a task that is announced to be off the list; 0, or left out: there is no list. */
@@ -83,6 +88,8 @@ export type InstanceMessage =
     }
   /** Its health checks are to pause, or to go on. */
   | { readonly type: 'snooze'; readonly envelope: CommandEnvelope<SnoozeCommand> }
+  /** Whoever does the work of its async task says that it is done. */
+  | { readonly type: 'complete'; readonly envelope: CommandEnvelope<CompleteCommand> }
   | { readonly type: 'due' };
 
 /** A record of an attempt that Mesos has, or may have. */
@@ -144,8 +151,8 @@ function recordAfter(
   switch (rule.to!) {
     case 'pending': {
       if (at === undefined) return firstRecord(heard.what === 'begun' ? now : state.run_created_at);
-      if (heard.what === 'renewed') return again(at, 0, now, now);
-      return again(at, at.failures, now, now + lostDelay(at.attempt, times));
+      if (heard.what === 'renewed') return again(state.job, at, 0, now, now);
+      return again(state.job, at, at.failures, now, now + lostDelay(at.attempt, times));
     }
     case 'assigned':
       return assigned(state, at as Pending, message, now);
@@ -161,7 +168,11 @@ function recordAfter(
     case 'replacing':
       return killing(liveOf(state), rule.to === 'replacing', heard, now);
     case 'over':
-      return over(at!, at!.failures, 'killed', { code: 'killed', by: heard.by! }, now);
+      return heard.reason === undefined
+        ? over(at!, at!.failures, 'killed', { code: 'killed', by: heard.by! }, now)
+        : over(at!, at!.failures, 'failed', heard.reason, now);
+    case 'awaiting':
+      return { ...attempted(liveOf(state)), assigned_at: assignedAt(liveOf(state)), status: 'awaiting', since: now };
     case 'here':
       return here(liveOf(state), message, heard);
     case 'next':
@@ -188,64 +199,81 @@ function assigned(state: InstanceState, at: Pending, message: InstanceMessage, n
     version: state.version,
     waited_ms: Math.max(0, now - at.since),
     ...(state.job.ports.length > 0 ? { ports } : {}),
+    ...(at.begun === true ? { begun: true } : {}),
   };
 }
 
 /** It stays where it is, and something is known of it that was not. */
-function here(at: Live, message: InstanceMessage, { what, snooze }: Heard): Live {
+function here(at: Live, message: InstanceMessage, { what, snooze, called_back }: Heard): Live {
+  if (called_back !== undefined) return { ...at, called_back };
   if (what === 'health changed' && message.type === 'updated') return heardOf(at, message.status);
   const { snooze: _, ...rest } = at;
   return snooze === undefined ? rest : { ...rest, snooze };
 }
 
 /** A kill without replacement outweighs one with, and one without grace hurries the one before. */
-function killing(at: Live, replace: boolean, { by, at_once }: Heard, now: number): Killing {
-  const hurried = at_once === undefined ? {} : { at_once };
-  if (at.status === 'killing') return { ...at, ...(at.replace && !replace ? { by: by!, replace } : {}), ...hurried };
-  return { ...attempted(at), assigned_at: assignedAt(at), status: 'killing', since: now, by: by!, replace, ...hurried };
+function killing(at: Live, replace: boolean, { by, at_once, timed_out }: Heard, now: number): Killing {
+  const more = { ...(at_once === undefined ? {} : { at_once }), ...(timed_out === undefined ? {} : { timed_out }) };
+  if (at.status === 'killing') {
+    const { timed_out: _, ...rest } = at;
+    return at.replace && !replace ? { ...rest, by: by!, replace, ...more } : { ...at, ...more };
+  }
+  return { ...attempted(at), assigned_at: assignedAt(at), status: 'killing', since: now, by: by!, replace, ...more };
 }
 
 /** The attempt ended. Over, or another one? */
 function next(
-  { outcome }: Rule,
-  { job, version }: InstanceState,
+  rule: Rule,
+  { key, job, version }: InstanceState,
   at: Live,
   heard: Heard,
   now: number,
   times: InstanceSettings,
 ): Pending | Over {
   const reason = reasonFor(at, heard);
+  const outcome = outcomeFor(at, rule);
   if (outcome === 'killed')
     return at.status === 'killing' && at.replace
       ? // What it failed at before is not held against what it is now.
-        again(at, at.version < version ? 0 : at.failures, now, now)
+        again(job, at, at.version < version ? 0 : at.failures, now, now)
       : over(at, at.failures, 'killed', reason, now, heard.result);
   const well = at.started_at !== undefined && now - at.started_at >= times.well_after_ms;
-  if (outcome === 'lost') return again(at, at.failures, now, well ? now : now + lostDelay(at.attempt, times));
+  if (outcome === 'lost') return again(job, at, at.failures, now, well ? now : now + lostDelay(at.attempt, times));
   if (job.service) {
     const failures = well ? 0 : at.failures + 1;
-    return again(at, failures, now, failures === 0 ? now : now + retryDelay(job, failures, times));
+    return again(job, at, failures, now, failures === 0 ? now : now + retryDelay(job, key, failures, times));
   }
   if (outcome === 'finished') return over(at, at.failures, 'succeeded', reason, now, heard.result);
   const failures = at.failures + 1;
-  // An attempt that Mesos calls invalid will be invalid the next time too.
-  if (reason.code === 'invalid' || (job.max_task_failures !== -1 && failures >= job.max_task_failures))
+  if (!isTriedAgain(job, reason) || (job.max_task_failures !== -1 && failures >= job.max_task_failures))
     return over(at, failures, 'failed', reason, now, heard.result);
-  return again(at, failures, now, now + retryDelay(job, failures, times));
+  return again(job, at, failures, now, now + retryDelay(job, key, failures, times));
 }
 
+/** One that was killed because it took too long has failed, however it went then. */
+const outcomeFor = (at: Live, { outcome }: Rule): NonNullable<Rule['outcome']> =>
+  at.status === 'killing' && at.timed_out !== undefined ? 'failed' : outcome!;
+
 /** A kill of ours is why it ended, however that went. */
-const reasonFor = (at: Live, heard: Heard): EndReason =>
-  at.status === 'killing' ? { code: 'killed', by: at.by } : heard.reason!;
+function reasonFor(at: Live, heard: Heard): EndReason {
+  if (at.status === 'killing')
+    return at.timed_out === undefined ? { code: 'killed', by: at.by } : { code: 'timed-out', ...at.timed_out };
+  // Nobody but us ends one of which Mesos has no task any more.
+  return heard.reason ?? { code: 'killed', by: heard.by! };
+}
 
 /** Another attempt, not before `not_before`. */
-const again = ({ attempt }: InstanceRecord, failures: number, now: number, not_before: number): Pending => ({
+const again = (job: Job, at: InstanceRecord, failures: number, now: number, not_before: number): Pending => ({
   status: 'pending',
-  attempt: attempt + 1,
+  attempt: at.attempt + 1,
   failures,
   since: now,
   ...(not_before > now ? { not_before } : {}),
+  ...(hasBegun(job, at) ? { begun: true } : {}),
 });
+const hasBegun = ({ timeouts }: Job, at: InstanceRecord): boolean =>
+  timeouts?.start_ms !== undefined &&
+  (('started_at' in at && at.started_at !== undefined) || ('begun' in at && at.begun === true));
 
 function over(
   at: InstanceRecord,
@@ -278,6 +306,8 @@ function attempted(at: Live): Attempted {
     assigned_at,
     unhealthy,
     snooze,
+    begun,
+    called_back,
   } = at;
   const away_at = at.status === 'unreachable' ? at.since : at.away_at;
   return {
@@ -294,6 +324,8 @@ function attempted(at: Live): Attempted {
     ...(away_at === undefined ? {} : { away_at }),
     ...(unhealthy === true ? { unhealthy } : {}),
     ...(snooze === undefined ? {} : { snooze }),
+    ...(begun === undefined ? {} : { begun }),
+    ...(called_back === undefined ? {} : { called_back }),
   };
 }
 
@@ -302,19 +334,6 @@ const instantOf = (message: InstanceMessage, now: number): number =>
   message.type === 'updated' && message.status.timestamp !== undefined
     ? Math.round(message.status.timestamp * 1000)
     : now;
-
-/** Before retry n (from 1): the job's delay or the default, doubled each time, up to a limit. */
-function retryDelay(job: Job, failures: number, times: InstanceSettings): number {
-  return Math.min(
-    times.retry_delay_ms_max,
-    (job.retry_delay_ms ?? times.retry_delay_ms) * 2 ** Math.min(30, failures - 1),
-  );
-}
-
-/** A place that vanished is looked for again at once; only when that happens over and over do we slow down. */
-function lostDelay(attempt: number, times: InstanceSettings): number {
-  return attempt < 3 ? 0 : Math.min(times.retry_delay_ms_max, times.retry_delay_ms * 2 ** Math.min(30, attempt - 3));
-}
 
 // --- the deeds --------------------------------------------------------------------------------------------------------
 
@@ -328,7 +347,7 @@ function perform(deed: Deed, turn: Turn): void {
       effects.push(tell({ to: 'placement', message: { type: 'withdrawn', withdrawn: [before.key] } }));
       return;
     case 'disarm':
-      if (hasTimer(before))
+      if (hasTimer(before, times))
         effects.push(
           tell({ to: 'timetable', message: { type: 'disarmed', disarmed: [{ to: 'instance', key: before.key }] } }),
         );
@@ -341,14 +360,11 @@ function perform(deed: Deed, turn: Turn): void {
       answer(deed === 'accept', turn);
       return;
     case 'ask':
-      effects.push(ask(after, after.record as Pending, now, times));
+      ask(after, after.record as Pending, now, times, effects);
       return;
     case 'go-on':
-      effects.push(
-        after.record!.status === 'over'
-          ? told(after, after.record as Over)
-          : ask(after, after.record as Pending, now, times),
-      );
+      if (after.record!.status === 'over') effects.push(told(after, after.record as Over));
+      else ask(after, after.record as Pending, now, times, effects);
       return;
     case 'tell':
       runs(turn);
@@ -361,6 +377,7 @@ function perform(deed: Deed, turn: Turn): void {
       return;
     case 'reply':
       if (message.type === 'snooze') effects.push(...answered(after, message.envelope, after !== before, now));
+      if (message.type === 'complete') effects.push(...reportAnswered(after, message.envelope, after !== before, now));
       return;
     case 'revoke':
       effects.push(
@@ -396,7 +413,7 @@ function acknowledge({ agent_id, task_id, uuid }: TaskStatus, effects: Effect[])
 function note({ before, rule, message, heard, now, effects }: Turn): void {
   const at = liveOf(before);
   const task = taskId(before.key, at.attempt);
-  const outcome = rule.outcome!;
+  const outcome = outcomeFor(at, rule);
   const reason = reasonFor(at, heard);
   const row: FinishedAttempt = {
     task_id: task,
@@ -434,10 +451,10 @@ function momentsOf(at: Live): Pick<FinishedAttempt, 'waiting_at' | 'assigned_at'
 }
 
 /** Whether anything may be armed for it. */
-function hasTimer(state: InstanceState): boolean {
+function hasTimer(state: InstanceState, times: InstanceSettings): boolean {
   const at = state.record;
-  if (at?.status === 'pending') return at.not_before !== undefined;
-  return at?.status === 'killing' || (at?.status === 'unreachable' && givenUpAt(state.job, at.since) !== undefined);
+  if (at?.status === 'killing' || (at?.status === 'pending' && at.not_before !== undefined)) return true;
+  return wakeAt(state, times) !== undefined;
 }
 
 /** To offers: yes, with what to launch there; or no. */
@@ -448,17 +465,26 @@ function answer(yes: boolean, { after, message, times, effects }: Turn): void {
   effects.push(tell({ to: 'offers', message: { type: 'answered', answered: [{ group, place, task_id, plan }] } }));
 }
 
-/** For a place now, or to be woken when its delay is over or its executor may have been packed. */
-function ask(state: InstanceState, at: Pending, now: number, times: InstanceSettings): Effect {
-  if (at.not_before !== undefined && at.not_before > now) return arm(state, at.not_before);
-  if (waitsForArchive(state.job, times.archive)) return arm(state, now + archive_wait_ms);
-  const wanted = {
-    key: state.key,
-    task_id: taskId(state.key, at.attempt),
-    since: at.since,
-    requirements: requirements(state.job_key, state.version, state.job, times.executor),
-  };
-  return tell({ to: 'placement', message: { type: 'wanted', wanted: [wanted] } });
+/** For a place now, or to be woken when its delay is over or its executor may have been packed; or its time is. */
+function ask(state: InstanceState, at: Pending, now: number, times: InstanceSettings, effects: Effect[]): void {
+  const until = wakeAt(state, times);
+  const asks_at =
+    at.not_before !== undefined && at.not_before > now
+      ? at.not_before
+      : waitsForArchive(state.job, times.archive)
+        ? now + archive_wait_ms
+        : undefined;
+  if (asks_at === undefined) {
+    const wanted = {
+      key: state.key,
+      task_id: taskId(state.key, at.attempt),
+      since: at.since,
+      requirements: requirements(state.job_key, state.version, state.job, times.executor),
+    };
+    effects.push(tell({ to: 'placement', message: { type: 'wanted', wanted: [wanted] } }));
+  }
+  if (asks_at !== undefined || until !== undefined)
+    effects.push(arm(state, Math.min(asks_at ?? Number.POSITIVE_INFINITY, until ?? Number.POSITIVE_INFINITY)));
 }
 const archive_wait_ms = 250;
 
@@ -524,16 +550,16 @@ function banish({ before, message, effects }: Turn): void {
   );
 }
 
-/** Killed: when to kill again. Unreachable: when to give up, where the job has a limit. */
+/** Killed: when to kill again. Else: when its time is over, or whoever is out of reach is given up, if ever. */
 function watch({ before, after, heard, now, times, effects }: Turn): void {
   const at = liveOf(after);
   if (at.status === 'killing') {
     effects.push(arm(after, heard.what === 'due' ? killAgainAt(at, now, times) : now + times.kill_retry_ms));
     return;
   }
-  const instant = givenUpAt(after.job, at.since);
+  const instant = wakeAt(after, times);
   if (instant !== undefined) effects.push(arm(after, instant));
-  if (before.record !== after.record)
+  if (before.record !== after.record && at.status === 'unreachable')
     effects.push(
       log(
         'warn',

@@ -4,6 +4,7 @@
 // the run when the last one has. Whether and when a run starts is the trigger's business; how an instance fares is its own.
 
 import { audit } from './audit.ts';
+import { reported } from './call-backs.ts';
 import { closeIfOver } from './closing.ts';
 import { noRoom } from './crowd.ts';
 import { decreed } from './decree.ts';
@@ -402,6 +403,8 @@ function command(
     case 'snooze':
     case 'wake':
       return snoozed(state, { ...envelope, command: wanted }, now);
+    case 'complete-task':
+      return reported(state, { ...envelope, command: wanted }, now);
     case 'kill-run':
     case 'kill-all': {
       const all = wanted.type === 'kill-all';

@@ -145,6 +145,8 @@ export function launchPlan(
     { name: 'HORAE_ATTEMPT', value: String(attempt) },
     { name: 'HORAE_INSTANCE', value: String(state.index) },
     ...(job.variables === undefined ? [] : chronosVariables(state, attempt, { task_id, hostname })),
+    // Whoever does the work of an async task has to name it.
+    ...(job.async === true ? [{ name: 'HORAE_TASK_ID', value: task_id }] : []),
   ];
   // Ours come last and are not the job's to set: the task must be able to trust them.
   const theirs = Object.keys(job.env).filter(name => !own.some(one => one.name === name));

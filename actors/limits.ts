@@ -70,6 +70,7 @@ export function treeSettings(settings: Settings, identity: Identity): TreeSettin
       kill_retry_ms: settings.kill_retry_ms,
       start_timeout_ms: settings.start_timeout_ms,
       well_after_ms: settings.well_after_ms,
+      call_back_ms: settings.call_back_ms,
       executor: { cpus: settings.executor_cpus, mem: settings.executor_mem_mb, disk: settings.executor_disk_mb },
       withdraw_wait_ms: settings.serversets_zk === undefined ? 0 : settings.withdraw_wait_ms,
       ...(identity.archive === undefined ? {} : { archive: identity.archive }),

@@ -273,7 +273,7 @@ export function plant(world: World): Tree {
     const found = [];
     for (const [key, body] of outbox.entries('instance')) {
       const at = body as InstanceRecord;
-      if (at.status === 'pending' || at.status === 'over') continue;
+      if (at.status === 'pending' || at.status === 'over' || at.status === 'awaiting') continue;
       if (settled_before !== undefined && at.since > settled_before) continue;
       if (of === undefined || of.has(at.agent_id))
         found.push({ task_id: taskId(key, at.attempt), agent_id: at.agent_id });

@@ -107,6 +107,7 @@ export function createProjection(inputs: ProjectionInputs): Projection {
     starting: 0,
     running: 0,
     unreachable: 0,
+    awaiting: 0,
     killing: 0,
     over: 0,
   };

@@ -3,7 +3,7 @@
 // REST, the Chronos dialect, the console and the command line all end here: one command, one principal, one audit row.
 
 import type { CalendarSubmission } from './calendar.ts';
-import type { JobKey, RunId } from './ids.ts';
+import type { JobKey, RunId, TaskId } from './ids.ts';
 import type { Job, Overlap } from './job.ts';
 import type { Ranges } from './ranges.ts';
 import type { Refusal } from './reasons.ts';
@@ -44,6 +44,7 @@ export type Command =
   | { readonly type: 'pause'; readonly key: JobKey; readonly note: string }
   | { readonly type: 'resume'; readonly key: JobKey }
   | SnoozeCommand
+  | CompleteCommand
   /** Runs for targets of a past range, ends included. `request` makes it idempotent. */
   | {
       readonly type: 'backfill';
@@ -83,6 +84,14 @@ export type Command =
 export type SnoozeCommand =
   | { readonly type: 'snooze'; readonly key: JobKey; readonly index: number; readonly until?: number }
   | { readonly type: 'wake'; readonly key: JobKey; readonly index: number };
+
+/** The work of an async task is done: well when `status_code` is 0. */
+export type CompleteCommand = {
+  readonly type: 'complete-task';
+  readonly key: JobKey;
+  readonly task_id: TaskId;
+  readonly status_code: number;
+};
 
 /** Writes that concern no single job. */
 export type CalendarCommand =
@@ -128,6 +137,8 @@ export type Answer =
   | { readonly type: 'killing'; readonly key: JobKey; readonly count: number }
   /** The wish is recorded, and its executor is being told. */
   | { readonly type: 'snoozing' | 'waking'; readonly key: JobKey; readonly index: number; readonly until?: number }
+  /** What was reported of the task is recorded. */
+  | { readonly type: 'completed'; readonly key: JobKey; readonly task_id: TaskId }
   | Refusal;
 
 /** The one door for writes. Resolves when the answer is durable; never rejects. */

@@ -15,6 +15,7 @@ import { identifier, type JobKey, job_key_bytes_max, jobKey } from './ids.ts';
 import { type LimitFields, limit_fields, readLimits } from './limits.ts';
 import { type ParentFields, parent_fields, readParents } from './parents.ts';
 import { checkTask, hasExecutor, type TaskFields, task_fields } from './processes.ts';
+import { readTries, type TryFields, try_fields } from './tries.ts';
 
 const name_part = z
   .string()
@@ -152,6 +153,7 @@ export const job_submission = z
       .max(86_400_000)
       .optional()
       .describe("Delay before the first retry, doubled for each further one; the scheduler's default when left out."),
+    ...try_fields,
     collision_policy: z
       .enum(['KILL_EXISTING', 'CANCEL_NEW'])
       .optional()
@@ -279,6 +281,7 @@ export type Job = {
 } & CommandLineFields &
   ParentFields &
   LimitFields &
+  TryFields &
   TaskFields;
 
 export const keyOf = (job: Pick<Job, 'role' | 'environment' | 'name'>): JobKey =>
@@ -407,7 +410,8 @@ export function readJob(input: unknown): Result<Job> {
   });
   problems.push(...line.problems);
   const limits = readLimits(given, container);
-  problems.push(...limits.problems);
+  const tries = readTries(given, given);
+  problems.push(...limits.problems, ...tries.problems);
   if (container !== undefined)
     problems.push(...containerProblems(container, { command: given.command, has_executor: hasExecutor(given) }));
   if (problems.length > 0) return bad(...problems);
@@ -444,6 +448,7 @@ export function readJob(input: unknown): Result<Job> {
       enabled: given.enabled ?? true,
       max_task_failures: given.service === true ? -1 : (given.max_task_failures ?? (given.retries ?? 0) + 1),
       retry_delay_ms: given.retry_delay_ms,
+      ...tries.fields,
       overlap: given.overlap ?? { policy: overlapOf(given.collision_policy, following.fields.parents !== undefined) },
       catch_up: given.catch_up ?? { policy: 'last' },
       pause_on_failure: given.pause_on_failure,

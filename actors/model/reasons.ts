@@ -15,6 +15,8 @@ export const refusal_statuses = {
   cycle: 409,
   /** The job has an active update, and nobody else may change it. */
   updating: 409,
+  /** Nobody waits for word of this task: it is over, another attempt has taken its place, or its job is not async. */
+  'not-awaited': 409,
   /** There is no active update, or it stands where this cannot be asked of it. */
   'not-updating': 409,
   quarantined: 409,
@@ -41,6 +43,8 @@ export const refusal = (code: RefusalCode, message: string, problems: readonly P
   problems,
 });
 
+export type TimeLimit = 'start' | 'run' | 'total' | 'call-back';
+
 /** Why an attempt ended as it did. */
 export type EndReason =
   | { readonly code: 'exited'; readonly exit_code: number }
@@ -50,6 +54,10 @@ export type EndReason =
   /** It wanted more memory or disk than it was given. */
   | { readonly code: 'over-limit'; readonly message: string }
   | { readonly code: 'unhealthy'; readonly message: string }
+  /** It took longer than it may: until its first process, one attempt, all of it, or from its command's end to its call-back. */
+  | { readonly code: 'timed-out'; readonly which: TimeLimit; readonly limit_ms: number }
+  /** Its work was reported as done, well (0) or not, by this principal. */
+  | { readonly code: 'called-back'; readonly status_code: number; readonly by: string }
   | { readonly code: 'lost'; readonly message: string }
   | { readonly code: 'invalid'; readonly message: string }
   | { readonly code: 'result-unknown'; readonly message: string };
@@ -74,10 +82,21 @@ export function inWords(reason: EndReason): string {
       return `it was ended by ${reason.signal}`;
     case 'killed':
       return `it was killed by ${reason.by}`;
+    case 'timed-out':
+      return `${late[reason.which]} within ${reason.limit_ms} ms`;
+    case 'called-back':
+      return `${reason.by} reported ${reason.status_code}`;
     default:
       return `${reason.code}: ${reason.message}`;
   }
 }
+
+const late: Readonly<Record<TimeLimit, string>> = {
+  start: 'it did not begin',
+  run: 'the attempt did not end',
+  total: 'the run did not end',
+  'call-back': 'nobody reported its end',
+};
 
 /** Why a run was started. */
 export type Cause =

@@ -8,7 +8,7 @@ import type { Cursor } from '../../schedules/catch-up.ts';
 import type { InstanceKey, JobKey, RunId, RunKey, TaskId } from './ids.ts';
 import type { Job, Overlap } from './job.ts';
 import type { Ranges } from './ranges.ts';
-import type { Cause, EndReason, ParentRun } from './reasons.ts';
+import type { Cause, EndReason, ParentRun, TimeLimit } from './reasons.ts';
 import type { FinishedUpdate, UpdateEvent, UpdateRecord, Variant } from './updates.ts';
 
 /** kind `job`, key JobKey. */
@@ -100,6 +100,8 @@ export type InstanceRecord =
       readonly failures: number;
       readonly since: number;
       readonly not_before?: number;
+      /** An earlier attempt came to run: its beginning was in time. Kept where the job has a start time-out. */
+      readonly begun?: true;
     }
   | ({ readonly status: 'assigned' | 'starting' | 'running' | 'unreachable' } & Attempted)
   | ({
@@ -107,7 +109,11 @@ export type InstanceRecord =
       readonly by: string /** The kill gives no grace. */;
       readonly at_once?: true;
       readonly replace: boolean;
+      /** It is killed because it took longer than this: it has failed. */
+      readonly timed_out?: { readonly which: TimeLimit; readonly limit_ms: number };
     } & Attempted)
+  /** Its command has ended well since `since`, and somebody is to report that its work has. Mesos has no task of it. */
+  | ({ readonly status: 'awaiting' } & Attempted)
   | {
       readonly status: 'over';
       readonly attempt: number;
@@ -145,6 +151,10 @@ export type Attempted = {
   /** Its health checks said last that it is not well; nobody is sent to it. */
   readonly unhealthy?: true;
   readonly snooze?: Snooze;
+  /** See `pending`. */
+  readonly begun?: true;
+  /** Its work was reported as done while its command still ran; it counts when that has ended well. */
+  readonly called_back?: { readonly status_code: number; readonly by: string };
 };
 /** Its health checks were to pause (`over`: to go on). `heard`: the executor has said that they do. */
 export type Snooze = {

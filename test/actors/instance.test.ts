@@ -256,7 +256,7 @@ function rows(text: string) {
   return all;
 }
 
-const nameOf = (record: InstanceRecord | undefined): Status => {
+const nameOf = (record: InstanceRecord | undefined): Status | 'awaiting' => {
   if (record === undefined) return 'none';
   if (record.status === 'pending')
     return record.not_before !== undefined && record.not_before > now ? 'delayed' : 'pending';
@@ -346,7 +346,7 @@ test('whoever is behind a partition is waited for, or replaced after the delay t
   const policy = { partition_policy: { reschedule: true, delay_ms: 60_000 } };
   const away = move(at(statuses.running, jobOf(policy)), messages.UNREACHABLE, now);
   t.is(brief(away.effects), 'R T A');
-  t.is(brief(move(away.state, messages.due, now + 59_999).effects), '', 'not before its time');
+  t.is(brief(move(away.state, messages.due, now + 59_999).effects), 'T', 'not before its time');
   const given_up = move(away.state, messages.due, now + 60_000);
   t.like(given_up.state.record, { status: 'pending', attempt: 3, failures: 0 });
   t.is(brief(given_up.effects), 'F:lost t R W K');

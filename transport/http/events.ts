@@ -15,6 +15,7 @@ export type InstanceEvent = {
     | 'assigned'
     | 'running'
     | 'unreachable'
+    | 'awaiting'
     | 'killing'
     | 'finished'
     | 'failed'
@@ -55,7 +56,9 @@ export function eventsOf(record: InstanceRecord | undefined, ended: readonly Fin
     ...(away === undefined ? {} : { away_at: away }),
     ...(killing ? { killed_at: record.since } : {}),
   };
-  return [...events, ...before(moments, record.hostname, killing ? record.by : undefined)];
+  const waits =
+    record.status === 'awaiting' ? [{ at: record.since, attempt: record.attempt, state: 'awaiting' as const }] : [];
+  return [...events, ...before(moments, record.hostname, killing ? record.by : undefined), ...waits];
 }
 
 /** What an attempt went through before its end, in the order in which it did. */

@@ -30,6 +30,7 @@ const kinds = {
   'in-use': [409, 'Others need it'],
   cycle: [409, 'It would follow itself'],
   updating: [409, 'The job is being updated'],
+  'not-awaited': [409, 'Nobody waits for word of this task'],
   'not-updating': [409, 'There is no update of which this could be asked'],
   quarantined: [409, 'The job has been put aside'],
   'version-mismatch': [412, 'Somebody changed it in the meantime'],

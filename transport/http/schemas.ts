@@ -11,6 +11,7 @@ import { joins, trigger_rules } from '../../schedules/join.ts';
 import { snooze_request } from './instances.ts';
 import { swept_sandboxes } from './sandboxes.ts';
 import { backfill_request, pause_request } from './steering.ts';
+import { completed, completion } from './tasks.ts';
 
 const instant = z.iso.datetime().describe('ISO 8601 in UTC.');
 const count = z.int().min(0);
@@ -63,7 +64,12 @@ const end_reason = z.object({
     'lost',
     'invalid',
     'result-unknown',
+    'timed-out',
+    'called-back',
   ]),
+  which: z.enum(['start', 'run', 'total', 'call-back']).optional().describe('The time-out that passed.'),
+  limit_ms: z.number().optional().describe('How long that is.'),
+  status_code: z.int().optional().describe('What was reported of an async task.'),
   exit_code: z.int().optional(),
   signal: z.string().optional(),
   by: z.string().optional(),
@@ -180,6 +186,7 @@ const instance = z.object({
     'starting',
     'running',
     'unreachable',
+    'awaiting',
     'killing',
     'succeeded',
     'failed',
@@ -253,6 +260,7 @@ export const instance_detail = z.object({
           'assigned',
           'running',
           'unreachable',
+          'awaiting',
           'killing',
           'finished',
           'failed',
@@ -530,6 +538,8 @@ export const components = {
   PauseRequest: pause_request,
   SnoozeRequest: snooze_request,
   Snoozed: snoozed,
+  Completion: completion,
+  Completed: completed,
   InstanceDetail: instance_detail,
   Usage: usage,
   SweptSandboxes: swept_sandboxes,

@@ -39,6 +39,7 @@ import { run_routes } from './runs.ts';
 import { sandbox_routes } from './sandboxes.ts';
 import { steeringRoutes } from './steering.ts';
 import { systemRoutes } from './system.ts';
+import { task_routes } from './tasks.ts';
 import { update_routes } from './updates.ts';
 import { usage_routes } from './usage.ts';
 
@@ -101,6 +102,7 @@ export function allRoutes(version: string): readonly Route[] {
     ...dependencyRoutes(found),
     ...instance_routes,
     ...run_routes,
+    ...task_routes,
     ...update_routes,
     ...log_routes,
     ...usage_routes,

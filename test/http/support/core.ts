@@ -114,6 +114,15 @@ export function createCore(now: () => number = () => 1_700_000_000_000): Core {
         const { until } = command;
         return { type: 'snoozing', key, index: command.index, ...(until === undefined ? {} : { until }) };
       }
+      case 'complete-task': {
+        const { task_id } = command;
+        const status = views
+          .job(key)!
+          .runs.flatMap(run => run.instances)
+          .find(one => one.task_id === task_id)?.record.status;
+        if (status !== 'awaiting') return refusal('not-awaited', `nobody waits for word of task ${task_id}`);
+        return { type: 'completed', key, task_id };
+      }
       case 'wake':
         return { type: 'waking', key, index: command.index };
       case 'start-run': {

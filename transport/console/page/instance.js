@@ -273,6 +273,7 @@ const event_words = {
   assigned: 'Has a place',
   running: 'Runs',
   unreachable: 'Its agent is out of reach',
+  awaiting: 'Waits for its call-back',
   killing: 'Is being killed',
   finished: 'Ended',
   failed: 'Failed',

@@ -20,6 +20,7 @@ export const states = {
   assigned: 'Assigned',
   starting: 'Starting',
   unreachable: 'Unreachable',
+  awaiting: 'Awaiting call-back',
 };
 /** The look of a state that has none of its own. */
 export const looks = {
@@ -28,6 +29,7 @@ export const looks = {
   assigned: 'scheduled',
   starting: 'scheduled',
   unreachable: 'quarantined',
+  awaiting: 'running',
 };
 export const kinds = {
   service: 'Service',
@@ -82,12 +84,23 @@ export function reason(reason) {
       return `ended by ${reason.signal}`;
     case 'killed':
       return `killed by ${reason.by}`;
+    case 'timed-out':
+      return `${too_slow[reason.which]} within ${span(reason.limit_ms)}`;
+    case 'called-back':
+      return `${reason.by} reported ${reason.status_code}`;
     case 'result-unknown':
       return `result unknown: ${reason.message}`;
     default:
       return `${reason.code.replaceAll('-', ' ')}: ${reason.message}`;
   }
 }
+
+const too_slow = {
+  start: 'not begun',
+  run: 'not ended',
+  total: 'the run had not ended',
+  'call-back': 'no call-back',
+};
 
 export const outcomes = {
   ran: 'ran',

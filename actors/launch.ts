@@ -8,6 +8,7 @@ import type { CustomPlan, LaunchPlan } from '../mesos/match.ts';
 import type { RLimit } from '../mesos/protocol.ts';
 import type { InstanceState } from './instance.ts';
 import { type CustomExecutor, withWords, wordsOf } from './model/command-line.ts';
+import { urisOf } from './model/fetch.ts';
 import { chronosTaskId, type JobKey } from './model/ids.ts';
 import type { Job } from './model/job.ts';
 import { hasExecutor, own_blank, taskInput, taskOf } from './model/processes.ts';
@@ -155,6 +156,7 @@ export function launchPlan(
     task_id,
     labels: { 'horae.job': state.job_key, 'horae.run': state.run },
     ...(job.user === undefined ? {} : { user: job.user }),
+    ...(job.fetch === undefined ? {} : { uris: urisOf(job.fetch) }),
     ...(job.rlimits === undefined ? {} : { rlimits: rlimitsFor(job.rlimits) }),
   };
   if (!hasExecutor(job)) {

@@ -14,7 +14,7 @@ import type { ContainerPlan } from './container-info.ts';
 import { fitIndex } from './fit-index.ts';
 import type { Host } from './hosts.ts';
 import { staysFor } from './maintenance.ts';
-import type { CommandInfo, Environment, Resource, RLimit } from './protocol.ts';
+import type { CommandInfo, Environment, Resource, RLimit, Uri } from './protocol.ts';
 import {
   add,
   contains,
@@ -52,6 +52,8 @@ export type LaunchPlan = {
   readonly container?: ContainerPlan;
   /** As whom it runs; left out: as the framework's user. */
   readonly user?: string;
+  /** What the agent brings into its sandbox. */
+  readonly uris?: readonly Uri[];
   /** Limits of each of its processes. */
   readonly rlimits?: readonly RLimit[];
   /** Processes for Horae's own executor, whose needs are those in `executor`; then there is no command. */

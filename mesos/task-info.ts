@@ -109,7 +109,7 @@ export function taskInfo(placement: Placement): TaskInfo {
   const limited = plan.rlimits === undefined ? container : limitedBy(plan.rlimits, container);
   return {
     ...known(placement),
-    command: { ...withPorts(plan, ports), ...userOf(plan) },
+    command: { ...withPorts(plan, ports), ...userOf(plan), ...urisOf(plan) },
     ...(limited === undefined ? {} : { container: limited }),
   };
 }
@@ -122,7 +122,12 @@ function ofProcesses(placement: Placement, processes: ProcessesPlan, framework_i
   // Its processes are the executor's children: what holds for it holds for them.
   const confined = {
     ...executor,
-    command: { ...executor.command, ...userOf(plan) },
+    command: {
+      ...executor.command,
+      ...userOf(plan),
+      // The executor itself comes last: nothing that is fetched takes its place.
+      uris: [...(plan.uris ?? []), ...(executor.command?.uris ?? [])],
+    },
     ...(plan.rlimits === undefined ? {} : { container: limitedBy(plan.rlimits) }),
   };
   return processesTask(known(placement), { format: 1, task, instance, user, ports }, confined);
@@ -140,13 +145,15 @@ function ofCustom(placement: Placement, custom: CustomPlan, framework_id: string
       framework_id: { value: framework_id },
       name: id,
       resources,
-      command: { shell: true, value, environment, ...userOf(plan) },
+      command: { shell: true, value, environment, ...userOf(plan), ...urisOf(plan) },
     },
     ...(data === undefined ? {} : { data: Buffer.from(data, 'utf8').toString('base64') }),
   };
 }
 
 const userOf = ({ user }: LaunchPlan): Pick<CommandInfo, 'user'> => (user === undefined ? {} : { user });
+
+const urisOf = ({ uris }: LaunchPlan): Pick<CommandInfo, 'uris'> => (uris === undefined ? {} : { uris });
 
 /** Without an image a container of Mesos's own is the files of the agent, and what limits there are. */
 const limitedBy = (rlimits: readonly RLimit[], container: ContainerInfo = { type: 'MESOS' }): ContainerInfo => ({

@@ -44,6 +44,11 @@ async function machineAsMesos(ground: Ground): Promise<Mesos> {
       points_max: settings.usage_points_max,
       ended_max: settings.usage_ended_max,
     },
+    fetch: {
+      bytes_max: settings.fetch_mb_max * 2 ** 20,
+      unpacked_bytes_max: settings.fetch_unpacked_mb_max * 2 ** 20,
+      cache_bytes_max: settings.fetch_cache_mb * 2 ** 20,
+    },
     docker: {
       ...engineOf(settings.docker),
       engine_return_ms: settings.docker_return_ms,

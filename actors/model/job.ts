@@ -11,6 +11,7 @@ import { type Announcement, announce_field, readAnnouncement } from './announcem
 import { calendar_spec } from './calendar.ts';
 import { type CommandLineFields, command_line_fields, readCommandLine } from './command-line.ts';
 import { type Container, container_field, containerProblems, portsOfContainer, readContainer } from './container.ts';
+import { type FetchFields, fetch_field, readFetch } from './fetch.ts';
 import { identifier, type JobKey, job_key_bytes_max, jobKey } from './ids.ts';
 import { type LimitFields, limit_fields, readLimits } from './limits.ts';
 import { type ParentFields, parent_fields, readParents } from './parents.ts';
@@ -99,6 +100,7 @@ export const job_submission = z
     ...task_fields,
     container: container_field.optional(),
     ...limit_fields,
+    fetch: fetch_field.optional(),
     service: z.boolean().optional().describe('true: kept running for ever. false: runs to its end.'),
     instances: z.int().min(1).max(4000).optional().describe('Copies of the task in each run; 1 when left out.'),
     cpus: z.number().gt(0).max(100_000).optional().describe('CPUs per instance; 0.1 when left out.'),
@@ -280,6 +282,7 @@ export type Job = {
   readonly labels: Readonly<Record<string, string>>;
 } & CommandLineFields &
   ParentFields &
+  FetchFields &
   LimitFields &
   TryFields &
   TaskFields;
@@ -411,7 +414,8 @@ export function readJob(input: unknown): Result<Job> {
   problems.push(...line.problems);
   const limits = readLimits(given, container);
   const tries = readTries(given, given);
-  problems.push(...limits.problems, ...tries.problems);
+  const fetch = readFetch(given.fetch);
+  problems.push(...limits.problems, ...tries.problems, ...fetch.problems);
   if (container !== undefined)
     problems.push(...containerProblems(container, { command: given.command, has_executor: hasExecutor(given) }));
   if (problems.length > 0) return bad(...problems);
@@ -431,6 +435,7 @@ export function readJob(input: unknown): Result<Job> {
       max_process_failures: given.max_process_failures,
       max_concurrency: given.max_concurrency,
       ...limits.fields,
+      ...fetch.fields,
       health_check: given.health_check,
       lifecycle: given.lifecycle,
       service: given.service ?? false,

@@ -5,6 +5,7 @@ import type { TaskUsage } from '../agent-usage.ts';
 import type { DockerOptions } from './docker/containers.ts';
 import type { AgentDoor } from './executor-server.ts';
 import { house_defaults } from './executor-state.ts';
+import type { FetchTerms } from './fetch/fetcher.ts';
 import type { WardenSettings } from './limits/warden.ts';
 import type { AgentInfo } from './messages.ts';
 import type { Retention, SandboxKeeper } from './sandbox-sweep.ts';
@@ -29,6 +30,8 @@ export type AgentOptions = {
   readonly executors?: Partial<ExecutorSettings>;
   /** How what tasks use is looked at and limited. Default: not at all. */
   readonly limits?: Partial<WardenSettings>;
+  /** How much may be fetched, and kept of it. */
+  readonly fetch?: Partial<FetchTerms>;
   /** The engine that runs containers. */
   readonly docker?: Partial<DockerOptions>;
   /** Whether a header names somebody who may read sandboxes. Default: everybody on this machine may. */
@@ -69,3 +72,12 @@ export interface RealAgent {
   /** Kills every task at once and comes back when all have ended: for tests. */
   killAll(): Promise<void>;
 }
+
+/** An agent, as its master and the frameworks know it. */
+export const infoOf = (id: string, { hostname, door, resources, attributes }: AgentOptions): AgentInfo => ({
+  id,
+  hostname,
+  url: { scheme: 'http', address: { hostname, ip: '127.0.0.1', port: door.port }, path: '/slave(1)' },
+  resources,
+  ...(attributes === undefined ? {} : { attributes }),
+});

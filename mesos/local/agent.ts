@@ -13,29 +13,28 @@ import type { TaskState, TaskStatus } from '../protocol.ts';
 import { readResult } from '../result-file.ts';
 import { heedAttendants, statusOfLimitation } from './agent-containers.ts';
 import { agentFiles } from './agent-files.ts';
-import { type AgentOptions, executor_settings, type RealAgent } from './agent-options.ts';
+import { type AgentOptions, executor_settings, infoOf, type RealAgent } from './agent-options.ts';
 import { watchFolder } from './agent-watch.ts';
-import { type Checkpoint, type Killing, type Note, openCheckpoint, type Remembered } from './checkpoint.ts';
+import { type Checkpoint, type Killing, type Note, openCheckpoint, type Remembered, reportOf } from './checkpoint.ts';
 import { isAttended, neverBegan, signalCommand, signedAt, wrapperOf } from './claims.ts';
 import { docker_defaults, hostContainers } from './docker/containers.ts';
 import { isContained } from './docker/request.ts';
-import { sweepFetched } from './executor-fetch.ts';
 import { hostExecutors } from './executor-host.ts';
 import { executorProcesses, fetchedIn } from './executor-process.ts';
 import { serveExecutors } from './executor-server.ts';
 import { claimsOf, keepTokenKey, tokenOf } from './executor-token.ts';
+import { sweepFetched } from './fetch/cache.ts';
+import { fetch_defaults } from './fetch/fetcher.ts';
 import type { MasterHost } from './host.ts';
 import { statistics, usageOf } from './limits/statistics.ts';
 import { openWarden, warden_defaults } from './limits/warden.ts';
-import { type AgentInfo, type AgentOrder, type Launch, terminal_states } from './messages.ts';
+import { type AgentOrder, type Launch, terminal_states } from './messages.ts';
 import { bootId, readIfThere, whyNoTasks } from './processes.ts';
 import { pathsOf } from './sandbox.ts';
 import { keepSandboxes } from './sandbox-sweep.ts';
 import { textOfExit } from './signals.ts';
-
-import { startTask, wardOf } from './task-process.ts';
+import { type Furnished, furnish, startTask, wardOf } from './task-process.ts';
 import { agentId, forget, keepPort, keepWrapper, lockWorkDir, portBefore } from './work-dir.ts';
-
 import { type Ending, parseEnding } from './wrapper.ts';
 
 type Task = Remembered & {
@@ -75,7 +74,8 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
 
   const warden = openWarden(id, { ...warden_defaults, ...options.limits }, { clock, log, boot });
   const containers = hostContainers({ work_dir, agent_id: id, docker: { ...docker_defaults, ...options.docker }, log });
-  const ground = { work_dir, agent_id: id, wrapper_path, warden, containers, boot };
+  const fetching = { fetch: { ...fetch_defaults, ...options.fetch }, fetched: fetchedIn(work_dir) };
+  const ground = { work_dir, agent_id: id, wrapper_path, warden, containers, boot, ...fetching };
 
   const tasks = new Map<string, Task>();
   const checkpoint: Checkpoint = openCheckpoint(join(work_dir, 'checkpoint.log'), () => tasks.values());
@@ -215,9 +215,26 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
     );
 
   const start = (task: Task) => {
+    const stop = new AbortController();
+    try {
+      const furnished = furnish(task, ground, clock.now(), stop.signal);
+      if (furnished.fetched === undefined) return begin(task, furnished);
+      // Whatever ends the task ends its fetching.
+      task.alarms.push({ cancel: () => stop.abort() });
+      const still = () => open && task.phase === 'waiting';
+      furnished.fetched.then(
+        () => still() && begin(task, furnished),
+        error => still() && refuse(task, error),
+      );
+    } catch (error) {
+      refuse(task, error);
+    }
+  };
+
+  const begin = (task: Task, furnished: Furnished) => {
     try {
       const contained = isContained(task.launch.task);
-      const wrapper = startTask(task, ground);
+      const wrapper = startTask(task, furnished, ground);
       // An error without a pid is a wrapper that was never there; `start` sees that below.
       wrapper.on('error', error => {
         if (open && task.phase !== 'ended') refuse(task, error);
@@ -482,21 +499,11 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
       },
       error => log.warn({ error: String(error) }, 'old containers could not be removed'),
     );
-    sweepFetched(fetchedIn(work_dir), options.retention.age_ms_max, clock.now());
+    sweepFetched(ground.fetched, options.retention.age_ms_max, clock.now());
     sweep = clock.wakeAt(clock.now() + sweep_ms, sweepOld);
   };
 
-  const info: AgentInfo = {
-    id,
-    hostname: options.hostname,
-    url: {
-      scheme: 'http',
-      address: { hostname: options.hostname, ip: '127.0.0.1', port: options.door.port },
-      path: '/slave(1)',
-    },
-    resources: options.resources,
-    ...(options.attributes === undefined ? {} : { attributes: options.attributes }),
-  };
+  const info = infoOf(id, options);
   const settings = { ...executor_settings, ...options.executors };
   const token_key = settings.authentication ? keepTokenKey(work_dir) : undefined;
   const executors = hostExecutors({
@@ -529,16 +536,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
     if (task !== undefined) look(task);
     else executors.look(name);
   });
-  const report = () =>
-    [...tasks.values()].map(task => ({
-      framework_id: task.framework_id,
-      task_id: task.id,
-      executor_id: task.launch.executor_id,
-      resources: task.launch.task.resources,
-      ...(task.launch.executor === undefined ? {} : { executor: task.launch.executor }),
-      state: task.acknowledged,
-      pending: [...task.pending],
-    }));
+  const report = () => [...tasks.values()].map(reportOf);
   const held = executors.report();
   host.register({ id, obey }, info, [...report(), ...held.tasks], held.executors);
   executors.registered();

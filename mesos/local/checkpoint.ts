@@ -96,3 +96,14 @@ function* notesOf(task: Remembered): Generator<Note> {
   }
   for (const status of task.pending) yield { type: 'update', task: id, status };
 }
+
+/** A task as the master is told of it when the agent comes back. */
+export const reportOf = ({ framework_id, launch, acknowledged, pending }: Remembered) => ({
+  framework_id,
+  task_id: launch.task.task_id.value,
+  executor_id: launch.executor_id,
+  resources: launch.task.resources,
+  ...(launch.executor === undefined ? {} : { executor: launch.executor }),
+  state: acknowledged,
+  pending: [...pending],
+});

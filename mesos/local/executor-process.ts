@@ -11,7 +11,7 @@ import type { Clock } from '../../schedules/clock.ts';
 import type { CommandInfo, RLimit } from '../protocol.ts';
 import type { Log } from './agent-options.ts';
 import { isAttended, neverBegan, wrapperOf } from './claims.ts';
-import { fetchAll } from './executor-fetch.ts';
+import { type FetchTerms, fetchAll } from './fetch/fetcher.ts';
 import { type Confinement, confined, confinementOf, handOver } from './limits/users.ts';
 import type { Caps, Limitation, Ward } from './limits/ward.ts';
 import type { Warden } from './limits/warden.ts';
@@ -79,6 +79,7 @@ export type ExecutorProcessesOptions = {
   readonly log: Log;
   readonly tell: RunListener;
   readonly warden: Warden;
+  readonly fetch: FetchTerms;
 };
 
 /** Where an agent keeps what was fetched for all. */
@@ -116,6 +117,8 @@ export function executorProcesses(options: ExecutorProcessesOptions): ExecutorPr
         sandbox,
         cache: fetchedIn(work_dir),
         now: options.clock.now(),
+        user: confinement.user,
+        terms: options.fetch,
         say: line => appendFileSync(stderr, `${line}\n`),
         signal: stop.signal,
       });

@@ -41,6 +41,8 @@ export type LocalMesosOptions = {
   readonly executors?: AgentOptions['executors'];
   /** How what tasks use is looked at and limited. Default: not at all. */
   readonly limits?: AgentOptions['limits'];
+  /** How much may be fetched, and kept of it. */
+  readonly fetch?: AgentOptions['fetch'];
   /** The engine that runs containers. */
   readonly docker?: AgentOptions['docker'];
   /** Where the scheduler API listens. Default: a free port of 127.0.0.1. */
@@ -110,12 +112,21 @@ export async function startLocalMesos(options: LocalMesosOptions): Promise<Local
       const executors = options.executors === undefined ? {} : { executors: options.executors };
       const limits = options.limits === undefined ? {} : { limits: options.limits };
       const docker = options.docker === undefined ? {} : { docker: options.docker };
+      const fetch = options.fetch === undefined ? {} : { fetch: options.fetch };
       const agent_door = await listenForExecutors(each.work_dir);
       try {
         const admits = (header: string | undefined) =>
           credentials.length === 0 || admitted(credentials, header) !== undefined;
         const common = { retention, clock, log, admits };
-        const agent = startAgent(host, { ...each, ...executors, ...limits, ...docker, ...common, door: agent_door });
+        const agent = startAgent(host, {
+          ...each,
+          ...executors,
+          ...limits,
+          ...docker,
+          ...fetch,
+          ...common,
+          door: agent_door,
+        });
         agents.push({ ...agent, work_dir: each.work_dir });
       } catch (error) {
         agent_door.server.close();

@@ -1,11 +1,14 @@
 // task-process.ts: the first breath of a plain task: its sandbox, its limits, its user, its wrapper.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { appendFileSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Instant } from '../../schedules/clock.ts';
 import type { Containers } from './docker/containers.ts';
 import { isContained } from './docker/request.ts';
+import { type FetchTerms, fetchAll } from './fetch/fetcher.ts';
 import { rlimitsOf } from './limits/rlimits.ts';
-import { confined, confinementOf, handOver, userOf } from './limits/users.ts';
+import { type Confinement, confined, confinementOf, handOver, userOf } from './limits/users.ts';
 import { capsOf, type Ward } from './limits/ward.ts';
 import type { Warden } from './limits/warden.ts';
 import type { Launch } from './messages.ts';
@@ -24,23 +27,49 @@ export type TaskGround = {
   readonly warden: Warden;
   readonly containers: Containers;
   readonly boot: string;
+  readonly fetch: FetchTerms;
+  /** Where what is fetched for all lies. */
+  readonly fetched: string;
 };
 
-/** Its wrapper, which has no pid when it could not be started. What is thrown is why the task cannot be run here. */
-export function startTask(start: TaskStart, ground: TaskGround): ChildProcess {
+export type Furnished = {
+  readonly confinement: Confinement;
+  /** What its command asks for is there when this resolves; undefined: it asks for nothing. */
+  readonly fetched: Promise<void> | undefined;
+};
+
+/** Its sandbox, and in it what its command asks for. What is thrown is why the task cannot be run here. */
+export function furnish(start: TaskStart, ground: TaskGround, now: Instant, signal: AbortSignal): Furnished {
+  const { launch, paths } = start;
+  const cannot = whyNot(launch.task);
+  if (cannot !== undefined) throw new Error(cannot);
+  // Who runs in a container, and with which variables, is for its engine; whose the sandbox is, is not.
+  const confinement: Confinement = isContained(launch.task)
+    ? { user: userOf(launch.task.command?.user), rlimits: [] }
+    : confinementOf(launch.task.command, rlimitsOf(launch.task.container));
+  // Not made when it is there: a folder left by an earlier task of that id is the last guard against a second copy.
+  mkdirSync(paths.sandbox, { mode: 0o750 });
+  const uris = launch.task.command?.uris ?? [];
+  if (uris.length === 0) return { confinement, fetched: undefined };
+  const stderr = join(paths.sandbox, 'stderr');
+  const say = (line: string) => appendFileSync(stderr, `${line}\n`);
+  const { user } = confinement;
+  const fetch = { sandbox: paths.sandbox, cache: ground.fetched, now, user, terms: ground.fetch, say, signal };
+  const fetched = fetchAll(uris, fetch).catch(error => {
+    const why = error instanceof Error ? error.message : String(error);
+    const of = `Failed to fetch all URIs for container '${launch.task.task_id.value}'`;
+    throw new Error(`${of}: exited with status 1 (${why.slice(0, 1_000)})`, { cause: error });
+  });
+  return { confinement, fetched };
+}
+
+/** Its wrapper, which has no pid when it could not be started. What is thrown is why it cannot be, in its furnished sandbox. */
+export function startTask(start: TaskStart, { confinement }: Furnished, ground: TaskGround): ChildProcess {
   const { work_dir, agent_id, wrapper_path, warden, containers } = ground;
   const { framework_id, launch, paths } = start;
   const { sandbox, meta, ended } = paths;
-  const cannot = whyNot(launch.task);
-  if (cannot !== undefined) throw new Error(cannot);
   const command = launch.task.command ?? {};
   const contained = isContained(launch.task);
-  // Who runs in a container, and with which variables, is for its engine; whose the sandbox is, is not.
-  const confinement = contained
-    ? { user: userOf(command.user), rlimits: [] }
-    : confinementOf(command, rlimitsOf(launch.task.container));
-  // Not made when it is there: a folder left by an earlier task of that id is the last guard against a second copy.
-  mkdirSync(sandbox, { mode: 0o750 });
   mkdirSync(meta, { mode: 0o700 });
   if (confinement.user !== undefined) handOver(sandbox, confinement.user, work_dir);
   warden.admit(wardOf(start, ground));

@@ -13,7 +13,6 @@ export function whyNot(task: TaskInfo): string | undefined {
     container.docker === undefined &&
     (container.volumes ?? []).length === 0;
   if (container !== undefined && !bare && !contained) return 'this agent runs no containers without an image';
-  if (task.command?.uris !== undefined && task.command.uris.length > 0) return 'this agent fetches no URIs';
   if (task.health_check !== undefined || task.check !== undefined) return 'this agent runs no health checks';
   return undefined;
 }

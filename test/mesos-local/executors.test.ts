@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { sweepFetched } from '../../mesos/local/executor-fetch.ts';
+import { sweepFetched } from '../../mesos/local/fetch/cache.ts';
 import { isAlive } from '../support/processes.ts';
 import { until } from '../support/until.ts';
 import { type Json, post, subscribe } from './support/client.ts';

@@ -152,7 +152,7 @@ const shells: Readonly<Record<string, string>> = {
   'mesos/local/work-dir.ts': 'keeps the agent id on disk',
   'mesos/local/wrapper': 'the shell around a task',
   'mesos/local/process': 'starts and watches processes',
-  'mesos/local/executor-fetch.ts': 'fetches and unpacks files',
+  'mesos/local/fetch/': 'fetches and unpacks files',
   'mesos/local/executor-host.ts': 'writes down, starts and sends what is decided of executors',
   'mesos/local/executor-process.ts': 'starts and watches executors',
   'mesos/local/executor-server.ts': 'serves HTTP',

@@ -46,7 +46,7 @@ export function confined(argv: readonly string[], { user, rlimits }: Confinement
  */
 export function handOver(sandbox: string, user: User, ours: string): void {
   for (const stream of ['stdout', 'stderr']) closeSync(openSync(join(sandbox, stream), 'a', 0o644));
-  own(sandbox, user);
+  own(Buffer.from(sandbox), user);
   for (let folder = dirname(sandbox); ; folder = dirname(folder)) {
     const { mode, uid, gid } = statSync(folder);
     const bit = uid === user.uid ? 0o100 : gid === user.gid ? 0o010 : 0o001;
@@ -61,11 +61,11 @@ export function handOver(sandbox: string, user: User, ours: string): void {
   }
 }
 
-/** Links are given away too, and never followed. */
-function own(path: string, user: User): void {
+/** Links are given away too, and never followed. Names are bytes: an archive may have brought some that are no text. */
+function own(path: Buffer, user: User): void {
   lchownSync(path, user.uid, user.gid);
-  for (const entry of readdirSync(path, { withFileTypes: true })) {
-    const child = join(path, entry.name);
+  for (const entry of readdirSync(path, { withFileTypes: true, encoding: 'buffer' })) {
+    const child = Buffer.concat([path, Buffer.from('/'), entry.name]);
     if (entry.isDirectory()) own(child, user);
     else lchownSync(child, user.uid, user.gid);
   }

@@ -18,6 +18,7 @@ import { approximateMs, parseDuration } from '../../../schedules/duration.ts';
 import { overlapOfChronos } from '../../../schedules/overlap.ts';
 import { bad, good, type Problem, type Result } from '../../../schedules/problem.ts';
 import { readChronosContainer } from './container.ts';
+import { fetchOfChronos } from './fetch.ts';
 import { type ChronosRules, chronos_rules_default } from './rules.ts';
 
 export const chronos_role = 'chronos';
@@ -69,10 +70,13 @@ export function readChronos(
   if (input === null || typeof input !== 'object' || Array.isArray(input))
     return bad({ place: '', message: 'the body is not a job', expected: 'a JSON object' });
   const { generation } = rules;
-  const document = input as ChronosDocument;
+  const posted = input as ChronosDocument;
   const problems: Problem[] = [];
   const wrong = (place: string, value: unknown, message: string, expected: string) =>
     problems.push({ place, value: brief(value), message, expected });
+  const { fetch, command: program } = fetchOfChronos(posted, wrong);
+  // A command that is an address was run by the name of what it brought, whatever else the document said of it.
+  const document = program === undefined ? posted : { ...posted, command: program, shell: true, arguments: [] };
   const read = reader(document, wrong);
 
   for (const [name, value] of Object.entries(document))
@@ -154,6 +158,7 @@ export function readChronos(
     ...(container !== undefined || executor !== undefined || shell ? {} : { shell: false }),
     variables: 'chronos',
     ...(container === undefined ? {} : { container }),
+    ...(fetch.length === 0 ? {} : { fetch }),
     ...(user === '' ? {} : { user }),
     service: false,
     instances: 1,
@@ -178,7 +183,7 @@ export function readChronos(
     kill_grace_ms: 3_000,
     labels: {},
   };
-  return good({ job, document });
+  return good({ job, document: posted });
 }
 
 /** Parents by name, as keys. */

@@ -158,6 +158,7 @@ export const settings = {
   refuse_seconds: number({ group: placement, unit: 'seconds', default: 5, min: 0, max: 86_400, help: 'How long Mesos keeps a declined offer from us.' }),
   revive_interval_ms: whole({ group: placement, unit: 'ms', default: 1_000, min: 0, max: 86_400_000, help: 'When somebody begins to wait, Mesos is asked for what was declined a moment ago, but not more often than this.' }),
   placement_batch_max: whole({ group: placement, unit: 'instances', default: 1_000, min: 1, max: 100_000, help: 'Instances placed in one round; more wait for the next.' }),
+  priority_step_ms: whole({ group: placement, unit: 'ms', default: 600_000, min: 0, max: 2_678_400_000, help: 'How much longer an instance must have waited to get a place before one whose priority is higher by one: nobody waits for ever behind others.' }),
 
   instances_max: whole({ group: instances, unit: 'instances', default: 200_000, min: 1, max: 10_000_000, help: 'Instances of all active runs together, with a place or waiting for one; what would be more is refused, and a target is skipped and says why.' }),
   retry_delay_ms: whole({ group: instances, unit: 'ms', default: 1_000, min: 0, max: 86_400_000, help: 'Before a failed instance is tried again; doubles with each failure.' }),

@@ -51,7 +51,7 @@ export function treeSettings(settings: Settings, identity: Identity): TreeSettin
       refuse_seconds: settings.refuse_seconds,
       revive_interval_ms: settings.revive_interval_ms,
     },
-    placement: { placements_max: settings.placement_batch_max },
+    placement: { placements_max: settings.placement_batch_max, priority_step_ms: settings.priority_step_ms },
     timetable: {
       due_batch_max: settings.due_batch_max,
       backlog_max: settings.due_backlog_max,

@@ -1,6 +1,7 @@
 // placement.ts: instances that wait for a place, and the hosts on which there is room.
 //
-// Both sides of the counter in one actor: who waits, in order of priority and then of arrival, and what is offered. When
+// Both sides of the counter in one actor: who waits, and what is offered. A step of priority is so much time of waiting, told
+// in advance: so whoever waits long enough goes before anybody who comes later, and nobody starves. When
 // there is something of each, mesos/match.ts chooses, many at a time. A chosen host's offers are used up; each choice goes
 // to its instance, which may have been killed meanwhile, and the offers actor sends the ACCEPT when all have answered.
 //
@@ -22,6 +23,8 @@ export type Wanted = {
   readonly task_id: TaskId;
   readonly since: number;
   readonly requirements: Requirements;
+  /** When it last found no place in a round that a limit ended. */
+  readonly had_turn_at?: number;
 };
 /** A place that was chosen for a task. */
 export type Chosen = { readonly task_id: TaskId; readonly placement: Placement };
@@ -56,7 +59,11 @@ export type PlacementState = {
   /** Whether the offers actor knows that somebody waits. */
   readonly needing: boolean;
 };
-export type PlacementLimits = { readonly placements_max: number };
+export type PlacementLimits = {
+  readonly placements_max: number;
+  /** By how much longer one must have waited to go before another whose priority is higher by one. */
+  readonly priority_step_ms: number;
+};
 
 export const newPlacement = (): PlacementState => ({
   waiting: new Book(),
@@ -103,7 +110,7 @@ function forget(state: PlacementState, id: string): void {
 
 function choose(state: PlacementState, limits: PlacementLimits, now: number): Step<PlacementState, Effect> {
   if (state.waiting.size === 0 || state.hosts.size === 0) return needs(state, []);
-  const order = inOrder(state.waiting);
+  const order = inOrder(state.waiting, limits.priority_step_ms);
   // Thousands may wait of which a few find a place: the plan that all instances of a job share stands for each of them.
   const plans = order.map(one => one.requirements.plan);
   const { placements, why, reached } = match([...state.hosts.values()], plans, { ...limits, now });
@@ -127,7 +134,7 @@ function choose(state: PlacementState, limits: PlacementLimits, now: number): St
     // A limit ended the round. Whoever had a turn and found nothing goes behind those who had none, and there is another.
     for (const one of order.slice(0, reached)) {
       if (!state.waiting.delete(one.key)) continue;
-      state.waiting.set(one.key, one);
+      state.waiting.set(one.key, { ...one, had_turn_at: now });
     }
     if (placements.length > 0) effects.push(tell({ to: 'placement', message: { type: 'wanted', wanted: [] } }));
   }
@@ -158,13 +165,14 @@ function asking(next: Step<PlacementState, Effect>, wanted: readonly Wanted[]): 
   return stepWith(state, [...effects, tell({ to: 'offers', message: { type: 'needed', needed: true } })]);
 }
 
-/** Higher priority first, then whoever came first: a Map keeps the order of arrival. */
-function inOrder(waiting: ReadonlyMap<InstanceKey, Wanted>): readonly Wanted[] {
+/** Whoever came first, as if those of higher priority had come that much earlier; a Map keeps the order of arrival. */
+function inOrder(waiting: ReadonlyMap<InstanceKey, Wanted>, priority_step_ms: number): readonly Wanted[] {
   const all = [...waiting.values()];
   const first = all[0]?.requirements.priority;
-  return all.every(one => one.requirements.priority === first)
-    ? all
-    : all.sort((a, b) => b.requirements.priority - a.requirements.priority);
+  if (all.every(one => one.requirements.priority === first)) return all;
+  const came = ({ since, had_turn_at, requirements }: Wanted) =>
+    (had_turn_at ?? since) - requirements.priority * priority_step_ms;
+  return all.sort((a, b) => came(a) - came(b));
 }
 
 /** A reason in words, for people. */

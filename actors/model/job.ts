@@ -194,7 +194,9 @@ export const job_submission = z
       .min(-1_000_000)
       .max(1_000_000)
       .optional()
-      .describe('Higher goes first among waiting instances; 0 when left out.'),
+      .describe(
+        'Higher goes first among waiting instances, unless another has waited for much longer; 0 when left out.',
+      ),
     constraints: z
       .array(z.tuple([z.string().min(1).max(256), z.enum(['EQUALS', 'LIKE', 'UNLIKE']), z.string().max(1024)]))
       .max(100)

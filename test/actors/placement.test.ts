@@ -30,7 +30,7 @@ function wanted(index: number, more: object = {}, version = 1) {
 
 function counter(placements_max = 100) {
   let state: PlacementState = newPlacement();
-  const move = placement({ placements_max });
+  const move = placement({ placements_max, priority_step_ms: 600_000 });
   return {
     state: () => state,
     tell(message: PlacementMessage) {
@@ -91,6 +91,17 @@ test('higher priority goes first, then whoever came first', t => {
   const one = counter(3);
   one.want(wanted(0), wanted(1), wanted(2, { priority: 5 }, 2), wanted(3, { priority: 5 }, 2));
   t.deepEqual(granted(one.offered(offer())), [2, 3, 0]);
+});
+
+test('whoever has waited long enough goes before those of higher priority that come later, so nobody starves', t => {
+  const high = (index: number, since: number) => ({ ...wanted(index, { priority: 1 }, 2), since });
+  const one = counter(1);
+  one.want(wanted(0), high(1, 599_999), high(2, 600_001));
+  t.deepEqual(granted(one.offered(offer())), [1]);
+  t.deepEqual(granted(one.offered(offer({ id: 'b', agent: 'S1' }))), [0]);
+  const urgent = counter(1);
+  urgent.want(wanted(0), { ...wanted(1, { priority: 1_000 }, 2), since: 86_400_000 });
+  t.deepEqual(granted(urgent.offered(offer())), [1], 'a thousand steps are a week');
 });
 
 test('an offer that was taken back is given to nobody', t => {

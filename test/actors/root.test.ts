@@ -59,6 +59,7 @@ async function fragileTriggers() {
 async function fragilePlacement(life?: Parameters<typeof world>[0]) {
   const own = fuse();
   const placement = {
+    priority_step_ms: 0,
     get placements_max() {
       return own.burn(1_000);
     },

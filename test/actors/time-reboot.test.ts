@@ -55,6 +55,7 @@ test('a crash between the decision and its record neither loses a start nor doub
 test('a tree that is planted again within the same process is no start', async t => {
   let broken = 0;
   const placement = {
+    priority_step_ms: 0,
     get placements_max() {
       if (broken > 0) throw new Error(`as the test wanted it: ${broken--}`);
       return 1_000;

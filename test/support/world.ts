@@ -34,7 +34,7 @@ export const tree_settings: TreeSettings = {
     removed: 'stop',
   },
   offers: { hold_ms: 60_000, offers_max: 10_000, refuse_seconds: 0, revive_interval_ms: 1_000 },
-  placement: { placements_max: 10_000 },
+  placement: { placements_max: 10_000, priority_step_ms: 600_000 },
   timetable: { due_batch_max: 1_000, backlog_max: 10_000, sleep_ms_max: 60_000 },
   trigger: { default_zone: 'UTC', late_grace_ms: 1_000, verdicts_max: 100, waiting_max: 10, runs_max: 10 },
   instance: {

@@ -185,13 +185,13 @@ export async function* ahead<T, R>(
 ): AsyncGenerator<R> {
   const under_way: Promise<R>[] = [];
   let next = 0;
-  try {
-    for (let index = 0; index < items.length; index++) {
-      while (next < items.length && under_way.length < at_once) under_way.push(work(items[next++]!));
-      yield await under_way.shift()!;
+  for (let index = 0; index < items.length; index++) {
+    while (next < items.length && under_way.length < at_once) {
+      const begun = work(items[next++]!);
+      // It is heard when its turn comes, or never, when one before it has failed; until then it must not count as unheard.
+      begun.catch(() => undefined);
+      under_way.push(begun);
     }
-  } finally {
-    // Whoever stops early has its error; the others' must not count as unheard.
-    for (const rest of under_way) rest.catch(() => undefined);
+    yield await under_way.shift()!;
   }
 }

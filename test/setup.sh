@@ -47,6 +47,15 @@ else
   echo "missing: Chromium: ${why:-its installation does not start}"
 fi
 
+# Lines that people have in their scripts are replayed by what runs them there.
+curl=$HORAE_TEST_CURL
+[ -n "$curl" ] || curl=$(command -v curl) || { why=''; install curl && curl=$(command -v curl); }
+if [ -n "$curl" ]; then
+  echo "HORAE_TEST_CURL=$curl"
+else
+  echo "missing: curl: $why"
+fi
+
 # A cluster is tested against the real ZooKeeper: the jar of its servers, whose manifest names what else they need.
 zookeeper=$HORAE_TEST_ZOOKEEPER
 find_zookeeper() {

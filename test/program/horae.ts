@@ -95,6 +95,7 @@ export type RunAnswer = {
   readonly state: string;
   readonly cause: { readonly type: string; readonly schedule?: string; readonly at?: string };
   readonly killed_by?: string;
+  readonly created_at?: string;
   readonly instances: readonly InstanceAnswer[];
 };
 export type OutcomeAnswer = {

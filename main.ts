@@ -34,6 +34,9 @@ async function run(): Promise<void> {
       return (await import('./programs/serve.ts')).serve(argv);
     case 'doctor':
       return (await import('./programs/doctor.ts')).doctor(argv);
+    case 'url-runner':
+    case 'async':
+      return (await import('./helpers/main.ts')).help(command, argv);
     case 'mesos':
       return (await import('./programs/mesos.ts')).mesos(argv);
   }

@@ -5,7 +5,8 @@
 //
 //   horae-executor/run        what the agent starts: starts the executor, and again when something has killed it
 //   horae-executor/node       Node itself
-//   horae-executor/...        the executor, as JavaScript
+//   horae-executor/horae      the small commands for tasks (helpers/)
+//   horae-executor/...        both of them, as JavaScript
 
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream, existsSync, readFileSync, statSync } from 'node:fs';
@@ -77,7 +78,9 @@ function itemsOf(version: string, node: string): readonly Item[] {
         throw new Error(`${file} imports ${from}: expected nothing but node: and its own files in the executor`);
     }
   };
-  collect(join(dirname(here), `main${here.endsWith('.ts') ? '.ts' : '.js'}`));
+  const kind = here.endsWith('.ts') ? 'ts' : 'js';
+  collect(join(dirname(here), `main.${kind}`));
+  collect(join(root, 'helpers', `main.${kind}`));
   const main = 'mesos/executor/main.js';
   const packed = [...modules].map(([file, text]) => ({
     name: relative(root, file).replace(/\.ts$/, '.js'),
@@ -86,6 +89,7 @@ function itemsOf(version: string, node: string): readonly Item[] {
   }));
   return [
     { name: 'run', executable: true, text: runText(main) },
+    { name: 'horae', executable: true, text: helpersText },
     {
       name: 'package.json',
       executable: false,
@@ -113,6 +117,11 @@ while :; do
   [ $tries -lt 100 ] || exit $code
   [ $tries -lt 10 ] || sleep 1
 done
+`;
+
+const helpersText = `#!/bin/sh
+# The small commands for tasks: horae-executor/horae url-runner URL. See helpers/.
+exec "\${0%/*}/node" --max-old-space-size=64 --max-semi-space-size=1 "\${0%/*}/helpers/main.js" "$@"
 `;
 
 async function hashOf(items: readonly Item[]): Promise<string> {

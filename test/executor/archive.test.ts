@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import test from 'ava';
 import { packExecutor } from '../../mesos/executor/archive.ts';
 import { archive_command } from '../../mesos/executor/archive-name.ts';
+import { startRecorder } from '../helpers/support/recorder.ts';
 import { startChild } from '../support/child.ts';
 import { descendants } from '../support/processes.ts';
 import { tempDir } from '../support/temp.ts';
@@ -42,9 +43,9 @@ test('it holds only files that belong to it, which tar can read', async t => {
   const { stdout } = await run('tar', ['tzf', path]);
   const names = stdout.trim().split('\n');
   t.true(names.every(name => name.startsWith('horae-executor/')));
-  for (const name of ['run', 'node', 'package.json', 'mesos/executor/main.js'])
+  for (const name of ['run', 'node', 'package.json', 'mesos/executor/main.js', 'horae'])
     t.true(names.includes(`horae-executor/${name}`), name);
-  t.true(names.length < 40, 'what it does not need is not in it');
+  t.true(names.length < 50, 'what it does not need is not in it');
 });
 
 test('unpacked anywhere it runs a task, with nothing in the environment but what an agent gives; killed, it is back', async t => {
@@ -76,6 +77,16 @@ test('unpacked anywhere it runs a task, with nothing in the environment but what
   t.like(reportIn(killed).processes[0], { runs: 1, last: 'signal 15' });
   t.is((await executor.ended).status, 0);
   t.is((await read(sandbox, 'pids')).trim().split('\n').length, 1);
+});
+
+test('the small commands for tasks are in it, and need nothing else', async t => {
+  const sandbox = await tempDir(t);
+  const { path } = await packExecutor(join(sandbox, 'packed'), '1.2.3', await littleNode(t));
+  await run('tar', ['xzf', path], { cwd: sandbox });
+  const server = await startRecorder(t, response => response.writeHead(202).end('{}'));
+  const words = ['async', '--url', server.url, '--task', 'a:b:c:r1:0:1', '--', 'sh', '-c', 'exit 4'];
+  await run(join(sandbox, 'horae-executor', 'horae'), words, { cwd: '/', env: {} });
+  t.is(server.heard[0]?.body, '{"status_code":4}');
 });
 
 test('started by nobody it says what it misses, and does not try again', async t => {

@@ -50,6 +50,8 @@ const may_import: Readonly<Record<string, readonly string[]>> = {
   ],
   'actors/': ['schedules/', 'mesos/', 'type:transport/', 'type:settings.ts'],
   'transport/': ['actors/model/', 'schedules/', 'type:settings.ts'],
+  // They go out to agents in the executor's archive: nothing from npm, nothing of the scheduler's.
+  'helpers/': ['schedules/clock.ts', 'schedules/backoff.ts', 'schedules/problem.ts', 'transport/cli/flags.ts'],
   'settings.ts': ['schedules/', 'transport/cli/'],
   'main.ts': [''],
   'programs/': [''],
@@ -235,7 +237,7 @@ function clocks({ path, text }: SourceFile): Complaint[] {
 }
 
 function consoles({ path, text }: SourceFile): Complaint[] {
-  if (isOutside(path) || path === 'main.ts' || /^(programs|transport\/cli)\//.test(path)) return [];
+  if (isOutside(path) || path === 'main.ts' || /^(programs|helpers|transport\/cli)\//.test(path)) return [];
   return matches(path, text, [[/\bconsole\.\w+\(/, 'log through the logger that was passed in']], '');
 }
 

@@ -35,6 +35,14 @@ export const commands = {
     takes: 'words',
     help: 'Tell which node of a cluster leads, or have another one lead: horae leader transfer --to ID.',
   },
+  'url-runner': {
+    takes: 'words',
+    help: 'Within a task: download a program once for all tasks of this machine, and become it.',
+  },
+  async: {
+    takes: 'words',
+    help: 'Within a task of an async job: run a command, and report how it ended: horae async -- CMD ARGS.',
+  },
   help: { takes: 'nothing', help: 'Print the commands and every setting.' },
   version: { takes: 'nothing', help: 'Print the version.' },
 } as const;

@@ -41,10 +41,11 @@ export function closeIfOver(state: JobState, id: RunId, now: number, kin: Kin): 
       outcome: one.outcome,
       reason: one.reason,
       ...(one.agent_id === undefined ? {} : { agent_id: one.agent_id }),
+      ...(one.hostname === undefined ? {} : { hostname: one.hostname }),
       ...(one.result === undefined ? {} : { result: one.result }),
     })),
   };
-  const tally = tallied(state.tally, outcome, now);
+  const tally = tallied(state.tally, outcome, now, now - (run.started_at ?? created_at));
   const runs = new Map(state.runs);
   runs.delete(id);
   return step(

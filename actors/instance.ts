@@ -283,7 +283,7 @@ function over(
   now: number,
   result?: string,
 ): Over {
-  const place = 'agent_id' in at && at.agent_id !== undefined ? { agent_id: at.agent_id } : {};
+  const place = 'hostname' in at && at.hostname !== undefined ? { agent_id: at.agent_id!, hostname: at.hostname } : {};
   const left = result === undefined ? {} : { result };
   return { status: 'over', attempt: at.attempt, failures, since: now, outcome, reason, ...place, ...left };
 }

@@ -1,6 +1,7 @@
 // reports.ts: who else hears what Mesos says: where agents are, and how tasks of processes fare.
 
 import { hasExecutor } from '../actors/model/processes.ts';
+import type { Attempted, InstanceRecord } from '../actors/model/records.ts';
 import type { TaskReports, Views } from '../actors/model/views.ts';
 import type { Event, MesosLink } from '../mesos/protocol.ts';
 import { type HearingReports, hearReports, report_question } from '../mesos/task-reports.ts';
@@ -17,6 +18,10 @@ export function openReports({ clock, metrics }: Pick<Ground, 'clock' | 'metrics'
   });
   return reports;
 }
+
+/** It has begun and is not over: somebody can be asked about it. */
+const isThere = (at: InstanceRecord): at is Extract<InstanceRecord, Attempted> =>
+  at.status !== 'pending' && at.status !== 'assigned' && at.status !== 'awaiting' && at.status !== 'over';
 
 type Listener = { readonly heard: (events: readonly Event[]) => void };
 
@@ -59,7 +64,7 @@ export function askingLink(link: MesosLink, { reports, views, begun_at, caught_u
         for (const run of runs) {
           if (!hasExecutor(run.record.job ?? record.job)) continue;
           for (const { task_id, record: at } of run.instances)
-            if (task_id !== undefined && 'hostname' in at && at.status !== 'assigned' && !isHeard(task_id))
+            if (task_id !== undefined && isThere(at) && !isHeard(task_id))
               found.push({ task_id, agent_id: at.agent_id });
         }
       after = page.at(-1)?.key;

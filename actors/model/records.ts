@@ -5,6 +5,7 @@
 
 import type { CalendarRule } from '../../schedules/calendar.ts';
 import type { Cursor } from '../../schedules/catch-up.ts';
+import type { Durations } from './durations.ts';
 import type { InstanceKey, JobKey, RunId, RunKey, TaskId } from './ids.ts';
 import type { Job, Overlap } from './job.ts';
 import type { Ranges } from './ranges.ts';
@@ -123,6 +124,7 @@ export type InstanceRecord =
       readonly reason: EndReason;
       /** Where the last attempt ran: its sandbox is there. */
       readonly agent_id?: string;
+      readonly hostname?: string;
       /** What the task left for those that follow. */
       readonly result?: string;
     };
@@ -173,6 +175,8 @@ export type TallyRecord = {
   readonly failures_since_success: number;
   readonly last_success_at?: number;
   readonly last_failure_at?: number;
+  /** How long the runs that succeeded took, from the first process to the end of the last. */
+  readonly durations?: Durations;
 };
 
 /**
@@ -226,6 +230,7 @@ export type FinishedRun = {
     readonly outcome: RunOutcome;
     readonly reason: EndReason;
     readonly agent_id?: string;
+    readonly hostname?: string;
     /** What the task left for those that follow. */
     readonly result?: string;
   }[];

@@ -10,7 +10,7 @@ import type { JobView, RunView, TaskReports } from '../../actors/model/views.ts'
 import type { JobResource, OutcomeResource, RunResource } from './schemas.ts';
 
 export const iso = (at: number): string => new Date(at).toISOString();
-const isoOf = (at: number | undefined): string | undefined => (at === undefined ? undefined : iso(at));
+export const isoOf = (at: number | undefined): string | undefined => (at === undefined ? undefined : iso(at));
 
 /** The same without what is undefined: an absent field is absent. */
 export function present<T extends object>(value: T): T {
@@ -140,7 +140,14 @@ export function liveRun(
             links,
           });
         case 'over':
-          return present({ ...common, state: one.outcome, agent_id: one.agent_id, reason: one.reason, links });
+          return present({
+            ...common,
+            state: one.outcome,
+            agent_id: one.agent_id,
+            hostname: one.hostname,
+            reason: one.reason,
+            links,
+          });
         default:
           return present({
             ...common,
@@ -196,7 +203,7 @@ export function finishedRun(key: JobKey, row: FinishedRun): RunResource {
     ended_at: iso(row.ended_at),
     killed_by: row.by,
     instance_count: row.instances,
-    instances: row.results.map(({ index, attempts, failures, outcome, reason, agent_id, result }) =>
+    instances: row.results.map(({ index, attempts, failures, outcome, reason, agent_id, hostname, result }) =>
       present({
         index,
         state: outcome,
@@ -204,6 +211,7 @@ export function finishedRun(key: JobKey, row: FinishedRun): RunResource {
         failures,
         task_id: attempts > 0 ? taskId(`${key}/${row.run}/${index}`, attempts) : undefined,
         agent_id,
+        hostname,
         reason,
         result,
         links: logLinks(key, row.run, index),

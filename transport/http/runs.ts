@@ -176,7 +176,9 @@ export async function toldOf(reports: TaskReports, runs: readonly RunView[]): Pr
   if (reports.told === undefined) return reports;
   return reports.told(
     runs.flatMap(({ instances }) =>
-      instances.flatMap(({ task_id, record }) => (task_id === undefined || !('hostname' in record) ? [] : [task_id])),
+      instances.flatMap(({ task_id, record }) =>
+        task_id === undefined || !('hostname' in record) || record.status === 'over' ? [] : [task_id],
+      ),
     ),
   );
 }

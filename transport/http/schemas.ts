@@ -10,12 +10,10 @@ import { instance_actions, update_statuses } from '../../actors/model/updates.ts
 import { joins, trigger_rules } from '../../schedules/join.ts';
 import { snooze_request } from './instances.ts';
 import { swept_sandboxes } from './sandboxes.ts';
+import { count, end_reason, instant, links } from './shapes.ts';
+import { attempt_page, slowest_jobs, statistics } from './statistics.ts';
 import { backfill_request, pause_request } from './steering.ts';
 import { completed, completion } from './tasks.ts';
-
-const instant = z.iso.datetime().describe('ISO 8601 in UTC.');
-const count = z.int().min(0);
-const links = z.record(z.string(), z.string()).describe('Paths of what belongs to it.');
 
 /** A run of a parent that has ended. */
 const parent_run = z.object({
@@ -53,29 +51,6 @@ const cause = z.discriminatedUnion('type', [
   z.object({ type: z.literal('once') }),
   z.object({ type: z.literal('service') }),
 ]);
-const end_reason = z.object({
-  code: z.enum([
-    'exited',
-    'signalled',
-    'killed',
-    'launch-failed',
-    'over-limit',
-    'unhealthy',
-    'lost',
-    'invalid',
-    'result-unknown',
-    'timed-out',
-    'called-back',
-  ]),
-  which: z.enum(['start', 'run', 'total', 'call-back']).optional().describe('The time-out that passed.'),
-  limit_ms: z.number().optional().describe('How long that is.'),
-  status_code: z.int().optional().describe('What was reported of an async task.'),
-  exit_code: z.int().optional(),
-  signal: z.string().optional(),
-  by: z.string().optional(),
-  message: z.string().optional(),
-});
-
 export const problem = z.object({
   type: z.string(),
   title: z.string(),
@@ -538,6 +513,9 @@ export const components = {
   PauseRequest: pause_request,
   SnoozeRequest: snooze_request,
   Snoozed: snoozed,
+  Statistics: statistics,
+  AttemptPage: attempt_page,
+  SlowestJobs: slowest_jobs,
   Completion: completion,
   Completed: completed,
   InstanceDetail: instance_detail,

@@ -37,6 +37,7 @@ import { problem_type, problemDocument, Refused } from './problems.ts';
 import type { HttpLimits, Log, Route, Services } from './route.ts';
 import { run_routes } from './runs.ts';
 import { sandbox_routes } from './sandboxes.ts';
+import { statistics_routes } from './statistics.ts';
 import { steeringRoutes } from './steering.ts';
 import { systemRoutes } from './system.ts';
 import { task_routes } from './tasks.ts';
@@ -103,6 +104,7 @@ export function allRoutes(version: string): readonly Route[] {
     ...instance_routes,
     ...run_routes,
     ...task_routes,
+    ...statistics_routes,
     ...update_routes,
     ...log_routes,
     ...usage_routes,

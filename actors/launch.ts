@@ -7,7 +7,7 @@ import { lasting } from '../mesos/maintenance.ts';
 import type { CustomPlan, LaunchPlan } from '../mesos/match.ts';
 import type { RLimit } from '../mesos/protocol.ts';
 import type { InstanceState } from './instance.ts';
-import { type CustomExecutor, withWords, wordsOf } from './model/command-line.ts';
+import { type CustomExecutor, ownWords, withWords, wordsOf } from './model/command-line.ts';
 import { urisOf } from './model/fetch.ts';
 import { chronosTaskId, type JobKey } from './model/ids.ts';
 import type { Job } from './model/job.ts';
@@ -104,9 +104,6 @@ const customOf = (job: Job, executor: CustomExecutor): CustomPlan => ({
   ...executor,
   environment: { variables: Object.entries(job.env).map(([name, value]) => ({ name, value })) },
 });
-
-const ownWords = ({ container, arguments: words = [] }: Job): readonly string[] =>
-  container === undefined || container.shell ? words : container.arguments;
 
 /** What Chronos told its tasks of themselves. The id is the one by which its API knows them; Mesos's own is beside it. */
 function chronosVariables(

@@ -100,6 +100,13 @@ export function readCommandLine(
 export const wordsOf = (cause: Cause, of_job: readonly string[] = []): readonly string[] =>
   (cause.type === 'manual' ? cause.arguments : undefined) ?? of_job;
 
+/** The words of a job, wherever they stand in it. */
+export const ownWords = (job: {
+  readonly arguments?: readonly string[];
+  readonly container?: Pick<Container, 'shell' | 'arguments'>;
+}): readonly string[] =>
+  (job.container === undefined || job.container.shell ? job.arguments : job.container.arguments) ?? [];
+
 /** A line for a shell with words behind it. */
 export const withWords = (line: string, words: readonly string[]): string =>
   words.length === 0 ? line : [line, ...words.map(quoted)].join(' ');

@@ -208,3 +208,34 @@ test('a body with neither schedule nor parents runs once, at once', async t => {
   const one = await ended('once', 'target');
   t.is(await output(one!), 'done\n');
 });
+
+test('an async run ends when its task is completed under the id that it found, and not by another one', async t => {
+  for (const [name, code, state] of [
+    ['callee', '0', 'succeeded'],
+    ['fails', 3, 'failed'],
+  ] as const) {
+    await put({ ...far, name, async: true, command: 'echo "$mesos_task_id" #', arguments: ['a/b', '1:2'] });
+    await api.request('PUT', `/scheduler/job/${name}`);
+    const waiting = await until<RunAnswer | undefined>('its command to end', async () =>
+      (await runsOf(api, `chronos/default/${name}`)).find(one => one.instances[0]?.state === 'awaiting'),
+    );
+    const [id = ''] = (await output(waiting!)).split('\n');
+    const complete = (task: string, statusCode: unknown) =>
+      api.request('PUT', `/scheduler/task/${encodeURIComponent(task)}`, { statusCode });
+    t.is((await complete(id.replace(':0:', ':1:'), 0)).status, 404, 'an attempt that there is not');
+    t.is((await complete(id.replace(name, 'nobody'), 0)).status, 404);
+    t.is((await complete('nonsense', 0)).status, 404);
+    t.is((await complete(id, 'well')).status, 400);
+    t.is((await complete(id, code)).status, 204);
+    t.is((await ended(name, 'manual'))!.state, state);
+    t.is((await complete(id, 0)).status, 404, 'it is over');
+  }
+});
+
+test('a job that takes longer than its maxCompletionTime has failed', async t => {
+  await put({ ...far, name: 'endless', command: 'exec sleep 1000', maxCompletionTime: 1 });
+  await api.request('PUT', '/scheduler/job/endless');
+  const one = await ended('endless', 'manual');
+  t.is(one!.state, 'failed');
+  t.like(one!.instances[0]!.reason, { code: 'timed-out', which: 'run', limit_ms: 1_000 });
+});

@@ -34,7 +34,7 @@ const methods = ['GET', 'POST', 'PUT', 'DELETE'] as const;
 const request_id_sane = /^[A-Za-z0-9._-]{1,64}$/;
 
 export function createDispatch({ routes, services, credentials, rules, page }: DispatchInputs) {
-  const router = createRouter({ maxParamLength: 500, caseSensitive: true });
+  const router = createRouter({ maxParamLength: 2_000, caseSensitive: true });
   for (const route of routes) router.on(route.method, route.path, () => undefined, route);
   const { metrics, clock, log } = services;
 

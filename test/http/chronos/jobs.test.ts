@@ -118,7 +118,13 @@ test('it is as lenient as Chronos: numbers and flags in quotes, fields that nobo
 
 test("Chronos's defaults hold, and 0 means the default as it did there", t => {
   const job = jobOf({ ...sample, cpus: 0, mem: 0 });
-  t.like(job, { cpus: 0.1, mem: 128, disk: 256, retry_delay_ms: 60_000, overlap: { policy: 'buffer-one' } });
+  t.like(job, {
+    cpus: 0.1,
+    mem: 128,
+    disk: 256,
+    retry: { delay_ms: 60_000, factor: 1 },
+    overlap: { policy: 'buffer-one' },
+  });
 });
 
 test('schedule and zone stay as they were written', t => {

@@ -153,5 +153,11 @@ test("what an operator set for Chronos's jobs holds where a job says nothing", a
   const { ask, core } = await serve(t, { chronos: rules });
   await ask('POST', '/scheduler/iso8601', { json: daily('a', { mem: 32 }) });
   const { job } = core.views.job('chronos/default/a')!.record;
-  t.like(job, { cpus: 0.5, mem: 32, disk: 1, retry_delay_ms: 5, catch_up: { policy: 'all', window_ms: 7_000 } });
+  t.like(job, {
+    cpus: 0.5,
+    mem: 32,
+    disk: 1,
+    retry: { delay_ms: 5, factor: 1 },
+    catch_up: { policy: 'all', window_ms: 7_000 },
+  });
 });

@@ -25,6 +25,7 @@ export const chronos_role = 'chronos';
 export const chronos_environment = 'default';
 /** Name, environment and role of a job key may have 180 bytes together. */
 const name_bytes_max = 120;
+const completion_s_max = 31_622_400;
 const name_allowed = /^[\w.\-\s#]+$/;
 
 export type ChronosDocument = Readonly<Record<string, unknown>>;
@@ -143,7 +144,16 @@ export function readChronos(
   if (!/^(?:[^\s:/\0-][^\s:/\0]{0,255})?$/.test(user))
     wrong('/runAsUser', user, `runAsUser is "${user}"`, 'the name of a user of the agents');
   // Read for their types alone: what they mean is not for this route to do, but rubbish in them is rubbish.
-  for (const field of ['dataProcessingJobType', 'dataJob', 'async']) read.flag(field, false);
+  for (const field of ['dataProcessingJobType', 'dataJob']) read.flag(field, false);
+  const called_back = read.flag('async', false);
+  const completion_s = read.number('maxCompletionTime', 0);
+  if (!(completion_s >= 0 && completion_s <= completion_s_max))
+    wrong(
+      '/maxCompletionTime',
+      completion_s,
+      `maxCompletionTime ${completion_s}`,
+      `seconds, up to ${completion_s_max}; 0: none`,
+    );
   if (problems.length > 0) return bad(...problems);
 
   const job: Job = {
@@ -172,7 +182,10 @@ export function readChronos(
     ...(soft_error ? { soft_error } : {}),
     enabled: !disabled,
     max_task_failures: retries + 1,
-    retry_delay_ms: rules.retry_delay_ms,
+    // Always as long as the first time.
+    retry: { delay_ms: rules.retry_delay_ms, factor: 1 },
+    ...(completion_s === 0 ? {} : { timeouts: { run_ms: Math.ceil(completion_s * 1_000) } }),
+    ...(called_back ? { async: true } : {}),
     overlap: overlapOf(concurrent, generation),
     catch_up:
       generation === 3 ? { policy: 'last', from: 'start' } : { policy: 'all', window_ms: epsilon_ms, from: 'start' },

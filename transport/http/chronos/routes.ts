@@ -12,7 +12,7 @@ import { jobNamed, jobOf, named, pagesOf, refuse, streamed, unknown } from './an
 import { chronos_role, readChronos } from './document.ts';
 import { graphs } from './graph.ts';
 import { list, one, search, summary } from './listing.ts';
-import { forgetQueued, killRunning } from './tasks.ts';
+import { complete, forgetQueued, killRunning } from './tasks.ts';
 
 const prefixes = ['/scheduler', '/v1/scheduler'] as const;
 const failure = { description: 'Refused: {status, message}.', type: 'application/json' };
@@ -94,6 +94,21 @@ const prefixed: readonly Route[] = prefixes.flatMap((prefix): readonly Route[] =
       permission: 'operate',
       answers: { 204: { description: 'The kills are recorded and under way.' }, 404: failure },
       handle: killRunning,
+    },
+    {
+      ...common,
+      method: 'PUT',
+      path: `${prefix}/task/:task`,
+      id: `chronos${generation}CompleteTask`,
+      summary: 'Report how the work of an async task ended: {"statusCode": 0}',
+      permission: 'operate',
+      answers: {
+        204: { description: 'Recorded.' },
+        400: failure,
+        404: failure,
+        409: { ...failure, description: 'Nobody waits for word of this task.' },
+      },
+      handle: complete,
     },
     {
       ...common,

@@ -1,11 +1,22 @@
-// tasks.ts: what Chronos's clients do to tasks: kill them, forget those that wait.
+// tasks.ts: what Chronos's clients do to tasks: kill them, forget those that wait, complete them.
 //
-// A run that waits for its place, or for another run to end, was "queued" to Chronos, and one that has its place "running".
+// A run that waits for its place, or for another run to end, was "queued" to Chronos, and one that has its place "running". They
+// name a task as it found itself in mesos_task_id; Mesos's own id is understood as well.
 
+import { ownWords, wordsOf } from '../../../actors/model/command-line.ts';
+import {
+  chronosTaskId,
+  type JobKey,
+  parseChronosTaskId,
+  parseTaskId,
+  splitInstanceKey,
+} from '../../../actors/model/ids.ts';
 import type { JobView, RunView } from '../../../actors/model/views.ts';
-import { refusedBy } from '../problems.ts';
-import { command, type Exchange, noBody, type Reply, unexpected } from '../route.ts';
-import { jobOf, named, pagesOf } from './answers.ts';
+import { authorize } from '../guard.ts';
+import { Refused, refusedBy } from '../problems.ts';
+import { command, type Exchange, jsonBody, noBody, type Reply, unexpected } from '../route.ts';
+import { jobNamed, jobOf, named, pagesOf } from './answers.ts';
+import { chronosName } from './document.ts';
 
 /** Runs of a job that have their place; those that are queued stay. */
 export async function killRunning(exchange: Exchange): Promise<Reply> {
@@ -39,6 +50,51 @@ async function kill(exchange: Exchange, { key }: JobView, runs: readonly string[
     if (answer.type === 'refused') throw named(refusedBy(answer));
     if (answer.type !== 'killing') throw unexpected(answer);
   }
+}
+
+/** Chronos said 204 to whatever id it was given, and then waited for ever. */
+export async function complete(exchange: Exchange): Promise<Reply> {
+  const id = exchange.params.task ?? '';
+  const body = await jsonBody(exchange, ['application/json']);
+  const given = typeof body === 'object' && body !== null ? (body as { statusCode?: unknown }).statusCode : undefined;
+  const status_code = typeof given === 'string' && /^\s*-?\d+\s*$/.test(given) ? Number(given) : given;
+  if (typeof status_code !== 'number' || !Number.isInteger(status_code) || Math.abs(status_code) > 2 ** 31 - 1)
+    throw new Refused('malformed', `statusCode is ${JSON.stringify(given)?.slice(0, 80)}: expected a whole number`);
+  const { key, task_id } = taskNamed(exchange, id);
+  const answer = await command(exchange, { type: 'complete-task', key, task_id, status_code });
+  if (answer.type === 'refused') throw named(refusedBy(answer));
+  if (answer.type !== 'completed') throw unexpected(answer);
+  return { status: 204 };
+}
+
+type Named = { readonly key: JobKey; readonly task_id: string };
+
+/** Of the runs that are not over. Whoever names a task may do something to its job. */
+function taskNamed(exchange: Exchange, id: string): Named {
+  const instance = parseTaskId(id)?.instance;
+  if (instance !== undefined) {
+    const { job: key } = splitInstanceKey(instance);
+    authorize(exchange.who, 'operate', key.slice(0, key.indexOf('/')));
+    return { key, task_id: id };
+  }
+  const read = parseChronosTaskId(id);
+  if (read === undefined)
+    throw new Refused('not-found', `there is no task '${id.slice(0, 255)}': expected ct:DUE:ATTEMPT:JOB:ARGUMENTS`);
+  const view = jobNamed(exchange, read.name);
+  const found = view?.runs.flatMap(run => tasksOf(view, run)).find(task => task.id === id || `${id}:` === task.id);
+  if (view === undefined || found === undefined)
+    throw new Refused('not-found', `Task '${id.slice(0, 255)}' is none that lives: it is over, or never was`);
+  return { key: view.key, task_id: found.task_id };
+}
+
+/** The present attempts of a run, by both of their names. */
+function tasksOf({ key, record }: JobView, { record: run, instances }: RunView): { id: string; task_id: string }[] {
+  const job = run.job ?? record.job;
+  const words = wordsOf(run.cause, ownWords(job));
+  const due = 'at' in run.cause ? run.cause.at : run.created_at;
+  return instances.flatMap(({ task_id, record: { attempt } }) =>
+    task_id === undefined ? [] : [{ id: chronosTaskId({ due, attempt, name: chronosName(key), words }), task_id }],
+  );
 }
 
 const isQueued = ({ instances }: RunView): boolean => instances.every(one => one.record.status === 'pending');

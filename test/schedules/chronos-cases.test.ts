@@ -1,4 +1,6 @@
 // chronos-cases.test.ts: what the unit tests of Chronos said about schedules, as cases by their number in our facts.
+// The others: 24, 59-61 in test/command-line.test.ts; 30, 31, 44-54, 56-58 in test/actors/following-chronos.test.ts and
+// test/schedules/{graph,join}.test.ts; 75, 77 in test/cluster/cases.test.ts; the rest in test/chronos-cases/.
 //
 // Cases 33-43 are the rules of generation 2 (missed runs use up repetitions, an epsilon decides what is late), all others
 // those of generation 3 (one late run for all that was missed, n counts launches).

@@ -101,10 +101,11 @@ export function jobResource(
   });
 }
 
-/** Instances of a running run come first to mind: one that runs makes the run run. */
+/** Instances of a running run come first to mind: one that runs, or whose work goes on elsewhere, makes the run run. */
 export function runState({ record, instances }: RunView): 'pending' | 'running' | 'killing' {
   if (record.killing !== undefined) return 'killing';
-  return instances.some(each => each.record.status === 'running') ? 'running' : 'pending';
+  const runs = instances.some(({ record: { status } }) => status === 'running' || status === 'awaiting');
+  return runs ? 'running' : 'pending';
 }
 
 /** `waits`: why an instance waits, in words. */

@@ -51,9 +51,11 @@ export function statusOf({ tally }: JobView): 'fresh' | 'success' | 'failure' {
   return (last_failure_at ?? 0) > (last_success_at ?? 0) ? 'failure' : 'success';
 }
 
-/** What a job is doing: what runs is said before what waits. */
+/** What a job is doing: what runs is said before what waits. To Chronos a task ran from its launch on, staged or not. */
 export function stateOf({ runs, trigger }: JobView): string {
-  const running = runs.filter(run => runState(run) !== 'pending').length;
+  const running = runs.filter(
+    run => runState(run) !== 'pending' || run.instances.some(one => one.record.status !== 'pending'),
+  ).length;
   if (running > 0) return `${running} running`;
   return runs.length + (trigger?.waiting.length ?? 0) > 0 ? 'queued' : 'idle';
 }

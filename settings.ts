@@ -7,6 +7,7 @@
 // problems at once out.
 
 import { bad, type Problem, type Result } from './schedules/problem.ts';
+import { fromChronos, notesOnVariables } from './transport/cli/chronos-options.ts';
 import {
   address,
   choice,
@@ -205,12 +206,16 @@ export const settings = {
 };
 
 export type Settings = SettingsOf<typeof settings>;
+const flags = Object.keys(settings).map(flagOf);
+
 export type { Address, AgentResources } from './transport/cli/setting.ts';
 
 /** The settings that hold for these arguments (after the command), variables and settings file, or all that is wrong. */
 export function readSettings(argv: readonly string[], env: Environment, fileText?: string): Result<Settings> {
-  const read = readList(settings, argv, env, fileText);
-  if (!read.ok) return read;
+  const chronos = fromChronos(argv, flags);
+  const read = readList(settings, chronos.rest, env, fileText, chronos.given);
+  if (!read.ok) return bad(...chronos.problems, ...read.problems);
+  if (chronos.problems.length > 0) return bad(...chronos.problems);
   const clashes = crossCheck(read.value);
   return clashes.length > 0 ? bad(...clashes) : read;
 }
@@ -224,6 +229,11 @@ export function defaultSettings(): Settings {
 export function settingsFile(argv: readonly string[], env: Environment): { path: string; required: boolean } {
   const named = namedFile(settings, argv, env);
   return named === undefined ? { path: 'horae.yaml', required: false } : { path: named, required: true };
+}
+
+/** What Chronos would have followed and nobody follows here, though nothing depends on it: worth a warning. */
+export function notesOnChronos(argv: readonly string[], env: Environment): readonly Problem[] {
+  return [...fromChronos(argv, flags).notes, ...notesOnVariables(env)];
 }
 
 /** Variables that look like settings and are none: worth a warning, no more, since others may own the prefix too. */

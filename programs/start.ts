@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { type Clock, systemClock } from '../schedules/clock.ts';
-import { readSettings, type Settings, settingsFile, unknownVariables } from '../settings.ts';
+import { notesOnChronos, readSettings, type Settings, settingsFile, unknownVariables } from '../settings.ts';
 import { collectProcess, createMetrics, type Metrics } from '../transport/metrics.ts';
 import { fail, named, Refused } from './refused.ts';
 
@@ -29,6 +29,7 @@ export function standOn(argv: readonly string[]): Ground {
   const settings = settingsOf(argv);
   const log = pino({ level: settings.log_level, base: null }, pino.destination({ dest: 2, sync: true }));
   for (const problem of unknownVariables(process.env)) log.warn({ variable: problem.place }, problem.message);
+  for (const note of notesOnChronos(argv, process.env)) log.warn({ option: note.place }, note.message);
   const data_dir = resolve(settings.data_dir);
   named('--data-dir', data_dir, () => mkdirSync(data_dir, { recursive: true, mode: 0o700 }));
   const metrics = createMetrics();

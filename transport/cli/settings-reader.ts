@@ -11,21 +11,28 @@ import type { Setting, SettingsOf } from './setting.ts';
 
 export type List = { readonly [name: string]: Setting<unknown> };
 export type Environment = Readonly<Record<string, string | undefined>>;
+/** Texts by setting, each with the place to name when it is wrong. */
+export type Others = ReadonlyMap<string, { readonly place: string; readonly text: string }>;
 /** The one setting that says where the file is, and so cannot stand in it. */
 const file_setting = 'config';
 
-/** The settings that hold for these arguments (after the command), variables and file, or all that is wrong with them. */
+/**
+ * The settings that hold for these arguments (after the command), variables and file, or all that is wrong with them.
+ * `others` are texts that were found elsewhere; they go before variables, and flags before them.
+ */
 export function readList<L extends List>(
   list: L,
   argv: readonly string[],
   env: Environment,
   fileText?: string,
+  others: Others = new Map(),
 ): Result<SettingsOf<L>> {
   const problems: Problem[] = [];
   const given = new Map<string, Given>();
   for (const source of [
     fromFile(list, fileText, problems),
     fromEnvironment(list, env),
+    fromOthers(list, others),
     fromFlags(list, argv, problems),
   ])
     for (const [name, entry] of source) given.set(name, entry);
@@ -141,6 +148,12 @@ function fromEnvironment(list: List, env: Environment): Map<string, Given> {
     given.set(name, { place: variableOf(name), texts: setting.many ? commaSeparated(text) : [text], raw: text });
   }
   return given;
+}
+
+function fromOthers(list: List, others: Others): Map<string, Given> {
+  const given = ([name, { place, text }]: [string, { place: string; text: string }]) =>
+    [name, { place, texts: list[name]?.many ? commaSeparated(text) : [text], raw: text }] as const;
+  return new Map([...others].map(given));
 }
 
 function fromFile(list: List, text: string | undefined, problems: Problem[]): Map<string, Given> {

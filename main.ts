@@ -26,6 +26,8 @@ async function run(): Promise<void> {
     case 'outcomes':
     case 'missed':
       return (await import('./programs/ask.ts')).askScheduler(command, argv);
+    case 'task':
+      return (await import('./programs/task.ts')).task(argv);
     case 'leader':
       return (await import('./programs/ask.ts')).askLeader(argv);
     case 'dev':

@@ -6,6 +6,7 @@
 
 import type * as tls from 'node:tls';
 import type { Clock } from '../schedules/clock.ts';
+import { type ByteString, bytesOf, percentOf } from './byte-names.ts';
 import { type Got, httpGet } from './http-get.ts';
 import type { Event, Url } from './protocol.ts';
 
@@ -16,6 +17,16 @@ export type AgentFile = {
   readonly size: () => Promise<number>;
   /** Up to `length` bytes from `position`; fewer where the agent tells fewer at a time, none beyond the end. */
   readonly read: (position: number, length: number) => Promise<Uint8Array>;
+};
+
+/** As an agent tells it; a link with the size of what it points at. */
+export type AgentEntry = {
+  readonly name: ByteString;
+  /** As `ls -l` writes it: `-rw-r--r--`. */
+  readonly mode: string;
+  readonly size: number;
+  readonly modified_at: number;
+  readonly user: string;
 };
 
 export type AgentFilesOptions = {
@@ -37,7 +48,9 @@ export type AgentFiles = {
   /** Sees what a subscription tells, before anybody else does. */
   readonly heard: (events: readonly Event[]) => void;
   /** undefined when the agent has no such file (any more). Rejects with AgentAway. */
-  readonly open: (agent_id: string, task_id: string, name: string) => Promise<AgentFile | undefined>;
+  readonly open: (agent_id: string, task_id: string, name: ByteString) => Promise<AgentFile | undefined>;
+  /** What is in a folder of a sandbox, `''` being the sandbox itself; undefined when there is none. Rejects with AgentAway. */
+  readonly list: (agent_id: string, task_id: string, folder: ByteString) => Promise<readonly AgentEntry[] | undefined>;
   /** Another question to an agent, by its path and query. Rejects with AgentAway. */
   readonly ask: (agent_id: string, path: string, bytes_max: number) => Promise<Got>;
 };
@@ -45,6 +58,7 @@ export type AgentFiles = {
 /** What an agent gives in one answer. */
 const piece_bytes_max = 65_536;
 const answer_bytes_max = 1024 * 1024;
+const listing_bytes_max = 16 * 1024 * 1024;
 const agents_bytes_max = 64 * 1024 * 1024;
 
 export function agentFiles(options: AgentFilesOptions): AgentFiles {
@@ -84,18 +98,24 @@ export function agentFiles(options: AgentFilesOptions): AgentFiles {
     return originIn(got.body.toString('utf8'), agent_id, url.protocol);
   };
 
-  /** A piece of a file; undefined when there is none of that path. */
-  const piece = async (origin: string, path: string, offset: number, length: number) => {
-    const query = `path=${encodeURIComponent(path)}&offset=${offset}${length < 0 ? '' : `&length=${length}`}`;
-    const url = new URL(`/files/read?${query}`, origin);
-    const { status, body } = await ask(url, options.agent_headers(), answer_bytes_max);
-    if (status === 404) return undefined;
+  /** False when there is no such thing; anything but a yes or that is thrown. */
+  const told_by = (origin: string, status: number, body: Buffer): boolean => {
+    // What leaves the sandbox is "inaccessible" to agents: to us it is not there.
+    if (status === 404 || (status === 400 && /is inaccessible|a directory/.test(body.toString('latin1')))) return false;
     if (status === 401 || status === 403)
       throw new AgentAway(
         `${origin} shows files only to whom it knows (${status}): expected --mesos-agents-authenticate, and a principal that its --credentials and --acls allow`,
       );
     if (status !== 200) throw new AgentAway(`${origin} answers ${status}: ${body.toString('utf8').slice(0, 200)}`);
-    return readPiece(body, origin);
+    return true;
+  };
+
+  /** A piece of a file; undefined when there is none of that path. */
+  const piece = async (origin: string, path: ByteString, offset: number, length: number) => {
+    const query = `path=${percentOf(path)}&offset=${offset}${length < 0 ? '' : `&length=${length}`}`;
+    const url = new URL(`/files/read?${query}`, origin);
+    const { status, body } = await ask(url, options.agent_headers(), answer_bytes_max);
+    return told_by(origin, status, body) ? readPiece(body, origin) : undefined;
   };
 
   const fileAmong = async (origin: string, paths: readonly string[]): Promise<AgentFile | undefined> => {
@@ -141,6 +161,19 @@ export function agentFiles(options: AgentFilesOptions): AgentFiles {
       const paths = pathsOf(framework_id, task_id, name);
       return atAgent(agent_id, origin => fileAmong(origin, paths));
     },
+    async list(agent_id, task_id, folder) {
+      const framework_id = options.framework_id?.() ?? told;
+      if (framework_id === undefined) throw new AgentAway('no master has given us a framework id yet');
+      const paths = pathsOf(framework_id, task_id, folder).map(path => path.replace(/\/$/, ''));
+      return atAgent(agent_id, async origin => {
+        for (const path of paths) {
+          const url = new URL(`/files/browse?path=${percentOf(path)}`, origin);
+          const { status, body } = await ask(url, options.agent_headers(), listing_bytes_max);
+          if (told_by(origin, status, body)) return readListing(body, origin);
+        }
+        return undefined;
+      });
+    },
     ask: (agent_id, path, bytes_max) =>
       atAgent(agent_id, origin => ask(new URL(path, origin), options.agent_headers(), bytes_max)),
   };
@@ -150,9 +183,10 @@ export function agentFiles(options: AgentFilesOptions): AgentFiles {
  * Where a task's output may lie: under the default executor, whose id is the task's and which keeps its tasks in folders
  * of their own; or in the sandbox itself.
  */
-export function pathsOf(framework_id: string, task_id: string, name: string): readonly string[] {
-  const sandbox = `/frameworks/${framework_id}/executors/${task_id}/runs/latest`;
-  return [`${sandbox}/tasks/${task_id}/${name}`, `${sandbox}/${name}`];
+export function pathsOf(framework_id: string, task_id: string, name: ByteString): readonly ByteString[] {
+  const task = bytesOf(task_id);
+  const sandbox = `/frameworks/${bytesOf(framework_id)}/executors/${task}/runs/latest`;
+  return [`${sandbox}/tasks/${task}/${name}`, `${sandbox}/${name}`];
 }
 
 function originOfUrl(url: Url | undefined): string | undefined {
@@ -188,6 +222,25 @@ function readPiece(body: Buffer, origin: string): { readonly bytes: Uint8Array; 
   if (typeof told?.data !== 'string' || typeof told.offset !== 'number')
     throw new AgentAway(`${origin} answers what is no piece of a file: ${body.toString('latin1').slice(0, 100)}`);
   return { bytes: Buffer.from(told.data, 'latin1'), offset: told.offset };
+}
+
+function readListing(body: Buffer, origin: string): readonly AgentEntry[] {
+  const told = parsed(body.toString('latin1'));
+  if (!Array.isArray(told))
+    throw new AgentAway(`${origin} answers what is no folder: ${body.toString('latin1').slice(0, 100)}`);
+  return told.flatMap((each: Record<string, unknown>): AgentEntry[] => {
+    const { path, mode, size, mtime, uid } = each;
+    if (typeof path !== 'string') return [];
+    return [
+      {
+        name: path.slice(path.lastIndexOf('/') + 1),
+        mode: String(mode ?? ''),
+        size: Number(size ?? 0),
+        modified_at: Number(mtime ?? 0) * 1_000,
+        user: String(uid ?? ''),
+      },
+    ];
+  });
 }
 
 function parsed(text: string): unknown {

@@ -4,7 +4,14 @@ import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { Sweeping } from '../actors/model/views.ts';
 import { httpLink } from '../mesos/http-link.ts';
-import { type LocalMesos, sandboxFile, startLocalMesos, wholeMachine } from '../mesos/local/index.ts';
+import {
+  type LocalMesos,
+  sandboxFile,
+  sandboxFolder,
+  startLocalMesos,
+  toldOf,
+  wholeMachine,
+} from '../mesos/local/index.ts';
 import type { Resource } from '../mesos/protocol.ts';
 import type { AgentResources } from '../settings.ts';
 import { type Mesos, runAlone } from './alone.ts';
@@ -90,6 +97,10 @@ async function machineAsMesos(ground: Ground): Promise<Mesos> {
           },
           close: () => file.close(),
         };
+      },
+      async list(agent_id, task_id, folder, page) {
+        const entries = await sandboxFolder(work_dir, agent_id, task_id, folder, page);
+        return entries?.map(({ name, stats }) => ({ name, ...toldOf(stats) }));
       },
     },
     identity: { name: 'horae', user: userInfo().username, hostname: hostname(), archive: archive.url },

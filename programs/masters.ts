@@ -229,5 +229,10 @@ function sandboxesOf(files: AgentFiles): Sandboxes {
         close: async () => undefined,
       };
     },
+    async list(agent_id, task_id, folder, { after, limit }) {
+      const entries = await files.list(agent_id, task_id, folder).catch(away);
+      const rest = entries?.filter(({ name }) => name > after);
+      return rest?.sort((a, b) => (a.name < b.name ? -1 : 1)).slice(0, limit);
+    },
   };
 }

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { nearest } from '../schedules/nearest.ts';
 import { commands, parseArguments, usage } from '../transport/cli/arguments.ts';
+import { readTask } from '../transport/cli/task.ts';
 import { startChild } from './support/child.ts';
 import { type Owner, tempDir } from './support/temp.ts';
 
@@ -124,4 +125,29 @@ test('horae without its Node installed says what to do', async t => {
   });
   t.deepEqual(await child.ended, { status: 1, signal: null });
   t.is(child.output(), 'horae: the Node that it is pinned to is not installed: run npm ci');
+});
+
+test('a line of horae task says what is asked of which run and instance, or what is wrong with it', t => {
+  const base = 'http://127.0.0.1:8080/api/v1/jobs/www/prod/hello';
+  const asked = (...argv: string[]) => {
+    const read = readTask(argv, {});
+    return read.ok ? [read.value.job_url, read.value.run, read.value.rest] : read.problems.map(({ place }) => place);
+  };
+  t.deepEqual(asked('logs', '-f', 'www/prod/hello'), [base, undefined, 'logs/0/stdout?follow=true']);
+  t.deepEqual(asked('logs', 'www/prod/hello/3', '--stderr', '--run', 'r', '--tail', '99'), [
+    base,
+    'r',
+    'logs/3/stderr?offset=-99',
+  ]);
+  t.deepEqual(asked('files', 'www/prod/hello', 'a b'), [base, undefined, 'instances/0/files?path=a%20b']);
+  t.deepEqual(asked('cat', 'www/prod/hello', 'x', '--attempt', '2'), [
+    base,
+    undefined,
+    'instances/0/files/content?path=x&attempt=2',
+  ]);
+  t.deepEqual(asked('log', 'www/prod/hello'), ['task']);
+  t.deepEqual(asked('logs', 'www/prod'), ['task']);
+  t.deepEqual(asked('cat', 'www/prod/hello'), ['task']);
+  t.deepEqual(asked('files', 'www/prod/hello', '--follow'), ['--follow']);
+  t.deepEqual(asked('logs', 'www/prod/hello', '--tail', '-1'), ['--tail']);
 });

@@ -6,6 +6,7 @@
 import type { TaskUsage } from '../../mesos/agent-usage.ts';
 import type { Swept } from '../../mesos/local/sandbox-sweep.ts';
 import type { HeardReport } from '../../mesos/task-reports.ts';
+import type { Instant } from '../../schedules/clock.ts';
 import type { InstanceKey, JobKey, RunId } from './ids.ts';
 import type {
   CalendarRecord,
@@ -138,9 +139,28 @@ export interface Usages {
 
 /** The output of tasks: opened by whoever runs the agents, which alone knows where sandboxes are and what may be read. */
 export interface Sandboxes {
-  /** `stdout` of a task, or another file by its path in the sandbox; undefined when there is none (any more). */
+  /**
+   * `stdout` of a task, or another file by its path in the sandbox, which has one character for each byte (Latin-1): names of
+   * files need not be text. undefined when there is none (any more).
+   */
   open(agent_id: string, task_id: string, name: string): Promise<SandboxFile | undefined>;
+  /** What is in a folder of it, `''` being the sandbox itself, in the order of the bytes of the names after `after`. */
+  list(
+    agent_id: string,
+    task_id: string,
+    folder: string,
+    page: { readonly after: string; readonly limit: number },
+  ): Promise<readonly SandboxEntry[] | undefined>;
 }
+export type SandboxEntry = {
+  /** One character for each byte. */
+  readonly name: string;
+  /** As `ls -l` writes it: `-rw-r--r--`. */
+  readonly mode: string;
+  readonly size: number;
+  readonly modified_at: Instant;
+  readonly user: string;
+};
 /** An open file, which may still grow. */
 export interface SandboxFile {
   /** Its size in bytes at this moment. */

@@ -6,14 +6,13 @@
 //
 // Nothing outside of a sandbox is shown, whatever a path says or a link points at: what is opened is asked where it is.
 
-import type { Stats } from 'node:fs';
-import { lstat, readdir, realpath } from 'node:fs/promises';
+import { lstat, realpath } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { userInfo } from 'node:os';
 import { basename, join, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { type ByteString, bytesOf, inQuery, percentOf, rawOf } from '../byte-names.ts';
 import { hasCode, isGone } from './processes.ts';
-import { sandboxFile } from './sandbox.ts';
+import { modeOf, nameOf, type SandboxEntry, sandboxFile, sandboxFolder, secrets_folder } from './sandbox.ts';
 
 export type AgentFilesOptions = {
   readonly work_dir: string;
@@ -32,10 +31,10 @@ const piece_bytes_max = 65_536;
 /** Serves a request if it is about files; false when it is not. */
 export function agentFiles(options: AgentFilesOptions) {
   const { work_dir, agent_id } = options;
-  const home = join(work_dir, 'sandboxes', agent_id);
+  const home = bytesOf(join(work_dir, 'sandboxes', agent_id));
 
   /** Which sandbox a path means, and what in it. */
-  const sandboxIn = (path: string): { name: string; rest: string } | undefined => {
+  const sandboxIn = (path: ByteString): { name: string; rest: ByteString } | undefined => {
     const parts = path.split('/').filter(part => part !== '');
     if (path.startsWith(`${home}/`)) {
       const [name = '', ...rest] = path.slice(home.length + 1).split('/');
@@ -50,14 +49,20 @@ export function agentFiles(options: AgentFilesOptions) {
     return { name: options.sandboxOf(framework, executor) ?? executor, rest: rest.join('/') };
   };
 
-  /** Where it is; `missing`, or `outside` of its sandbox. */
-  const find = async (path: string): Promise<{ name: string; rest: string; real: string } | 'missing' | 'outside'> => {
+  /** What it is; `missing`, or `outside` of its sandbox. */
+  const find = async (
+    path: ByteString,
+  ): Promise<{ name: string; rest: ByteString; folder: boolean } | 'missing' | 'outside'> => {
     const meant = sandboxIn(path);
     if (meant === undefined || !isPlain(meant.name)) return 'missing';
     try {
-      const root = await realpath(join(home, meant.name));
-      const real = await realpath(join(root, meant.rest));
-      return real === root || real.startsWith(root + sep) ? { ...meant, real } : 'outside';
+      const root = await realpath(rawOf(`${home}/${meant.name}`), 'buffer');
+      const real = await realpath(rawOf(`${root.toString('latin1')}/${meant.rest}`), 'buffer');
+      const [at, within] = [real.toString('latin1'), `${root.toString('latin1')}${sep}`];
+      if (!`${at}${sep}`.startsWith(within)) return 'outside';
+      const rest = at.slice(within.length);
+      if (rest === secrets_folder || rest.startsWith(`${secrets_folder}/`)) return 'missing';
+      return { ...meant, rest, folder: (await lstat(real)).isDirectory() };
     } catch (error) {
       if (isGone(error) || hasCode(error, 'ENOTDIR') || hasCode(error, 'ELOOP')) return 'missing';
       throw error;
@@ -80,14 +85,16 @@ export function agentFiles(options: AgentFilesOptions) {
       return say(405, `405 Method Not Allowed. Expecting one of { 'GET' }, but received '${request.method}'.`);
     const query = new URLSearchParams(request.url?.split('?')[1] ?? '');
     if (what === 'statistics') return sayJson(response, options.statistics(query.get('executor_id') ?? undefined));
-    const path = query.get('path');
-    if (path === null || path === '') return say(400, "Expecting 'path=value' in query.\n");
+    const path = inQuery(request.url?.split('?')[1] ?? '', 'path');
+    if (path === undefined || path === '') return say(400, "Expecting 'path=value' in query.\n");
     const found = await find(path);
     if (found === 'outside') return say(400, `'${path}' is inaccessible.\n`);
     if (found === 'missing') return say(404, what === 'download' ? '404 Not Found.' : '');
-    const stats = await lstat(found.real);
-    if (what === 'browse') return sayJson(response, stats.isDirectory() ? await listing(path, found.real) : []);
-    if (stats.isDirectory()) return say(400, `Cannot ${what} a directory.\n`);
+    if (what === 'browse') {
+      const entries = await sandboxFolder(work_dir, agent_id, found.name, found.rest);
+      return sayJson(response, found.folder ? (entries ?? []).map(entry => listed(path, entry)) : []);
+    }
+    if (found.folder) return say(400, `Cannot ${what} a directory.\n`);
     const file = await sandboxFile(work_dir, agent_id, found.name, found.rest);
     if (file === undefined) return say(404);
     try {
@@ -95,7 +102,7 @@ export function agentFiles(options: AgentFilesOptions) {
         const { size } = await file.stat();
         response.writeHead(200, {
           'Content-Type': 'application/octet-stream',
-          'Content-Disposition': `attachment; filename=${encodeURIComponent(basename(path))}`,
+          'Content-Disposition': `attachment; filename=${percentOf(basename(path))}`,
           'Content-Length': size,
         });
         if (size === 0) response.end();
@@ -130,8 +137,9 @@ function numberIn(text: string | null, absent: number): number | string {
   return /^-?\d+$/.test(text) ? Number(text) : text;
 }
 
+/** Names stand in it as their own bytes. */
 function sayJson(response: ServerResponse, value: unknown): true {
-  response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(value));
+  response.writeHead(200, { 'Content-Type': 'application/json' }).end(Buffer.from(JSON.stringify(value), 'latin1'));
   return true;
 }
 
@@ -142,31 +150,13 @@ function sayPiece(response: ServerResponse, data: string, offset: number): true 
   return true;
 }
 
-/** A folder, each entry under the path by which it was asked for. */
-async function listing(path: string, real: string): Promise<object[]> {
-  const entries: object[] = [];
-  for (const name of (await readdir(real)).sort()) {
-    try {
-      const stats = await lstat(join(real, name));
-      entries.push({
-        gid: nameOf(stats.gid),
-        mode: modeOf(stats),
-        mtime: Math.floor(stats.mtimeMs / 1000),
-        nlink: stats.nlink,
-        path: join(path, name),
-        size: stats.size,
-        uid: nameOf(stats.uid),
-      });
-    } catch (error) {
-      if (!isGone(error)) throw error;
-    }
-  }
-  return entries;
-}
-
-const nameOf = (id: number) => (id === 0 ? 'root' : id === userInfo().uid ? userInfo().username : String(id));
-
-function modeOf(stats: Stats): string {
-  const kind = stats.isDirectory() ? 'd' : stats.isSymbolicLink() ? 'l' : stats.isFIFO() ? 'p' : '-';
-  return kind + [...'rwxrwxrwx'].map((letter, index) => ((stats.mode >> (8 - index)) & 1 ? letter : '-')).join('');
-}
+/** As the agent lists it: under the path by which its folder was asked for. */
+const listed = (path: ByteString, { name, stats }: SandboxEntry) => ({
+  gid: nameOf(stats.gid),
+  mode: modeOf(stats),
+  mtime: Math.floor(stats.mtimeMs / 1000),
+  nlink: stats.nlink,
+  path: join(path, name),
+  size: stats.size,
+  uid: nameOf(stats.uid),
+});

@@ -5,10 +5,12 @@
 //   WORK_DIR/meta/TASK/claim, pid, kill, ending                                   the wrapper's, out of the task's way
 //   WORK_DIR/ended/TASK                                                           how it ended, renamed into place
 
-import { constants } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { open, realpath } from 'node:fs/promises';
+import { lstat, open, readdir, realpath } from 'node:fs/promises';
+import { userInfo } from 'node:os';
 import { join, sep } from 'node:path';
+import { type ByteString, bytesOf, rawOf } from '../byte-names.ts';
 import type { CommandInfo } from '../protocol.ts';
 import { result_file } from '../results.ts';
 import type { Launch } from './messages.ts';
@@ -76,6 +78,39 @@ const shell_words = new Set(
   test then time times trap true type typeset ulimit umask unalias unset until wait while`.split(/\s+/),
 );
 
+/** Where a task's secrets lie in its sandbox: never shown, whoever asks. */
+export const secrets_folder = '.secrets';
+
+/** Something of a sandbox, opened where it really is. */
+async function opened(
+  work_dir: string,
+  agent_id: string,
+  task_id: string,
+  name: ByteString,
+): Promise<FileHandle | undefined> {
+  if (![agent_id, task_id].every(isPlainName)) return undefined;
+  if (name !== '' && !name.split('/').every(isPlainName)) return undefined;
+  const sandbox = join(work_dir, 'sandboxes', agent_id, task_id);
+  let file: FileHandle | undefined;
+  try {
+    const root = bytesOf(await realpath(sandbox));
+    // O_NONBLOCK: a pipe in the sandbox must not hang its reader.
+    const path = rawOf(name === '' ? bytesOf(sandbox) : `${bytesOf(sandbox)}/${name}`);
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    // Ask the open file where it is, not the name: between two looks at a name a task may swap what it means.
+    const real = (await realpath(`/proc/self/fd/${file.fd}`, { encoding: 'buffer' })).toString('latin1');
+    if (real === root || (real.startsWith(root + sep) && !isSecret(real.slice(root.length + 1)))) return file;
+  } catch (error) {
+    await file?.close();
+    if (isNotThere(error)) return undefined;
+    throw error;
+  }
+  await file.close();
+  return undefined;
+}
+
+const isSecret = (name: ByteString) => name === secrets_folder || name.startsWith(`${secrets_folder}/`);
+
 /**
  * Opens a file of a sandbox for reading. `undefined` when there is no such regular file in there: names that climb out,
  * links that lead out, devices and pipes are all just not there.
@@ -84,29 +119,69 @@ export async function sandboxFile(
   work_dir: string,
   agent_id: string,
   task_id: string,
-  name: string,
+  name: ByteString,
 ): Promise<FileHandle | undefined> {
-  if (![agent_id, task_id].every(isPlainName) || !name.split('/').every(isPlainName)) return undefined;
-  const sandbox = join(work_dir, 'sandboxes', agent_id, task_id);
-  let file: FileHandle | undefined;
-  try {
-    const root = await realpath(sandbox);
-    // O_NONBLOCK: a pipe in the sandbox must not hang its reader.
-    file = await open(join(sandbox, name), constants.O_RDONLY | constants.O_NONBLOCK);
-    // Ask the open file where it is, not the name: between two looks at a name a task may swap what it means.
-    const real = await realpath(`/proc/self/fd/${file.fd}`);
-    if (real.startsWith(root + sep) && (await file.stat()).isFile()) return file;
-  } catch (error) {
-    await file?.close();
-    file = undefined;
-    if (!isNotThere(error)) throw error;
-  }
-  await file?.close();
+  const file = name === '' ? undefined : await opened(work_dir, agent_id, task_id, name);
+  if (file === undefined || (await file.stat()).isFile()) return file;
+  await file.close();
   return undefined;
 }
+
+/** One thing in a folder of a sandbox. A link is told as what it is, not as what it points at. */
+export type SandboxEntry = { readonly name: ByteString; readonly stats: Stats };
+
+/** What is in a folder of a sandbox (`''`: the sandbox itself), in the order of the bytes; undefined: no such folder in there. */
+export async function sandboxFolder(
+  work_dir: string,
+  agent_id: string,
+  task_id: string,
+  folder: ByteString,
+  { after = '', limit = Number.POSITIVE_INFINITY }: { readonly after?: ByteString; readonly limit?: number } = {},
+): Promise<readonly SandboxEntry[] | undefined> {
+  const handle = await opened(work_dir, agent_id, task_id, folder);
+  if (handle === undefined) return undefined;
+  try {
+    if (!(await handle.stat()).isDirectory()) return undefined;
+    // By its descriptor: a name may mean another folder by now.
+    const place = `/proc/self/fd/${handle.fd}`;
+    const names = (await readdir(place, { encoding: 'buffer' }))
+      .map(name => name.toString('latin1'))
+      .filter(name => name > after && (folder !== '' || name !== secrets_folder))
+      .sort(inOrder);
+    const entries: SandboxEntry[] = [];
+    for (const name of names) {
+      if (entries.length >= limit) break;
+      try {
+        entries.push({ name, stats: await lstat(rawOf(`${place}/${name}`)) });
+      } catch (error) {
+        if (!isNotThere(error)) throw error;
+      }
+    }
+    return entries;
+  } finally {
+    await handle.close();
+  }
+}
+
+const inOrder = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 
 const isPlainName = (name: string) => name !== '' && name !== '.' && name !== '..' && !/[/\0]/.test(name);
 
 const not_there = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO', 'EACCES', 'ENAMETOOLONG']);
 const isNotThere = (error: unknown) =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' && not_there.has(error.code);
+
+/** What is told of a file, in the words of Mesos's agents. */
+export const toldOf = (stats: Stats) => ({
+  mode: modeOf(stats),
+  size: stats.size,
+  modified_at: Math.floor(stats.mtimeMs),
+  user: nameOf(stats.uid),
+});
+
+export const nameOf = (id: number) => (id === 0 ? 'root' : id === userInfo().uid ? userInfo().username : String(id));
+
+export function modeOf(stats: Stats): string {
+  const kind = stats.isDirectory() ? 'd' : stats.isSymbolicLink() ? 'l' : stats.isFIFO() ? 'p' : '-';
+  return kind + [...'rwxrwxrwx'].map((letter, index) => ((stats.mode >> (8 - index)) & 1 ? letter : '-')).join('');
+}

@@ -236,7 +236,7 @@ test('beyond loopback the server does not start without credentials, unless it i
     submit: core.submit,
     views: core.views,
     history: core.history,
-    sandboxes: { open: async () => undefined },
+    sandboxes: { open: async () => undefined, list: async () => undefined },
     credentials: undefined,
     insecure: false,
     allow_origins: [],

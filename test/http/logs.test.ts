@@ -199,6 +199,7 @@ test('a large log and a reader that does not read cost one piece of memory', asy
   const size = 200_000_000;
   const served = await withRun(t, 1, {
     sandboxes: {
+      list: async () => undefined,
       open: async () => ({
         size: async () => size,
         read: async (_position, length) => {

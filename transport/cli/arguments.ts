@@ -31,6 +31,10 @@ export const commands = {
   },
   outcomes: { takes: 'words', help: 'Tell what became of the targets of a job: horae outcomes www/prod/hello.' },
   missed: { takes: 'words', help: 'Tell which targets nobody ran, across all jobs.' },
+  task: {
+    takes: 'words',
+    help: 'Look into a task, its output or the files of its sandbox: horae task logs -f www/prod/hello/0.',
+  },
   leader: {
     takes: 'words',
     help: 'Tell which node of a cluster leads, or have another one lead: horae leader transfer --to ID.',

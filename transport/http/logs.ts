@@ -86,8 +86,13 @@ async function log(exchange: Exchange): Promise<typeof streaming> {
   const attempt = attemptIn(services, wanted);
   if (attempt === undefined) throw noSuchRun(key, `${run} with instance ${String(params.index).slice(0, 20)}`);
   const events = (request.headers.accept ?? '').includes('text/event-stream');
-  if (query.follow === 'true' || events) await follow(exchange, wanted, stream, events);
-  else await send(exchange, wanted, attempt, stream);
+  const opener = (which: Attempt) => open(services, wanted, which, stream);
+  if (query.follow === 'true' || events) await follow(exchange, wanted, opener, events);
+  else {
+    const file = await opener(attempt);
+    if (file === undefined) throw new Refused('not-found', `there is no ${stream} of this attempt (any more)`);
+    await sendFile(exchange, file, plain_headers);
+  }
   response.end();
   return streaming;
 }
@@ -157,7 +162,8 @@ async function open(
   return services.sandboxes.open(
     agent_id,
     task_id,
-    `.logs/${process}/${process_run ?? Math.max(0, runs - 1)}/${stream}`,
+    // Names of files are bytes, one character each.
+    `.logs/${Buffer.from(process, 'utf8').toString('latin1')}/${process_run ?? Math.max(0, runs - 1)}/${stream}`,
   );
 }
 
@@ -169,18 +175,21 @@ const plain_headers = {
   'x-accel-buffering': 'no',
 };
 
-async function send(exchange: Exchange, wanted: Wanted, attempt: Attempt, stream: Stream): Promise<void> {
-  const { request, response, services, query } = exchange;
-  const file = await open(services, wanted, attempt, stream);
-  if (file === undefined) throw new Refused('not-found', `there is no ${stream} of this attempt (any more)`);
+/** A file as it is now, from `Range` or from `?offset` on, at most `length` bytes of it; then it is closed. */
+export async function sendFile(
+  { request, response, services, query }: Exchange,
+  file: SandboxFile,
+  headers: Readonly<Record<string, string>>,
+  length = Number.POSITIVE_INFINITY,
+): Promise<void> {
   try {
     const size = await file.size();
     const range = rangeOf(request.headers.range, size);
     const from = range?.from ?? offsetOf(query.offset, size);
-    const end = range?.end ?? size;
+    const end = range?.end ?? Math.min(size, from + length);
     const partial = range === undefined ? {} : { 'content-range': `bytes ${from}-${end - 1}/${size}` };
     response.writeHead(range === undefined ? 200 : 206, {
-      ...plain_headers,
+      ...headers,
       ...partial,
       'accept-ranges': 'bytes',
       'content-length': String(end - from),
@@ -232,7 +241,13 @@ function write(response: ServerResponse, piece: Uint8Array | string): Promise<vo
 
 // --- following ----------------------------------------------------------------------------------------------------------
 
-async function follow(exchange: Exchange, wanted: Wanted, stream: Stream, events: boolean): Promise<void> {
+/** The file that `open` finds, once there is one, as it grows until its attempt is over. */
+export async function follow(
+  exchange: Exchange,
+  wanted: Wanted,
+  open: (attempt: Attempt) => Promise<SandboxFile | undefined>,
+  events: boolean,
+): Promise<void> {
   const { request, response, services, query } = exchange;
   const { limits, closing, followers } = services;
   if (followers.count >= limits.log_followers_max)
@@ -256,7 +271,7 @@ async function follow(exchange: Exchange, wanted: Wanted, stream: Stream, events
       // Asked before reading: what an attempt wrote before it was over is then surely in what is read.
       const attempt = attemptIn(services, { ...wanted, attempt: number });
       if (attempt !== undefined && attempt.number > 0) number ??= attempt.number;
-      if (attempt !== undefined) file ??= await open(services, wanted, attempt, stream);
+      if (attempt !== undefined) file ??= await open(attempt);
       let sent = false;
       if (file !== undefined) {
         const size = await file.size();

@@ -8,6 +8,7 @@ import { job_submission } from '../../actors/model/job.ts';
 import { update_request } from '../../actors/model/update-request.ts';
 import { instance_actions, update_statuses } from '../../actors/model/updates.ts';
 import { joins, trigger_rules } from '../../schedules/join.ts';
+import { file_page } from './files.ts';
 import { snooze_request } from './instances.ts';
 import { swept_sandboxes } from './sandboxes.ts';
 import { count, end_reason, instant, links } from './shapes.ts';
@@ -521,6 +522,7 @@ export const components = {
   InstanceDetail: instance_detail,
   Usage: usage,
   SweptSandboxes: swept_sandboxes,
+  FilePage: file_page,
   BackfillRequest: backfill_request,
   BackfillStarted: backfill_started,
   Tokens: tokens,

@@ -26,6 +26,7 @@ import { dependencyRoutes } from './dependencies.ts';
 import { discovery_routes } from './discovery.ts';
 import { createDispatch } from './dispatch.ts';
 import { explain_routes } from './explain.ts';
+import { file_routes } from './files.ts';
 import { authenticate, authorize, checkHost, checkOrigin, type GuardRules, isLoopback } from './guard.ts';
 import { instance_routes } from './instances.ts';
 import { found, job_routes } from './jobs.ts';
@@ -107,6 +108,7 @@ export function allRoutes(version: string): readonly Route[] {
     ...statistics_routes,
     ...update_routes,
     ...log_routes,
+    ...file_routes,
     ...usage_routes,
     ...sandbox_routes,
     ...explain_routes,

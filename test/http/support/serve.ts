@@ -55,6 +55,7 @@ export async function serve(t: Owner, options: Partial<HttpOptions> = {}): Promi
         const key = `${agent_id} ${task_id} ${name}`;
         return files.has(key) ? sandboxFile(() => Buffer.from(files.get(key) ?? '')) : undefined;
       },
+      list: async () => undefined,
     },
     credentials: undefined,
     insecure: false,

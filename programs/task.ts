@@ -1,0 +1,56 @@
+// task.ts: `horae task`: performs what its line asks for. Bytes go from the scheduler to standard output as they come, no faster
+// than they are taken there.
+
+import * as http from 'node:http';
+import * as https from 'node:https';
+import { json } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
+import { asksHelp } from '../transport/cli/arguments.ts';
+import { refusedText } from '../transport/cli/ask.ts';
+import { newestRun, printFiles, readTask, task_usage } from '../transport/cli/task.ts';
+import { fail } from './refused.ts';
+
+export async function task(argv: readonly string[]): Promise<void> {
+  if (asksHelp(argv) || argv.length === 0) {
+    console.log(task_usage);
+    return;
+  }
+  const read = readTask(argv, process.env);
+  if (!read.ok) fail(read.problems);
+  const { what, job_url, rest, headers, json: as_json } = read.value;
+  try {
+    const run = read.value.run ?? newestRun(await json(await ask(`${job_url}/runs?limit=1`, headers)));
+    if (run === undefined) throw new Refused(`${job_url.split('/').slice(-3).join('/')} has not run yet`);
+    const answer = await ask(`${job_url}/runs/${encodeURIComponent(run)}/${rest}`, headers);
+    if (what === 'files') {
+      const body = await json(answer);
+      process.stdout.write(as_json ? `${JSON.stringify(body, undefined, 2)}\n` : printFiles(body));
+    } else await pipeline(answer, process.stdout, { end: false });
+  } catch (error) {
+    // Whoever read it has seen enough: `horae task logs ... | head`.
+    if ((error as { code?: string }).code === 'EPIPE') return;
+    const origin = new URL(job_url).origin;
+    const why = error instanceof Error ? error.message || (error as { code?: string }).code : String(error);
+    console.error(`horae: ${error instanceof Refused ? why : `no answer from ${origin}: ${why}`}`);
+    process.exitCode = 1;
+  }
+}
+
+/** The scheduler's own no. */
+class Refused extends Error {}
+
+function ask(address: string, headers: Readonly<Record<string, string>>): Promise<http.IncomingMessage> {
+  const url = new URL(address);
+  return new Promise((resolve, reject) => {
+    const request = (url.protocol === 'https:' ? https : http).get(url, { agent: false, headers }, response => {
+      const { statusCode: status = 0 } = response;
+      if (status === 200) resolve(response);
+      else
+        json(response).then(
+          body => reject(new Refused(refusedText(status, body))),
+          () => reject(new Refused(refusedText(status, undefined))),
+        );
+    });
+    request.on('error', reject);
+  });
+}

@@ -3,10 +3,11 @@
 // Every part has a bound: a service of 4,000 instances shows its first hundred and counts the rest; what has been is shown
 // a page at a time, the newest first, and the page asks REST for more.
 
+import { figuresOf } from '../../actors/model/durations.ts';
 import { type JobKey, splitInstanceKey } from '../../actors/model/ids.ts';
 import { type Job, keyOf } from '../../actors/model/job.ts';
 import { sizeOf } from '../../actors/model/ranges.ts';
-import type { JobRecord } from '../../actors/model/records.ts';
+import type { JobRecord, TallyRecord } from '../../actors/model/records.ts';
 import { calendarNames, readSchedule } from '../../actors/model/schedules.ts';
 import type { JobView, RunView, Views } from '../../actors/model/views.ts';
 import type { Calendars } from '../../schedules/calendar.ts';
@@ -35,7 +36,7 @@ export function jobParts(views: Views, key: JobKey, now: Instant, wording: Wordi
     head: headOf(view),
     schedules: wording.schedules(view, now),
     kin: kinOf(views, view, sees),
-    runs: view.runs.slice(0, runs_shown_max).map(runDetail),
+    runs: view.runs.slice(0, runs_shown_max).map(run => runDetail(run, view.record.job)),
     update: updateDetail(views, key, view),
     finished: views.finished_runs(key, history_shown_max).rows,
     outcomes: views.outcomes(key, history_shown_max).rows,
@@ -52,6 +53,7 @@ export function jobParts(views: Views, key: JobKey, now: Instant, wording: Wordi
 function headOf(view: JobView): JobHead {
   const { record, tally, trigger } = view;
   const waiting = trigger?.waiting ?? [];
+  const { durations, ...counts } = tally ?? {};
   return {
     row: rowOf(view),
     job: record.job,
@@ -60,7 +62,8 @@ function headOf(view: JobView): JobHead {
     created_at: record.created_at,
     updated_at: record.updated_at,
     ...(record.origin === undefined ? {} : { dialect: record.origin.dialect }),
-    ...(tally === undefined ? {} : { tally }),
+    ...(tally === undefined ? {} : { tally: counts as Omit<TallyRecord, 'durations'> }),
+    ...(durations === undefined ? {} : { durations: figuresOf(durations) }),
     waiting: waiting.slice(0, waiting_shown_max),
     waiting_count: waiting.length,
     ...(trigger?.paused === undefined ? {} : { paused: trigger.paused }),
@@ -89,7 +92,8 @@ function updateDetail(views: Views, key: JobKey, view: JobView): UpdateDetail | 
   };
 }
 
-function runDetail({ record, instances }: RunView): RunDetail {
+function runDetail({ record, instances }: RunView, latest: Job): RunDetail {
+  const { service, max_task_failures } = record.job ?? latest;
   const statuses: { -readonly [status in keyof RunDetail['statuses']]: number } = {};
   for (const { record: one } of instances) statuses[one.status] = (statuses[one.status] ?? 0) + 1;
   return {
@@ -98,6 +102,7 @@ function runDetail({ record, instances }: RunView): RunDetail {
     created_at: record.created_at,
     ...(record.killing === undefined ? {} : { killing_by: record.killing.by }),
     instance_count: record.instances - sizeOf(record.without),
+    ...(service || max_task_failures === -1 ? {} : { retries_max: max_task_failures - 1 }),
     statuses,
     instances: instances.slice(0, instances_shown_max).map(one => ({ index: one.index, record: one.record })),
   };

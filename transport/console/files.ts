@@ -43,6 +43,7 @@ const scripts = [
   'submit.js',
   'time.js',
   'toast.js',
+  'took.js',
   'usage.js',
   'words.js',
 ];

@@ -4,6 +4,7 @@
 // says what it watches; the feed answers with the whole picture (`fresh`), then with what differs from what it sent before.
 // Every frame is one msgpack value.
 
+import type { Figures } from '../../actors/model/durations.ts';
 import type { RunId } from '../../actors/model/ids.ts';
 import type { Job } from '../../actors/model/job.ts';
 import type { Cause } from '../../actors/model/reasons.ts';
@@ -134,7 +135,9 @@ export type JobHead = {
   readonly created_at: number;
   readonly updated_at: number;
   readonly dialect?: string;
-  readonly tally?: TallyRecord;
+  readonly tally?: Omit<TallyRecord, 'durations'>;
+  /** How long its runs took that succeeded. */
+  readonly durations?: Figures;
   /** The oldest starts that wait for an active run to end. */
   readonly waiting: readonly WaitingStart[];
   readonly waiting_count: number;
@@ -156,6 +159,8 @@ export type RunDetail = {
   readonly created_at: number;
   readonly killing_by?: string;
   readonly instance_count: number;
+  /** How often each instance may be tried again; absent where there is no end to it. */
+  readonly retries_max?: number;
   readonly statuses: { readonly [status in InstanceRecord['status']]?: number };
   /** The first instances by index. */
   readonly instances: readonly { readonly index: number; readonly record: InstanceRecord }[];

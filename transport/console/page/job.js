@@ -13,6 +13,7 @@ import { capital, drawFinishedRuns, drawLiveRuns, drawWaiting, fromRest } from '
 import { backfill, drawBackfills, drawPause, pause, resume } from './steer.js';
 import { live, local } from './time.js';
 import { report, toast } from './toast.js';
+import { took } from './took.js';
 import { updateCard } from './update.js';
 import { catch_ups, count, instant, kinds, late, outcomes, overlaps, targets, whys } from './words.js';
 
@@ -220,7 +221,7 @@ export function jobView({ feed, key, log, back, go }) {
     place.outcomes_card.hidden = decided.length === 0;
     drawOutcomes(place.outcomes, decided);
     place.outcomes_more.hidden = newest.outcomes.length < 25 || place.outcomes_more.classList.contains('used-up');
-    drawTally(place.tally, head);
+    drawTally(place.tally, head, finished);
   };
 
   /** How often the instance of the open log has been tried, as far as is known. */
@@ -317,7 +318,7 @@ function drawSchedules(card, schedules) {
   );
 }
 
-function drawTally(card, { row, tally }) {
+function drawTally(card, { row, tally, durations }, finished) {
   // The run of a service never ends, so there is nothing to count until it is killed.
   card.hidden = row.kind === 'service' && row.successes + row.failures === 0;
   const figure = (look, n, text) =>
@@ -331,6 +332,7 @@ function drawTally(card, { row, tally }) {
       figure('.good', row.successes, 'succeeded'),
       figure(row.failures > 0 ? '.bad' : '', row.failures, 'failed'),
     ),
+    took(durations, finished),
     tally?.last_success_at !== undefined && h('p.line', {}, 'Last success ', live(tally.last_success_at)),
     tally?.last_failure_at !== undefined && h('p.line', {}, 'Last failure ', live(tally.last_failure_at)),
   );

@@ -120,8 +120,10 @@ function drawInstances(place, run, { reasons, logHash }) {
         record.status === 'over'
           ? reason(record.reason)
           : record.status === 'pending'
-            ? (reasons(run.run, index) ?? later(record))
-            : unwell(record);
+            ? (reasons(run.run, index) ?? later(record, run.retries_max))
+            : record.status === 'awaiting'
+              ? 'its command has ended; waits for word that its work has'
+              : unwell(record);
       why.hidden = text === '';
       say(why, text);
     },
@@ -136,7 +138,12 @@ function unwell({ unhealthy, snooze }) {
   return [...sick, `its health checks are snoozed by ${snooze.by} until ${end}`].join('; ');
 }
 
-const later = record => (record.not_before === undefined ? '' : `tries again at ${local(record.not_before)}`);
+/** Only a failure uses up a retry: whoever lost its place merely tries again. */
+function later({ failures, not_before }, retries_max) {
+  if (not_before === undefined) return '';
+  if (failures === 0) return `tries again at ${local(not_before)}`;
+  return `retry ${failures}${retries_max === undefined ? '' : ` of ${retries_max}`} at ${local(not_before)}`;
+}
 
 /** Starts that wait for an active run. */
 export function drawWaiting(place, starts, total, { kill }) {

@@ -77,9 +77,10 @@ serial('an async run awaits its call-back on the page, until somebody reports th
     };
     return all[0]!;
   };
-  // Whatever the command left behind is gone with its container; so it is done here, in its name.
-  const { instances } = await runs();
-  await post(`/api/v1/tasks/${encodeURIComponent(instances[0]!.task_id)}/complete`, { status_code: 0 });
+  // Its command was given the id by which word of it is sent.
+  const { run } = await runs();
+  const told = await (await fetch(`${url}${path('afar')}/runs/${run}/logs/0/stdout`)).text();
+  await post(`/api/v1/tasks/${encodeURIComponent(told.trim())}/complete`, { status_code: 0 });
   await page.locator('.finished .badge').getByText('Succeeded').waitFor();
   t.like((await runs()).instances[0], { reason: { code: 'called-back', status_code: 0 } });
   t.deepEqual(complaints, []);

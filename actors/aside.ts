@@ -90,6 +90,7 @@ export function instanceAside(
       return [record('instance', state.key, next), ...kill(state, next, now + kill_retry_ms)];
     }
     case 'complete':
+    case 'progress':
     case 'snooze': {
       const text = `instance ${state.key} was put aside after it crashed`;
       return [reply(message.envelope.request_id, refusal('quarantined', text))];
@@ -202,6 +203,7 @@ function ended(
     ended_at,
     outcome,
     reason,
+    ...(at.elements === undefined ? {} : { elements: at.elements }),
   };
   const told = record('finished-attempt', `${state.job_key}/${sortable(now)}/${task_id}`, row);
   if (killed && !at.replace) return [told, ...over(state, at, 'killed', reason, now)];

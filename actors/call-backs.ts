@@ -10,7 +10,7 @@ import type { Heard } from './hearing.ts';
 import type { InstanceState } from './instance.ts';
 import type { JobState } from './job.ts';
 import type { CommandEnvelope, CompleteCommand } from './model/commands.ts';
-import { attemptOf, parseTaskId, splitInstanceKey } from './model/ids.ts';
+import { attemptOf, type InstanceKey, parseTaskId, splitInstanceKey } from './model/ids.ts';
 import { refusal } from './model/reasons.ts';
 import { type Step, step } from './step.ts';
 
@@ -21,17 +21,25 @@ export function reported(state: JobState, envelope: Envelope, now: number): Step
   const { command, request_id } = envelope;
   const refuse = (code: 'not-found' | 'not-awaited', text: string) =>
     step(state, audit(envelope, now, code), reply(request_id, refusal(code, text)));
-  const instance = parseTaskId(command.task_id)?.instance;
-  if (instance === undefined || splitInstanceKey(instance).job !== state.key)
+  const named = parseTaskId(command.task_id)?.instance;
+  if (named === undefined || splitInstanceKey(named).job !== state.key)
     return refuse(
       'not-found',
       `"${command.task_id}" is no task of ${state.key}: expected the id that its command was given`,
     );
-  const { run, index } = splitInstanceKey(instance);
-  const active = state.runs.get(run);
-  if (active === undefined || index >= active.size || active.over.has(index))
+  const instance = taskIn(state, command.task_id);
+  if (instance === undefined)
     return refuse('not-awaited', `nobody waits for word of task ${command.task_id}: it is over, or never was`);
   return step(state, tell({ to: 'instance', key: instance, message: { type: 'complete', envelope } }));
+}
+
+/** The instance of the job whose task this is, or was, unless it is over. */
+export function taskIn({ key, runs }: JobState, task_id: string): InstanceKey | undefined {
+  const instance = parseTaskId(task_id)?.instance;
+  if (instance === undefined) return undefined;
+  const { job, run, index } = splitInstanceKey(instance);
+  const active = runs.get(run);
+  return job !== key || active === undefined || index >= active.size || active.over.has(index) ? undefined : instance;
 }
 
 /** What the report means to the instance. */

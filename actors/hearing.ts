@@ -10,6 +10,7 @@ import { type Conclusion, conclude } from '../mesos/statuses.ts';
 import { reportHeard } from './call-backs.ts';
 import { heardOf } from './condition.ts';
 import { deadlineOf } from './deadlines.ts';
+import { progressHeard } from './elements.ts';
 import type { InstanceMessage, InstanceSettings, InstanceState, Live } from './instance.ts';
 import type { Happening } from './instance-table.ts';
 import { groupOf } from './launch.ts';
@@ -35,6 +36,8 @@ export type Heard = {
   readonly snooze?: Snooze;
   /** What was reported of its work. */
   readonly called_back?: NonNullable<Attempted['called_back']>;
+  /** How many it has done with. */
+  readonly elements?: number;
   /** What it took longer than. */
   readonly timed_out?: NonNullable<Extract<InstanceRecord, { status: 'killing' }>['timed_out']>;
 };
@@ -84,6 +87,8 @@ export function hear(state: InstanceState, message: InstanceMessage, now: number
     }
     case 'snooze':
       return { what: 'snooze', snooze: snoozeOf(message.envelope, now) };
+    case 'progress':
+      return progressHeard(state, message.envelope);
     case 'complete':
       return reportHeard(state, message.envelope);
     case 'updated': {

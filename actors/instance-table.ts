@@ -98,6 +98,7 @@ const banishes = rule(undefined, 'banish');
 const awaits = rule('awaiting', 'disarm', 'save', 'watch');
 /** Word of its work came before the end of its command. */
 const promised = rule('here', 'save', 'reply');
+const counts = rule('here', 'save', 'reply');
 const done_well = end('finished', 'reply');
 const done_badly = end('failed', 'reply');
 
@@ -130,6 +131,9 @@ export const table = {
   'called back badly':  [refuses, refuses,   refuses,   refuses,    refuses,     refuses,     done_badly,refuses,     refuses,     refuses],
   'called back ahead':  [refuses, refuses,   promised,  promised,   promised,    promised,    refuses,   refuses,     refuses,     refuses],
   'call-back unawaited':[refuses, refuses,   refuses,   refuses,    refuses,     refuses,     refuses,   refuses,     refuses,     refuses],
+  // From the task itself, or whoever does its work.
+  'progressed':         [refuses, refuses,   counts,    counts,     counts,      counts,      counts,    counts,      counts,      refuses],
+  'progress of another':[refuses, refuses,   refuses,   refuses,    refuses,     refuses,     refuses,   refuses,     refuses,     refuses],
   // From Mesos, of the present attempt.
   'starting':           [banishes,banishes,  starts,    _,          _,           starts,      _,         _,           _,           banishes],
   'running':            [banishes,banishes,  runs,      runs,       _,           runs,        _,         insists,     insists,     banishes],

@@ -14,10 +14,11 @@ import { heardOf } from './condition.ts';
 import { wakeAt } from './deadlines.ts';
 import { lostDelay, retryDelay } from './delays.ts';
 import { call, count, type Effect, log, record, tell } from './effects.ts';
+import { progressAnswered } from './elements.ts';
 import { type Heard, hear } from './hearing.ts';
 import { type Deed, type Rule, ruleOf, type Standing } from './instance-table.ts';
 import { type Archive, launchPlan, type Overhead, requirements, waitsForArchive } from './launch.ts';
-import type { CommandEnvelope, CompleteCommand, SnoozeCommand } from './model/commands.ts';
+import type { CommandEnvelope, CompleteCommand, ProgressCommand, SnoozeCommand } from './model/commands.ts';
 import type { InstanceKey, JobKey, RunId, TaskId } from './model/ids.ts';
 import { taskId } from './model/ids.ts';
 import type { Job } from './model/job.ts';
@@ -90,6 +91,7 @@ export type InstanceMessage =
   | { readonly type: 'snooze'; readonly envelope: CommandEnvelope<SnoozeCommand> }
   /** Whoever does the work of its async task says that it is done. */
   | { readonly type: 'complete'; readonly envelope: CommandEnvelope<CompleteCommand> }
+  | { readonly type: 'progress'; readonly envelope: CommandEnvelope<ProgressCommand> }
   | { readonly type: 'due' };
 
 /** A record of an attempt that Mesos has, or may have. */
@@ -204,7 +206,8 @@ function assigned(state: InstanceState, at: Pending, message: InstanceMessage, n
 }
 
 /** It stays where it is, and something is known of it that was not. */
-function here(at: Live, message: InstanceMessage, { what, snooze, called_back }: Heard): Live {
+function here(at: Live, message: InstanceMessage, { what, snooze, called_back, elements }: Heard): Live {
+  if (elements !== undefined) return { ...at, elements };
   if (called_back !== undefined) return { ...at, called_back };
   if (what === 'health changed' && message.type === 'updated') return heardOf(at, message.status);
   const { snooze: _, ...rest } = at;
@@ -308,6 +311,7 @@ function attempted(at: Live): Attempted {
     snooze,
     begun,
     called_back,
+    elements,
   } = at;
   const away_at = at.status === 'unreachable' ? at.since : at.away_at;
   return {
@@ -326,6 +330,7 @@ function attempted(at: Live): Attempted {
     ...(snooze === undefined ? {} : { snooze }),
     ...(begun === undefined ? {} : { begun }),
     ...(called_back === undefined ? {} : { called_back }),
+    ...(elements === undefined ? {} : { elements }),
   };
 }
 
@@ -378,6 +383,8 @@ function perform(deed: Deed, turn: Turn): void {
     case 'reply':
       if (message.type === 'snooze') effects.push(...answered(after, message.envelope, after !== before, now));
       if (message.type === 'complete') effects.push(...reportAnswered(after, message.envelope, after !== before, now));
+      if (message.type === 'progress')
+        effects.push(...progressAnswered(after, message.envelope, after !== before, now));
       return;
     case 'revoke':
       effects.push(
@@ -426,6 +433,7 @@ function note({ before, rule, message, heard, now, effects }: Turn): void {
     ended_at: instantOf(message, now),
     outcome,
     reason,
+    ...(at.elements === undefined ? {} : { elements: at.elements }),
   };
   effects.push(
     record('finished-attempt', `${before.job_key}/${sortable(now)}/${task}`, row),

@@ -9,6 +9,7 @@ import { closeIfOver } from './closing.ts';
 import { noRoom } from './crowd.ts';
 import { decreed } from './decree.ts';
 import { type Effect, type JobBirth, log, record, reply, tell } from './effects.ts';
+import { progressed } from './elements.ts';
 import { type Kin, no_kin, unfit } from './kin.ts';
 import type { Command, CommandEnvelope } from './model/commands.ts';
 import { instanceKey, type JobKey, type RunId, runKey } from './model/ids.ts';
@@ -403,6 +404,8 @@ function command(
     case 'snooze':
     case 'wake':
       return snoozed(state, { ...envelope, command: wanted }, now);
+    case 'progress':
+      return progressed(state, { ...envelope, command: wanted }, now);
     case 'complete-task':
       return reported(state, { ...envelope, command: wanted }, now);
     case 'kill-run':

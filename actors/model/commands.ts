@@ -45,6 +45,7 @@ export type Command =
   | { readonly type: 'resume'; readonly key: JobKey }
   | SnoozeCommand
   | CompleteCommand
+  | ProgressCommand
   /** Runs for targets of a past range, ends included. `request` makes it idempotent. */
   | {
       readonly type: 'backfill';
@@ -93,6 +94,14 @@ export type CompleteCommand = {
   readonly status_code: number;
 };
 
+/** So many further elements have been done with. */
+export type ProgressCommand = {
+  readonly type: 'progress';
+  readonly key: JobKey;
+  readonly task_id: TaskId;
+  readonly elements: number;
+};
+
 /** Writes that concern no single job. */
 export type CalendarCommand =
   | {
@@ -139,6 +148,8 @@ export type Answer =
   | { readonly type: 'snoozing' | 'waking'; readonly key: JobKey; readonly index: number; readonly until?: number }
   /** What was reported of the task is recorded. */
   | { readonly type: 'completed'; readonly key: JobKey; readonly task_id: TaskId }
+  /** It is counted; so many in all. */
+  | { readonly type: 'progressed'; readonly key: JobKey; readonly task_id: TaskId; readonly elements: number }
   | Refusal;
 
 /** The one door for writes. Resolves when the answer is durable; never rejects. */

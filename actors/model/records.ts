@@ -157,6 +157,8 @@ export type Attempted = {
   readonly begun?: true;
   /** Its work was reported as done while its command still ran; it counts when that has ended well. */
   readonly called_back?: { readonly status_code: number; readonly by: string };
+  /** Elements that it has said it is done with. */
+  readonly elements?: number;
 };
 /** Its health checks were to pause (`over`: to go on). `heard`: the executor has said that they do. */
 export type Snooze = {
@@ -252,6 +254,7 @@ export type FinishedAttempt = {
   readonly ended_at: number;
   readonly outcome: 'finished' | 'failed' | 'killed' | 'lost';
   readonly reason: EndReason;
+  readonly elements?: number;
 };
 /** kind `outcome`, key `<JobKey>/<to instant, sortable>/<schedule id>`: what became of a target, or of `count` in a row. */
 export type OutcomeRow = {

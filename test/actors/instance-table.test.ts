@@ -108,6 +108,14 @@ const word = (status_code: number, attempt = 2): InstanceMessage => ({
     request_id: 'r1',
   },
 });
+const progress = (attempt: number): InstanceMessage => ({
+  type: 'progress',
+  envelope: {
+    command: { type: 'progress', key: 'www/prod/hello', task_id: taskId(key, attempt), elements: 5 },
+    principal: { name: 'bob' },
+    request_id: 'r1',
+  },
+});
 const kill = (replace: boolean, grace: boolean): InstanceMessage => ({ type: 'kill', by: 'bob', replace, grace });
 
 /** What an executor reports of a task whose checks are snoozed, or not. */
@@ -163,6 +171,8 @@ const samples: Readonly<Record<Happening, readonly [InstanceMessage, job?: typeo
   'called back badly': [word(3), called],
   'called back ahead': [word(0), called],
   'call-back unawaited': [word(0, 1), called],
+  progressed: [progress(2)],
+  'progress of another': [progress(1)],
 };
 
 const has_place: readonly Standing[] = ['assigned', 'starting', 'running', 'unreachable'];
@@ -178,6 +188,7 @@ const only: Partial<Record<Happening, readonly Standing[]>> = {
   'called back': ['awaiting'],
   'called back badly': ['awaiting'],
   'called back ahead': has_place,
+  progressed: [...has_place, 'awaiting', 'killing', 'replacing'],
 };
 
 /** Which deed an effect is. Some have several: how an attempt ended is also counted. */

@@ -239,3 +239,24 @@ test('a job that takes longer than its maxCompletionTime has failed', async t =>
   t.is(one!.state, 'failed');
   t.like(one!.instances[0]!.reason, { code: 'timed-out', which: 'run', limit_ms: 1_000 });
 });
+
+test('a task that processes data is asked how far it is, and the history keeps what it said', async t => {
+  await put({ ...far, name: 'data', dataProcessingJobType: true, command: 'echo "$mesos_task_id"; exec sleep 1000' });
+  await api.request('PUT', '/scheduler/job/data');
+  const running = await until<RunAnswer | undefined>('it to run', async () =>
+    (await runsOf(api, 'chronos/default/data')).find(one => one.state === 'running'),
+  );
+  const id = await until('its id', async () => (await output(running!)).split('\n')[0]);
+  const path = `/scheduler/job/data/task/${encodeURIComponent(id!)}/progress`;
+  for (const numAdditionalElementsProcessed of [3, 4])
+    t.is((await api.request('POST', path, { numAdditionalElementsProcessed })).status, 204);
+  const told = async () => {
+    const { taskStatHistory } = (await api.get('/scheduler/job/stat/data')) as { taskStatHistory: object[] };
+    return taskStatHistory[0]!;
+  };
+  t.like(await told(), { taskId: id, status: 'Running', endTime: 'N/A', numElementsProcessed: 7 });
+  t.is((await api.request('DELETE', '/scheduler/task/kill/data')).status, 204);
+  await ended('data', 'manual');
+  t.like(await told(), { taskId: id, status: 'Fail', numElementsProcessed: 7 });
+  t.is((await api.request('POST', path, { numAdditionalElementsProcessed: 1 })).status, 404);
+});

@@ -62,6 +62,7 @@ export const attempt_page = z.object({
       started_at: instant.optional(),
       ended_at: instant,
       ran_ms: duration.optional(),
+      elements: count.optional().describe('Elements that it said it had done with.'),
       outcome: z.enum(['finished', 'failed', 'killed', 'lost']),
       reason: end_reason,
       links,

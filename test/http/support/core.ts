@@ -114,6 +114,17 @@ export function createCore(now: () => number = () => 1_700_000_000_000): Core {
         const { until } = command;
         return { type: 'snoozing', key, index: command.index, ...(until === undefined ? {} : { until }) };
       }
+      case 'progress': {
+        const { task_id, elements } = command;
+        const at = views
+          .job(key)!
+          .runs.flatMap(run => run.instances)
+          .find(one => one.task_id === task_id);
+        if (at === undefined || !('agent_id' in at.record)) return refusal('not-found', `no task ${task_id} lives`);
+        const counted = { ...at.record, elements: elements + (('elements' in at.record && at.record.elements) || 0) };
+        commit({ kind: 'instance', key: at.key, body: counted });
+        return { type: 'progressed', key, task_id, elements: counted.elements };
+      }
       case 'complete-task': {
         const { task_id } = command;
         const status = views
@@ -128,7 +139,8 @@ export function createCore(now: () => number = () => 1_700_000_000_000): Core {
       case 'start-run': {
         const run = `${known.incarnation}.m.${command.request}`;
         if (views.run(key, run) !== undefined) return { type: 'existing', key, run };
-        const cause = { type: 'manual', by: principal.name, request: command.request } as const;
+        const { request, arguments: words } = command;
+        const cause = { type: 'manual', by: principal.name, request, ...(words && { arguments: words }) } as const;
         const record: RunRecord = { run, cause, instances: known.job.instances, created_at: now() };
         const instance = { status: 'pending', attempt: 1, failures: 0, since: now() } as const;
         commit(

@@ -404,7 +404,7 @@ export function writeChronos(view: JobView): Record<string, unknown> {
     // Held after too many failures, it was disabled to Chronos.
     disabled: !job.enabled || trigger?.paused?.by === 'horae',
     softError: job.soft_error === true,
-    dataProcessingJobType: truth(posted.dataProcessingJobType ?? posted.dataJob, false),
+    dataProcessingJobType: isDataJob(view),
     errorsSinceLastSuccess: tally?.failures_since_success ?? 0,
     fetch: Array.isArray(posted.fetch) ? posted.fetch : [],
     uris: Array.isArray(posted.uris) ? posted.uris : [],
@@ -430,6 +430,12 @@ export function writeChronos(view: JobView): Record<string, unknown> {
   const { successCount, errorCount } = known;
   const others = Object.fromEntries(Object.entries(posted).filter(([field]) => !ours(field)));
   return { ...known, ...others, invocationCount: successCount + errorCount };
+}
+
+/** Whether its tasks tell how many elements they have processed. */
+export function isDataJob({ record: { origin } }: JobView): boolean {
+  const posted = origin?.document as ChronosDocument | undefined;
+  return truth(posted?.dataProcessingJobType ?? posted?.dataJob, false);
 }
 
 const text = (value: unknown, fallback: string) => (value === undefined || value === null ? fallback : String(value));

@@ -12,7 +12,8 @@ import { jobNamed, jobOf, named, pagesOf, refuse, streamed, unknown } from './an
 import { chronos_role, readChronos } from './document.ts';
 import { graphs } from './graph.ts';
 import { list, one, search, summary } from './listing.ts';
-import { complete, forgetQueued, killRunning } from './tasks.ts';
+import { ofJob, slowest } from './statistics.ts';
+import { complete, forgetQueued, killRunning, progress } from './tasks.ts';
 
 const prefixes = ['/scheduler', '/v1/scheduler'] as const;
 const failure = { description: 'Refused: {status, message}.', type: 'application/json' };
@@ -109,6 +110,36 @@ const prefixed: readonly Route[] = prefixes.flatMap((prefix): readonly Route[] =
         409: { ...failure, description: 'Nobody waits for word of this task.' },
       },
       handle: complete,
+    },
+    {
+      ...common,
+      method: 'POST',
+      path: `${prefix}/job/:name/task/:task/progress`,
+      id: `chronos${generation}Progress`,
+      summary: 'A task has processed further elements: {"numAdditionalElementsProcessed": 10}',
+      permission: 'operate',
+      answers: { 204: { description: 'Counted.' }, 400: failure, 404: failure },
+      handle: progress,
+    },
+    {
+      ...common,
+      method: 'GET',
+      path: `${prefix}/job/stat/:name`,
+      id: `chronos${generation}Stat`,
+      summary: 'How long the runs of a job take, in milliseconds, and its latest tasks',
+      permission: 'read',
+      answers: { 200: { description: '{histogram, taskStatHistory}.', type: 'application/json' }, 404: failure },
+      handle: ofJob,
+    },
+    {
+      ...common,
+      method: 'GET',
+      path: `${prefix}/stats/:percentile`,
+      id: `chronos${generation}Slowest`,
+      summary: 'Which jobs take longest, in seconds',
+      permission: 'read',
+      answers: { 200: { description: '[{jobNameLabel, time}].', type: 'application/json' } },
+      handle: slowest,
     },
     {
       ...common,

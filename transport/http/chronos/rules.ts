@@ -14,6 +14,8 @@ export type ChronosRules = {
   readonly disk: number;
   /** Failed runs in a row after which a job is held; 0: never. */
   readonly disable_after_failures: number;
+  /** Tasks in the history that `job/stat` shows. */
+  readonly history_limit: number;
 };
 
 /** As Chronos was without an option. */
@@ -26,4 +28,5 @@ export const chronos_rules_default: ChronosRules = {
   mem: 128,
   disk: 256,
   disable_after_failures: 0,
+  history_limit: 5,
 };

@@ -11,12 +11,14 @@ import {
   parseTaskId,
   splitInstanceKey,
 } from '../../../actors/model/ids.ts';
+import type { Job } from '../../../actors/model/job.ts';
+import type { Cause } from '../../../actors/model/reasons.ts';
 import type { JobView, RunView } from '../../../actors/model/views.ts';
 import { authorize } from '../guard.ts';
 import { Refused, refusedBy } from '../problems.ts';
 import { command, type Exchange, jsonBody, noBody, type Reply, unexpected } from '../route.ts';
 import { jobNamed, jobOf, named, pagesOf } from './answers.ts';
-import { chronosName } from './document.ts';
+import { chronosName, isDataJob } from './document.ts';
 
 /** Runs of a job that have their place; those that are queued stay. */
 export async function killRunning(exchange: Exchange): Promise<Reply> {
@@ -67,6 +69,30 @@ export async function complete(exchange: Exchange): Promise<Reply> {
   return { status: 204 };
 }
 
+/** Counted with the task while it lives; a task that is over has been counted. */
+export async function progress(exchange: Exchange): Promise<Reply> {
+  const body = await jsonBody(exchange, ['application/json']);
+  const view = jobOf(exchange);
+  const name = (exchange.params.name ?? '').slice(0, 200);
+  if (!isDataJob(view))
+    throw new Refused('malformed', `Job '${name}' processes no data: expected dataProcessingJobType true`);
+  const given =
+    typeof body === 'object' && body !== null
+      ? (body as { numAdditionalElementsProcessed?: unknown }).numAdditionalElementsProcessed
+      : undefined;
+  if (typeof given !== 'number' || !Number.isSafeInteger(given) || given < 0)
+    throw new Refused(
+      'malformed',
+      `numAdditionalElementsProcessed is ${JSON.stringify(given)?.slice(0, 80)}: expected a whole number from 0 on`,
+    );
+  const { key, task_id } = taskNamed(exchange, exchange.params.task ?? '');
+  if (key !== view.key) throw new Refused('not-found', `Job '${name}' has no such task`);
+  const answer = await command(exchange, { type: 'progress', key, task_id, elements: given });
+  if (answer.type === 'refused') throw named(refusedBy(answer));
+  if (answer.type !== 'progressed') throw unexpected(answer);
+  return { status: 204 };
+}
+
 type Named = { readonly key: JobKey; readonly task_id: string };
 
 /** Of the runs that are not over. Whoever names a task may do something to its job. */
@@ -90,11 +116,21 @@ function taskNamed(exchange: Exchange, id: string): Named {
 /** The present attempts of a run, by both of their names. */
 function tasksOf({ key, record }: JobView, { record: run, instances }: RunView): { id: string; task_id: string }[] {
   const job = run.job ?? record.job;
-  const words = wordsOf(run.cause, ownWords(job));
-  const due = 'at' in run.cause ? run.cause.at : run.created_at;
   return instances.flatMap(({ task_id, record: { attempt } }) =>
-    task_id === undefined ? [] : [{ id: chronosTaskId({ due, attempt, name: chronosName(key), words }), task_id }],
+    task_id === undefined ? [] : [{ id: nameOfTask({ key }, run, job, attempt), task_id }],
   );
+}
+
+/** As an attempt of that run found itself in mesos_task_id. */
+export function nameOfTask(
+  { key }: Pick<JobView, 'key'>,
+  { cause, created_at }: { readonly cause: Cause; readonly created_at: number },
+  job: Job,
+  attempt: number,
+): string {
+  const words = wordsOf(cause, ownWords(job));
+  const due = 'at' in cause ? cause.at : created_at;
+  return chronosTaskId({ due, attempt, name: chronosName(key), words });
 }
 
 const isQueued = ({ instances }: RunView): boolean => instances.every(one => one.record.status === 'pending');

@@ -188,6 +188,7 @@ export const settings = {
   mesos_task_disk: number({ group: chronos, unit: 'MB', default: 256, min: 0, max: 1_000_000_000, help: 'Disk of a Chronos job that asks for none.' }),
   failure_retry: whole({ group: chronos, unit: 'ms', default: 60_000, min: 0, max: 86_400_000, help: 'Before a failed attempt of a Chronos job is repeated.' }),
   disable_after_failures: whole({ group: chronos, unit: 'runs', default: 0, min: 0, max: 10_000, help: 'Failed runs in a row after which a Chronos job starts no more by itself, until it is posted again or resumed; 0: never.' }),
+  job_history_limit: whole({ group: chronos, unit: 'tasks', default: 5, min: 0, max: 1_000, help: 'Tasks in the history that job/stat of that API shows; how much is kept is said by --history-per-job.' }),
 
   segments_per_snapshot: whole({ group: journal, unit: 'segments', default: 10_000, min: 10, max: 1_000_000, help: 'Commits between snapshots; more make restoring slower, fewer make more writing.' }),
   journal_map_mb: whole({ group: journal, unit: 'MB', default: 16_384, min: 16, max: 4_194_304, help: 'Largest size of the journal; when it is reached the scheduler stops and says so.' }),

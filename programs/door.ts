@@ -64,6 +64,7 @@ export async function openDoor(parts: DoorParts): Promise<HttpServer> {
       mem: settings.mesos_task_mem,
       disk: settings.mesos_task_disk,
       disable_after_failures: settings.disable_after_failures,
+      history_limit: settings.job_history_limit,
     },
     clock,
     log,

@@ -62,6 +62,8 @@ const working: readonly (readonly [readonly string[], object])[] = [
   [['--failure_retry', '1000'], { failure_retry: 1_000 }],
   [['--disable_after_failures', '4'], { disable_after_failures: 4 }],
   [['--task_epsilon', '30'], { task_epsilon: 30 }],
+  [['--job_history_limit', '9'], { job_history_limit: 9 }],
+  [['-j', '9'], { job_history_limit: 9 }],
   [['--mesos_task_cpu', '0.5'], { mesos_task_cpu: 0.5 }],
   [['--mesos_task_mem', '256'], { mesos_task_mem: 256 }],
   [['--mesos_task_disk', '512'], { mesos_task_disk: 512 }],

@@ -260,3 +260,27 @@ test('a task that processes data is asked how far it is, and the history keeps w
   t.like(await told(), { taskId: id, status: 'Fail', numElementsProcessed: 7 });
   t.is((await api.request('POST', path, { numAdditionalElementsProcessed: 1 })).status, 404);
 });
+
+test("a job's own Mesos executor is started, told what the job says, and runs its tasks one after the other", async t => {
+  const program = join(import.meta.dirname, '..', 'mesos-local', 'support', 'executor.mjs');
+  const steps = [
+    ['update', { state: 'TASK_RUNNING' }],
+    ['update', { state: 'TASK_FINISHED' }],
+  ];
+  await put({
+    ...far,
+    name: 'own',
+    executor: `exec ${process.execPath} ${program}`,
+    taskInfoData: JSON.stringify(steps),
+    environmentVariables: [{ name: 'EX_CONF', value: '{"stay":true}' }],
+  });
+  const runs = () => runsOf(api, 'chronos/default/own');
+  for (const many of [1, 2]) {
+    t.is((await api.request('PUT', '/scheduler/job/own')).status, 204);
+    await until(`${many} to have succeeded`, async () => {
+      const states = (await runs()).map(({ state }) => state);
+      return states.length === many && states.every(state => state === 'succeeded');
+    });
+  }
+  t.like(await api.get('/scheduler/job/own'), { executor: `exec ${process.execPath} ${program}`, successCount: 2 });
+});

@@ -106,7 +106,7 @@ export const chronos_options: readonly ChronosOption[] = [
         name === 'contact_points' ? { letter: 'c' } : {},
       ),
   ),
-  idle('job_history_limit', 'how much is kept is said by `--history-per-job` and `--history-days`', { letter: 'j' }),
+  works('job_history_limit', { letter: 'j', says: '`--job-history-limit`; how much is kept is said by `--history-per-job` and `--history-days`', read: as('job_history_limit') }),
   ...['graphite_host_port', 'graphite_reporting_interval', 'graphite_group_prefix'].map(name =>
     toCome(name, 'with the export to Graphite; `/metrics` is there for Prometheus', name === 'graphite_host_port' ? { letter: 'g' } : {}),
   ),

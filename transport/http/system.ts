@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { AuditRow } from '../../actors/model/records.ts';
 import { permits } from '../credentials.ts';
 import { exposition_type } from '../metrics.ts';
+import { chronosMetrics, wantsChronos } from './chronos/metrics.ts';
 import { Refused } from './problems.ts';
 import { iso } from './resources.ts';
 import { type Exchange, limit_query, limitOf, type Reply, type Route } from './route.ts';
@@ -49,13 +50,16 @@ export function systemRoutes(openapi: () => unknown): readonly Route[] {
         path,
         id: path === '/metrics' ? 'metrics' : 'metricsOfApi',
         tag: 'system',
-        summary: 'Metrics for Prometheus',
+        summary:
+          path === '/metrics'
+            ? "Metrics for Prometheus; for whoever accepts application/json first, those of Chronos's jobs as it told them"
+            : 'Metrics for Prometheus',
         permission: 'read',
         answers: { 200: { description: 'Text exposition 0.0.4.', type: 'text/plain' } },
-        handle: ({ services: { metrics } }) => ({
-          status: 200,
-          text: { type: exposition_type, text: metrics.text() },
-        }),
+        handle: exchange => {
+          if (path === '/metrics' && wantsChronos(exchange)) return chronosMetrics(exchange);
+          return { status: 200, text: { type: exposition_type, text: exchange.services.metrics.text() } };
+        },
       }),
     ),
     {

@@ -149,3 +149,30 @@ test('progress is counted for a task of the job that lives, and for nothing else
   t.is(await tell('data', id.replace(':0:', ':7:'), 1), 404);
   t.is(await tell('data', 'rubbish', 1), 404);
 });
+
+test('whoever accepts JSON first is told what Chronos measured, in its form; everybody else what Prometheus reads', async t => {
+  const { ask, core } = await serve(t);
+  await ask('POST', '/scheduler/iso8601', { json: daily('a b', { highPriority: true, concurrent: true }) });
+  await ask('POST', '/scheduler/iso8601', { json: daily('fresh') });
+  core.commit({ kind: 'tally', key: key('a%20b'), body: { ...tally(100, 300), failures: 1 } });
+  for (let n = 0; n < 2; n++) await ask('PUT', '/scheduler/job/a%20b');
+  const { json, headers } = await ask('GET', '/metrics', { headers: { accept: 'application/json' } });
+  t.is(headers['content-type'], 'application/json');
+  t.deepEqual(json, {
+    version: '3.0.0',
+    gauges: { queueSize: { value: 0 }, highQueueSize: { value: 2 } },
+    counters: {
+      'jobs.run.success.a b': { count: 2 },
+      'jobs.run.failure.a b': { count: 1 },
+      'jobs.run.success.fresh': { count: 0 },
+      'jobs.run.failure.fresh': { count: 0 },
+    },
+    histograms: {
+      'jobs.run.time.a b': { count: 2, max: 300, mean: 200, p50: 100, p75: 300, p95: 300, p98: 300, p99: 300 },
+    },
+    meters: {},
+    timers: {},
+  });
+  for (const accept of ['*/*', 'text/plain;version=0.0.4', 'application/openmetrics-text, application/json;q=0.1'])
+    t.regex((await ask('GET', '/metrics', { headers: { accept } })).text, /^# HELP/m);
+});

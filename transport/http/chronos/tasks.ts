@@ -133,4 +133,4 @@ export function nameOfTask(
   return chronosTaskId({ due, attempt, name: chronosName(key), words });
 }
 
-const isQueued = ({ instances }: RunView): boolean => instances.every(one => one.record.status === 'pending');
+export const isQueued = ({ instances }: RunView): boolean => instances.every(one => one.record.status === 'pending');

@@ -5,14 +5,15 @@
 // that it detached would otherwise run beside the next copy of its task.
 
 import { spawn } from 'node:child_process';
-import { appendFileSync, mkdirSync, symlinkSync } from 'node:fs';
+import { appendFileSync, closeSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../schedules/clock.ts';
 import type { CommandInfo, RLimit } from '../protocol.ts';
 import type { Log } from './agent-options.ts';
 import { isAttended, neverBegan, wrapperOf } from './claims.ts';
+import { dressed } from './dress.ts';
 import { type FetchTerms, fetchAll } from './fetch/fetcher.ts';
-import { type Confinement, confined, confinementOf, handOver } from './limits/users.ts';
+import { type Confinement, confinementOf, handOver } from './limits/users.ts';
 import type { Caps, Limitation, Ward } from './limits/ward.ts';
 import type { Warden } from './limits/warden.ts';
 import { killTree } from './process-tree.ts';
@@ -151,13 +152,14 @@ export function executorProcesses(options: ExecutorProcessesOptions): ExecutorPr
     try {
       mkdirSync(meta, { mode: 0o700 });
       options.warden.admit(wardOf(run));
-      const argv = confined(argumentsOf(command), confinement);
+      const { argv, env, wardrobe } = dressed(argumentsOf(command), environment(sandbox), confinement, meta);
       const wrapper = spawn('/bin/sh', [wrapper_path, 'watch', meta, ended, ...argv], {
         cwd: sandbox,
-        env: environment(sandbox),
+        env,
         detached: true,
-        stdio: 'ignore',
+        stdio: ['ignore', 'ignore', 'ignore', ...(wardrobe === undefined ? [] : [wardrobe])],
       });
+      if (wardrobe !== undefined) closeSync(wardrobe);
       wrapper.unref();
       wrapper.on('error', cannot);
       if (wrapper.pid === undefined) return;

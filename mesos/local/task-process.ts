@@ -1,14 +1,15 @@
 // task-process.ts: the first breath of a plain task: its sandbox, its limits, its user, its wrapper.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { appendFileSync, mkdirSync } from 'node:fs';
+import { appendFileSync, closeSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Instant } from '../../schedules/clock.ts';
 import type { Containers } from './docker/containers.ts';
 import { isContained } from './docker/request.ts';
+import { dressed } from './dress.ts';
 import { type FetchTerms, fetchAll } from './fetch/fetcher.ts';
 import { rlimitsOf } from './limits/rlimits.ts';
-import { type Confinement, confined, confinementOf, handOver, userOf } from './limits/users.ts';
+import { type Confinement, confinementOf, handOver, userOf } from './limits/users.ts';
 import { capsOf, type Ward } from './limits/ward.ts';
 import type { Warden } from './limits/warden.ts';
 import type { Launch } from './messages.ts';
@@ -73,18 +74,16 @@ export function startTask(start: TaskStart, { confinement }: Furnished, ground: 
   mkdirSync(meta, { mode: 0o700 });
   if (confinement.user !== undefined) handOver(sandbox, confinement.user, work_dir);
   warden.admit(wardOf(start, ground));
-  const { argv, env } = contained
-    ? containers.attendant(launch, framework_id, paths)
-    : {
-        argv: confined(argumentsOf(command), confinement),
-        env: environmentOf(sandbox, agent_id, framework_id, launch),
-      };
+  const { argv, env, wardrobe } = contained
+    ? { ...containers.attendant(launch, framework_id, paths), wardrobe: undefined }
+    : dressed(argumentsOf(command), environmentOf(sandbox, agent_id, framework_id, launch), confinement, meta);
   const wrapper = spawn('/bin/sh', [wrapper_path, 'watch', meta, ended, ...argv], {
     cwd: sandbox,
     env,
     detached: true,
-    stdio: 'ignore',
+    stdio: ['ignore', 'ignore', 'ignore', ...(wardrobe === undefined ? [] : [wardrobe])],
   });
+  if (wardrobe !== undefined) closeSync(wardrobe);
   wrapper.unref();
   return wrapper;
 }

@@ -1,6 +1,15 @@
 // limits.test.ts: tasks that want more than they were given, as real processes: in the kernel's groups, and without them.
 
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -218,4 +227,35 @@ asRoot('as root an executor runs as its user, with what was fetched for it his',
   await scheduler.launch([task('t', executor('ex', {}, { command }))]);
   await scheduler.reached('t', ...terminal);
   t.is(mesos.output('t', 'who'), 'nobody\nnobody\n');
+});
+
+asRoot('what a task of another user has in its environment is around nobody who is still root', async t => {
+  const mesos = await machine(t);
+  const scheduler = await subscribe(mesos);
+  const folder = mkdtempSync(join(tmpdir(), 'horae-loader-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  chmodSync(folder, 0o777);
+  const text = "it's $HOME `id`\nand more ";
+  // The dynamic loader writes a file for each program that is started with these, as whoever that is.
+  const variables = [
+    { name: 'LD_DEBUG', value: 'files' },
+    { name: 'LD_DEBUG_OUTPUT', value: join(folder, 'program') },
+    { name: 'QUOTED', value: text },
+  ];
+  const his = (value: string) => ({ value, user: 'nobody', environment: { variables } });
+  const sick = { user: 'nobody', value: 'true', environment: { variables: [{ name: 'a.b', value: '' }] } };
+  await scheduler.launch([
+    { ...command('plain', ''), command: his('printf %s "$QUOTED"') },
+    { ...command('sick', ''), command: sick },
+    task('t', executor('ex', {}, { command: his('id -un > who; exit 0') })),
+  ]);
+  await scheduler.reached('plain', ...terminal);
+  t.is(mesos.output('plain'), text, mesos.output('plain', 'stderr'));
+  await scheduler.reached('t', ...terminal);
+  t.is(mesos.output('t', 'who'), 'nobody\n');
+  const owners = readdirSync(folder).map(name => statSync(join(folder, name)).uid);
+  t.true(owners.length >= 2);
+  t.false(owners.includes(0), 'a program of root was started with what the task wished for');
+  const refused = await scheduler.reached('sick', ...terminal);
+  t.regex(refused.message, /variable "a\.b" cannot be given to a task of another user/);
 });

@@ -230,6 +230,8 @@ export function createEnsemble(agenda: Agenda, network: Network, random: () => n
     }
   };
   const apply = (server: Server, index: number) => {
+    // Planned anew meanwhile, and applied already.
+    if (index !== server.applied) return;
     const { zxid, effects, ended } = log[index]!;
     const existed = effects.map(({ path }) => server.tree.nodes.has(path));
     server.tree.apply(effects, zxid);
@@ -423,7 +425,12 @@ export function createEnsemble(agenda: Agenda, network: Network, random: () => n
       for (const session of [...sessions.values()]) if (session.place === place) end(session.id);
     },
     setLag(name, lag_ms) {
-      named(name).lag_ms = lag_ms;
+      const server = named(name);
+      server.lag_ms = lag_ms;
+      // What it has not applied yet comes at its new pace: slow for a minute is not behind for ten.
+      server.last_apply_at = agenda.now();
+      server.planned = server.applied;
+      plan(server);
     },
     setCommitMs(ms) {
       commit_ms = ms;

@@ -147,6 +147,7 @@ const shells: Readonly<Record<string, string>> = {
   'mesos/local/agent': 'starts processes',
   'mesos/local/index.ts': 'puts a local Mesos together',
   'mesos/local/one-machine.ts': 'puts a local Mesos together',
+  'mesos/local/dress.ts': 'hands a task its variables',
   'mesos/local/docker/attendant.ts': 'stands beside a container',
   'mesos/local/docker/containers.ts': 'sends attendants, and clears up',
   'mesos/local/docker/engine.ts': 'speaks with a Docker engine',

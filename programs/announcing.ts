@@ -89,7 +89,8 @@ export async function openAnnouncing(
 /** Names the scheduler of this data directory in ZooKeeper, for as long as the directory lives. */
 export function ownerOf(data_dir: string): Owner {
   const path = join(data_dir, 'serversets-id');
-  if (!existsSync(path)) named('--data-dir', path, () => writeFileSync(path, `${randomUUID()}\n`, { flag: 'wx' }));
+  if (!existsSync(path))
+    named('--data-dir', path, () => writeFileSync(path, `${randomUUID()}\n`, { flag: 'wx', mode: 0o600 }));
   return { id: named('--data-dir', path, () => readFileSync(path, 'utf8')).trim() };
 }
 

@@ -31,7 +31,8 @@ export function standOn(argv: readonly string[]): Ground {
   for (const problem of unknownVariables(process.env)) log.warn({ variable: problem.place }, problem.message);
   for (const note of notesOnChronos(argv, process.env)) log.warn({ option: note.place }, note.message);
   const data_dir = resolve(settings.data_dir);
-  named('--data-dir', data_dir, () => mkdirSync(data_dir, { recursive: true, mode: 0o700 }));
+  // Tasks of other users must pass on their way to their sandboxes. What lies in it is closed, each by itself.
+  named('--data-dir', data_dir, () => mkdirSync(data_dir, { recursive: true, mode: 0o711 }));
   const metrics = createMetrics();
   collectProcess(metrics, version);
   return { settings, log, clock: systemClock(), metrics, data_dir, version };

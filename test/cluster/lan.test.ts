@@ -15,7 +15,8 @@ const minutes_max = 10 * 60_000;
 const soon = () => Math.ceil(Date.now() / 1_000) * 1_000 + 1_000;
 /** A machine that stands still for a minute is no reason to give up. */
 const patience_ms = 150_000;
-const hello = { role: 'me', environment: 'test', name: 'hello', command: 'true' };
+/** A wish may come while the run of another is active. */
+const hello = { role: 'me', environment: 'test', name: 'hello', command: 'true', overlap: { policy: 'allow' } };
 
 type Town = {
   readonly lan: Lan;

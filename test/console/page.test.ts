@@ -57,6 +57,23 @@ const rarely = { cron: '0 0 29 2 *' };
 const row = (page: Page, name: string) => page.locator('a.row', { has: page.locator('strong', { hasText: name }) });
 const hashOf = (name: string) => `#/jobs/www/test/${name}`;
 
+serial('a failure is told in words, and a job of Chronos has the name that it was given', async t => {
+  await submit('not-there', { command: 'true', fetch: [{ uri: 'file:///not/there' }] });
+  const posted = await fetch(`${url}/v1/scheduler/iso8601`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ name: '#two words', command: 'true', schedule: 'R/2040-01-01T00:00:00Z/P1Y' }),
+  });
+  t.is(posted.status, 204);
+  const { page, complaints } = await openPage(t, browser, url);
+  await row(page, '#two words').click();
+  await page.locator('h1', { hasText: '#two words' }).waitFor();
+  await page.goto(`${url}/${hashOf('not-there')}`);
+  await page.getByText(/^launch failed: Failed to launch container: Failed to fetch .*not\/there/).waitFor();
+  await page.getByText('On submission').waitFor();
+  t.deepEqual(complaints, []);
+});
+
 serial('a page that loses the scheduler says so, and goes on by itself when it is back', async t => {
   const { page, complaints } = await openPage(t, browser, url);
   await page.getByText('Live').waitFor();

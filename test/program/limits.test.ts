@@ -1,6 +1,7 @@
 // limits.test.ts: what a task uses and may use, through the whole program: told by the API, and ended with a reason of its own.
 
-import { chmodSync } from 'node:fs';
+import { chmodSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import test from 'ava';
 import { tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
@@ -84,6 +85,25 @@ asRoot('as root a job names the user as whom it runs, and what each of its proce
   t.regex(log.text, /^nobody\n77\n\//);
   t.regex(await message('whose'), /there is no user no-such-user on this machine/);
 });
+
+asRoot(
+  'a directory that Horae makes for its data lets users pass to their sandboxes, and see nothing else',
+  async t => {
+    const home = await tempDir(t);
+    chmodSync(home, 0o711);
+    const data_dir = join(home, 'horae', 'data');
+    const { api } = await startHorae(t, data_dir, looking);
+    const see = (path: string) => `ls ${join(data_dir, path)}`;
+    const peeks = ['', 'journal', 'agent', 'agent/meta', 'agent/sandboxes'].map(see);
+    await submit(api, { name: 'his', command: `touch mine && ! { ${peeks.join(' || ')}; }`, user: 'nobody' });
+    const { state } = await runIn(api, 'his', 'succeeded', 'failed');
+    t.is(state, 'succeeded');
+    for (const entry of readdirSync(data_dir)) {
+      const { mode } = statSync(join(data_dir, entry));
+      t.is(mode & 0o066, 0, `${entry} has mode ${(mode & 0o777).toString(8)}`);
+    }
+  },
+);
 
 test('a sandbox that is in the way of the living goes, and it stands written when and why', async t => {
   const data_dir = await tempDir(t);

@@ -15,14 +15,14 @@ import { live, local } from './time.js';
 import { report, toast } from './toast.js';
 import { took } from './took.js';
 import { updateCard } from './update.js';
-import { catch_ups, count, instant, kinds, late, outcomes, overlaps, targets, whys } from './words.js';
+import { catch_ups, count, instant, kinds, late, nameOf, outcomes, overlaps, targets, whys } from './words.js';
 
 const rows_kept_max = 2_000;
 
 /** `log`: `{ run, index, stream }` of the log that is open, if any; `back`: the list; `go(hash)` moves on. */
 export function jobView({ feed, key, log, back, go }) {
-  const [role, environment, ...rest] = key.split('/');
-  const name = rest.join('/');
+  const [role, environment] = key.split('/');
+  const name = nameOf(key);
   const home = api.jobHash(key);
   let head;
   let live_runs = [];

@@ -6,7 +6,7 @@ import { fill, h } from './dom.js';
 import { icon } from './icons.js';
 import { badge } from './list.js';
 import { report } from './toast.js';
-import { count } from './words.js';
+import { count, nameOf } from './words.js';
 
 const rules = {
   all_success: 'when all have succeeded',
@@ -14,7 +14,6 @@ const rules = {
   any_success: 'when one of them has succeeded',
 };
 const ways = { each: 'their runs paired in order', latest: 'with all that has ended since it last began' };
-const nameOf = key => key.split('/').slice(2).join('/');
 
 /** `own`: name and state of the job itself; `kin`: null where it follows nobody and nobody follows it. */
 export function drawKin(card, own, kin, key) {

@@ -7,7 +7,7 @@ import { jobHash } from './api.js';
 import { fill, h, keyed, say } from './dom.js';
 import { icon } from './icons.js';
 import { live, local } from './time.js';
-import { count, filters, kinds, states } from './words.js';
+import { count, filters, kinds, nameOf, states } from './words.js';
 
 const margin_rows = 20;
 const window_rows_max = 200;
@@ -333,7 +333,7 @@ export function badge(state, text = states[state] ?? state, look = state) {
 }
 
 function cells(row) {
-  const [role, environment, ...name] = row.key.split('/');
+  const [role, environment] = row.key.split('/');
   const several = row.kind === 'service' || row.live > 1;
   const details = [
     row.state === 'running' && several && `${row.running.toLocaleString()} of ${row.live.toLocaleString()}`,
@@ -345,7 +345,7 @@ function cells(row) {
     h(
       'span.cell.name',
       {},
-      h('strong', {}, name.join('/')),
+      h('strong', {}, nameOf(row.key)),
       h(
         'small',
         {},

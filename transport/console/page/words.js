@@ -62,15 +62,33 @@ export function cause(cause) {
     case 'dependency':
       return after(cause.parents);
     case 'once':
-      return 'ran on submission';
+      return 'on submission';
     default:
       return 'kept running';
   }
 }
 
+/**
+ * The name in a job's key, as it was given. What Chronos calls "two words" lies under a key that has neither blanks nor a
+ * percent sign at its beginning.
+ */
+export function nameOf(key) {
+  const [role, environment, ...rest] = key.split('/');
+  const name = rest.join('/');
+  if (role !== 'chronos' || environment !== 'default') return name;
+  try {
+    return decodeURIComponent(name.replace(/^_(?=%)/, ''));
+  } catch {
+    return name;
+  }
+}
+
+/** What Mesos says, without the names that its programs have for it: those are in the API. */
+const plain = message => message.replace(/^TASK_[A-Z_]+ (?:REASON_[A-Z_]+ )?(?=\S)/, '');
+
 /** Of one parent its run is named too. */
 function after(parents) {
-  const names = parents.map(one => one.job.split('/').slice(2).join('/'));
+  const names = parents.map(one => nameOf(one.job));
   if (names.length === 1) return `after ${parents[0].run} of ${names[0]}`;
   if (names.length > 3) return `after ${names.slice(0, 2).join(', ')} and ${names.length - 2} others`;
   return `after ${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
@@ -89,9 +107,9 @@ export function reason(reason) {
     case 'called-back':
       return `${reason.by} reported ${reason.status_code}`;
     case 'result-unknown':
-      return `result unknown: ${reason.message}`;
+      return `result unknown: ${plain(reason.message)}`;
     default:
-      return `${reason.code.replaceAll('-', ' ')}: ${reason.message}`;
+      return `${reason.code.replaceAll('-', ' ')}: ${plain(reason.message)}`;
   }
 }
 

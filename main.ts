@@ -38,6 +38,7 @@ async function run(): Promise<void> {
       return (await import('./programs/doctor.ts')).doctor(argv);
     case 'url-runner':
     case 'async':
+    case 'remote-run':
       return (await import('./helpers/main.ts')).help(command, argv);
     case 'mesos':
       return (await import('./programs/mesos.ts')).mesos(argv);

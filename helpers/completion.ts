@@ -71,15 +71,19 @@ export function readDestination(
 export type Request = {
   readonly method: 'POST' | 'PUT';
   readonly path: string;
+  /** Of the body: the one that holds the status. */
+  readonly field: string;
   readonly body: string;
 };
 
 /** What is sent. A task id may hold characters that mean something in an address. */
 export function requestOf({ task, dialect }: Pick<Destination, 'task' | 'dialect'>, status_code: number): Request {
   const id = encodeURIComponent(task);
+  const field = dialect === 'chronos' ? 'statusCode' : 'status_code';
+  const body = JSON.stringify({ [field]: status_code });
   return dialect === 'chronos'
-    ? { method: 'PUT', path: `/scheduler/task/${id}`, body: JSON.stringify({ statusCode: status_code }) }
-    : { method: 'POST', path: `/api/v1/tasks/${id}/complete`, body: JSON.stringify({ status_code }) };
+    ? { method: 'PUT', path: `/scheduler/task/${id}`, field, body }
+    : { method: 'POST', path: `/api/v1/tasks/${id}/complete`, field, body };
 }
 
 /** Resolves when the report is accepted; throws when it never will be. `hurry` says that there is no time left to wait. */

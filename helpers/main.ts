@@ -9,6 +9,7 @@ import { systemClock } from '../schedules/clock.ts';
 import { bad, type Result } from '../schedules/problem.ts';
 import { async_usage, asyncRun, readAsync } from './async.ts';
 import { HelperFailed, type World } from './helper.ts';
+import { readRemoteRun, remote_run_usage, remoteRun } from './remote-run.ts';
 import { readUrlRunner, url_runner_usage, urlRunner } from './url-runner.ts';
 
 type Helper = { readonly usage: string; readonly start: (argv: readonly string[]) => Result<() => Promise<number>> };
@@ -27,6 +28,10 @@ const helpers: Readonly<Record<string, Helper>> = {
   async: {
     usage: async_usage,
     start: argv => begin(readAsync(argv, process.env), wish => asyncRun(wish, world)),
+  },
+  'remote-run': {
+    usage: remote_run_usage,
+    start: argv => begin(readRemoteRun(argv, process.env), wish => remoteRun(wish, world)),
   },
 };
 

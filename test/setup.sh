@@ -78,6 +78,21 @@ else
   echo "missing: strace: ${why:-it cannot be installed}"
 fi
 
+# Running something on another machine is tested against a real sshd; tests start their own, on ports and with keys of theirs.
+sshd=$HORAE_TEST_SSHD
+find_sshd() {
+  command -v ssh >/dev/null 2>&1 && command -v ssh-keygen >/dev/null 2>&1 && command -v curl >/dev/null 2>&1 &&
+    for found in /usr/sbin/sshd /usr/local/sbin/sshd; do [ -x "$found" ] && { echo "$found"; return 0; }; done
+}
+[ -n "$sshd" ] || sshd=$(find_sshd) || { why=''; install openssh-server openssh-client curl && sshd=$(find_sshd); }
+if [ -n "$sshd" ]; then
+  # Started as root it wants an empty directory there, which the system's own service makes.
+  [ "$(id -u)" != 0 ] || mkdir -p -m 755 /run/sshd
+  echo "HORAE_TEST_SSHD=$sshd"
+else
+  echo "missing: sshd: ${why:-its installation has no sshd}"
+fi
+
 # Tasks in containers are tested against a real engine, which takes root, and a kernel that lets us. Tests start their own.
 docker_runs() {
   probe=$(mktemp -d)

@@ -38,6 +38,7 @@ test("Chronos's words are spoken where they are asked for", t => {
   t.deepEqual(requestOf({ task: 'ct:1:0:a job:', dialect: 'chronos' }, 0), {
     method: 'PUT',
     path: '/scheduler/task/ct%3A1%3A0%3Aa%20job%3A',
+    field: 'statusCode',
     body: '{"statusCode":0}',
   });
 });

@@ -20,3 +20,6 @@ export function serialWith(part: string | undefined): typeof test.serial | typeo
 
 /** For tests that mount a small file system, to fill it. */
 export const may_mount = process.env.HORAE_TEST_MOUNT;
+
+/** Path of an sshd, where there are ssh and curl too. */
+export const sshd = process.env.HORAE_TEST_SSHD;

@@ -47,6 +47,10 @@ export const commands = {
     takes: 'words',
     help: 'Within a task of an async job: run a command, and report how it ended: horae async -- CMD ARGS.',
   },
+  'remote-run': {
+    takes: 'words',
+    help: 'Run a command on another machine over ssh, once, however often the connection breaks.',
+  },
   help: { takes: 'nothing', help: 'Print the commands and every setting.' },
   version: { takes: 'nothing', help: 'Print the version.' },
 } as const;

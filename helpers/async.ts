@@ -33,7 +33,13 @@ export function readAsync(argv: readonly string[], env: Environment): Result<Asy
 }
 
 export async function asyncRun({ destination, argv }: AsyncRun, world: World): Promise<number> {
-  return reportEnd(await runToEnd(argv, world.say), destination, world);
+  // Held all the way, so that no signal finds a moment between the command and the report in which it would end us.
+  const deaf = onSignals(() => undefined);
+  try {
+    return await reportEnd(await runToEnd(argv, world.say), destination, world);
+  } finally {
+    deaf();
+  }
 }
 
 /** Reports, and says with which status to end. Whoever is told to go while it waits tries once more, at once. */

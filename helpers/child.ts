@@ -24,8 +24,9 @@ export const statusOfSignal = (signal: NodeJS.Signals): number => 128 + constant
 export function runToEnd(argv: readonly [string, ...string[]], say: (line: string) => void): Promise<number> {
   const [program, ...words] = argv;
   return new Promise(resolve => {
-    const child = spawn(program, words, { stdio: 'inherit' });
+    // Listening before it starts: it may be heard of, and a signal be sent to it, while we are still on our way back.
     const deaf = onSignals(signal => child.kill(signal));
+    const child = spawn(program, words, { stdio: 'inherit' });
     child.on('error', error => {
       // Also comes when a signal could not be sent, which is nothing: the command has just ended.
       if (child.pid !== undefined) return;

@@ -154,8 +154,13 @@ function fileAt(path: string | undefined, flag: string, wrongs: Wrongs): void {
 }
 
 export async function remoteRun(wish: RemoteRun, world: World): Promise<number> {
-  const status = await new Watch(wish, world).run();
-  return wish.report === undefined || wish.detach ? status : reportEnd(status, wish.report, world);
+  const deaf = onSignals(() => undefined);
+  try {
+    const status = await new Watch(wish, world).run();
+    return wish.report === undefined || wish.detach ? status : await reportEnd(status, wish.report, world);
+  } finally {
+    deaf();
+  }
 }
 
 /** Somebody told us to go before anything had begun there. */

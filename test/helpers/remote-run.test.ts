@@ -74,7 +74,10 @@ withSshd('a connection that breaks is made again, and nothing is run twice, lost
   const cable = await layCable(t, machine.port);
   const go = join(machine.here, 'go');
   const script = `echo ran >> ${machine.here}/ran; i=0
-    while [ $i -lt 400 ]; do i=$((i+1)); echo line $i; [ $((i % 100)) -ne 0 ] || until [ -e ${go}$i ]; do sleep 0.05; done; done; exit 5`;
+    while [ $i -lt 400 ]; do
+      i=$((i+1)); echo line $i
+      [ $((i % 100)) -ne 0 ] || until [ -e ${go}$i ]; do sleep 0.05; done
+    done; exit 5`;
   const child = remote(t, machine, ['--', 'sh', '-c', script], cable.port);
   for (const stop of [100, 200, 300, 400]) {
     await child.line(new RegExp(`^line ${stop}$`));

@@ -161,3 +161,21 @@ test("what an operator set for Chronos's jobs holds where a job says nothing", a
     catch_up: { policy: 'all', window_ms: 7_000 },
   });
 });
+
+test('a job that has run as often as it was to is told as disabled once its last run has succeeded', async t => {
+  const { ask, core } = await serve(t);
+  await ask('POST', '/scheduler/iso8601', { json: daily('a', { schedule: 'R1/2030-01-01T00:00:00Z/PT24H' }) });
+  const disabled = async () => {
+    const { jobs } = (await ask('GET', '/scheduler/jobs/summary')).json as { jobs: { disabled: boolean }[] };
+    return [(await ask('GET', '/scheduler/job/a')).json.disabled, jobs[0]!.disabled];
+  };
+  const cursors = (remaining: number) => ({ s0: { decided: 0, remaining, text: '', since: 0 } });
+  const commit = (kind: string, body: object) => core.commit({ kind, key: 'chronos/default/a', body });
+  commit('trigger', { cursors: cursors(1), waiting: [] });
+  commit('tally', { successes: 1, failures: 0, failures_since_success: 0, last_success_at: 5 });
+  t.deepEqual(await disabled(), [false, false], 'one is left');
+  commit('trigger', { cursors: cursors(0), waiting: [] });
+  t.deepEqual(await disabled(), [true, true]);
+  commit('tally', { successes: 1, failures: 1, failures_since_success: 1, last_success_at: 5, last_failure_at: 6 });
+  t.deepEqual(await disabled(), [false, false], 'its last run failed');
+});

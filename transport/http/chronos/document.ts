@@ -378,7 +378,7 @@ function brief(value: unknown): unknown {
 
 /** A job as Chronos's clients know it: what was posted, every field that Chronos would add, today's counters. */
 export function writeChronos(view: JobView): Record<string, unknown> {
-  const { record, tally, trigger } = view;
+  const { record, tally } = view;
   const { job } = record;
   const posted = { ...(record.origin?.document as ChronosDocument | undefined) };
   const at = (instant: number | undefined) => (instant === undefined ? '' : new Date(instant).toISOString());
@@ -401,8 +401,7 @@ export function writeChronos(view: JobView): Record<string, unknown> {
     cpus: job.cpus,
     disk: job.disk,
     mem: job.mem,
-    // Held after too many failures, it was disabled to Chronos.
-    disabled: !job.enabled || trigger?.paused?.by === 'horae',
+    disabled: isDisabled(view),
     softError: job.soft_error === true,
     dataProcessingJobType: isDataJob(view),
     errorsSinceLastSuccess: tally?.failures_since_success ?? 0,
@@ -430,6 +429,17 @@ export function writeChronos(view: JobView): Record<string, unknown> {
   const { successCount, errorCount } = known;
   const others = Object.fromEntries(Object.entries(posted).filter(([field]) => !ours(field)));
   return { ...known, ...others, invocationCount: successCount + errorCount };
+}
+
+/**
+ * Chronos disabled what had failed too often, and what had run as often as it was to once the last run had succeeded. Here the
+ * one is held and the other has nothing left to do, and both are told as disabled.
+ */
+export function isDisabled({ record: { job }, trigger, runs, tally }: JobView): boolean {
+  if (!job.enabled || trigger?.paused?.by === 'horae') return true;
+  const [cursor] = Object.values(trigger?.cursors ?? {});
+  const over = cursor?.remaining === 0 && runs.length + (trigger?.waiting.length ?? 0) === 0;
+  return over && (tally?.last_success_at ?? 0) > (tally?.last_failure_at ?? 0);
 }
 
 /** Whether its tasks tell how many elements they have processed. */

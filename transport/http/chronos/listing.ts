@@ -6,7 +6,7 @@ import type { JobView } from '../../../actors/model/views.ts';
 import { Refused } from '../problems.ts';
 import type { Exchange, Reply, streaming } from '../route.ts';
 import { jobOf, pagesOf, streamed } from './answers.ts';
-import { chronosName, writeChronos } from './document.ts';
+import { chronosName, isDisabled, writeChronos } from './document.ts';
 import { stateOf, statusOf } from './graph.ts';
 
 export function list(exchange: Exchange): Promise<typeof streaming> {
@@ -24,7 +24,7 @@ export function summary(exchange: Exchange): Promise<typeof streaming> {
       state: stateOf(view),
       schedule: job.schedules[0]?.iso8601 ?? '',
       parents: (job.parents ?? []).map(chronosName),
-      disabled: !job.enabled,
+      disabled: isDisabled(view),
     });
   };
   return streamed(exchange, 'application/json', listed(pagesOf(exchange), shown, '{"jobs":[', ']}'));

@@ -154,6 +154,7 @@ export function launchPlan(
     labels: { 'horae.job': state.job_key, 'horae.run': state.run },
     ...(job.user === undefined ? {} : { user: job.user }),
     ...(job.fetch === undefined ? {} : { uris: urisOf(job.fetch) }),
+    ...(job.secrets === undefined ? {} : { secrets: secretsFor(job, job.secrets) }),
     ...(job.rlimits === undefined ? {} : { rlimits: rlimitsFor(job.rlimits) }),
   };
   if (!hasExecutor(job)) {
@@ -198,6 +199,10 @@ export function launchPlan(
     },
   };
 }
+
+/** Under the job's role: nobody reaches another role's. */
+const secretsFor = ({ role }: Job, secrets: NonNullable<Job['secrets']>): NonNullable<LaunchPlan['secrets']> =>
+  secrets.map(({ name, ...target }) => ({ of: `${role}/${name}`, ...target }));
 
 /** In Mesos's words, where neither soft nor hard is without limit. */
 const rlimitsFor = (rlimits: NonNullable<Job['rlimits']>): readonly RLimit[] =>

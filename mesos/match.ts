@@ -54,6 +54,8 @@ export type LaunchPlan = {
   readonly user?: string;
   /** What the agent brings into its sandbox. */
   readonly uris?: readonly Uri[];
+  /** What it is handed by whoever keeps it: by a name there, as a variable or a file. */
+  readonly secrets?: readonly { readonly of: string; readonly env?: string; readonly file?: string }[];
   /** Limits of each of its processes. */
   readonly rlimits?: readonly RLimit[];
   /** Processes for Horae's own executor, whose needs are those in `executor`; then there is no command. */

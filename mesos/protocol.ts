@@ -74,7 +74,16 @@ export type InverseOffer = {
 
 // --- tasks --------------------------------------------------------------------------------------------------------
 
-export type Environment = { readonly variables: readonly { readonly name: string; readonly value: string }[] };
+/** By reference: whoever runs the task finds out what it is. */
+export type Secret = { readonly type: string; readonly reference?: { readonly name: string; readonly key?: string } };
+export type Variable = {
+  readonly name: string;
+  /** Absent in a secret. */
+  readonly value?: string;
+  readonly type?: 'VALUE' | 'SECRET';
+  readonly secret?: Secret;
+};
+export type Environment = { readonly variables: readonly Variable[] };
 export type Uri = {
   readonly value: string;
   readonly executable?: boolean;
@@ -129,6 +138,7 @@ export type Volume = {
   readonly host_path?: string;
   readonly source?: {
     readonly type: string;
+    readonly secret?: Secret;
     readonly docker_volume?: {
       readonly driver?: string;
       readonly name: string;

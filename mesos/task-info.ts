@@ -19,7 +19,10 @@ import type {
   Labels,
   Operation,
   RLimit,
+  Secret,
   TaskInfo,
+  Variable,
+  Volume,
 } from './protocol.ts';
 
 export type Accept = Extract<Call, { type: 'ACCEPT' }>;
@@ -107,10 +110,11 @@ export function taskInfo(placement: Placement): TaskInfo {
   const { plan, ports } = placement;
   const container = plan.container === undefined ? undefined : containerInfo(plan.container, ports);
   const limited = plan.rlimits === undefined ? container : limitedBy(plan.rlimits, container);
+  const furnished = plan.secrets === undefined ? limited : withSecretFiles(plan.secrets, limited);
   return {
     ...known(placement),
-    command: { ...withPorts(plan, ports), ...userOf(plan), ...urisOf(plan) },
-    ...(limited === undefined ? {} : { container: limited }),
+    command: { ...withSecrets(plan, withPorts(plan, ports)), ...userOf(plan), ...urisOf(plan) },
+    ...(furnished === undefined ? {} : { container: furnished }),
   };
 }
 
@@ -154,6 +158,28 @@ function ofCustom(placement: Placement, custom: CustomPlan, framework_id: string
 const userOf = ({ user }: LaunchPlan): Pick<CommandInfo, 'user'> => (user === undefined ? {} : { user });
 
 const urisOf = ({ uris }: LaunchPlan): Pick<CommandInfo, 'uris'> => (uris === undefined ? {} : { uris });
+
+type Secrets = NonNullable<LaunchPlan['secrets']>;
+const reference = (name: string): Secret => ({ type: 'REFERENCE', reference: { name } });
+
+function withSecrets({ secrets = [] }: LaunchPlan, command: CommandInfo): CommandInfo {
+  const variables = secrets.flatMap(({ of, env }): Variable[] =>
+    env === undefined ? [] : [{ name: env, type: 'SECRET', secret: reference(of) }],
+  );
+  if (variables.length === 0) return command;
+  return { ...command, environment: { variables: [...(command.environment?.variables ?? []), ...variables] } };
+}
+
+function withSecretFiles(secrets: Secrets, container: ContainerInfo | undefined): ContainerInfo | undefined {
+  const volumes = secrets.flatMap(({ of, file }): Volume[] =>
+    file === undefined
+      ? []
+      : [{ mode: 'RO', container_path: `.secrets/${file}`, source: { type: 'SECRET', secret: reference(of) } }],
+  );
+  if (volumes.length === 0) return container;
+  const { volumes: others = [], ...rest } = container ?? { type: 'MESOS' };
+  return { ...rest, volumes: [...others, ...volumes] };
+}
 
 /** Without an image a container of Mesos's own is the files of the agent, and what limits there are. */
 const limitedBy = (rlimits: readonly RLimit[], container: ContainerInfo = { type: 'MESOS' }): ContainerInfo => ({

@@ -19,6 +19,7 @@ import { openArchive } from './archive.ts';
 import { engineOf } from './engine.ts';
 import { Refused } from './refused.ts';
 import { heardBy, openReports } from './reports.ts';
+import { secretsFrom } from './secrets.ts';
 import { type Ground, standOn } from './start.ts';
 
 export async function dev(argv: readonly string[]): Promise<void> {
@@ -56,6 +57,7 @@ async function machineAsMesos(ground: Ground): Promise<Mesos> {
       unpacked_bytes_max: settings.fetch_unpacked_mb_max * 2 ** 20,
       cache_bytes_max: settings.fetch_cache_mb * 2 ** 20,
     },
+    ...secretsFrom(settings),
     docker: {
       ...engineOf(settings.docker),
       engine_return_ms: settings.docker_return_ms,

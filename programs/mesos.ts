@@ -11,6 +11,7 @@ import { asksHelp } from '../transport/cli/arguments.ts';
 import { type MesosSettings, mesosUsage, readCredentials, readMesos } from '../transport/cli/mesos.ts';
 import { engineOf } from './engine.ts';
 import { fail, named, Refused, sayListen } from './refused.ts';
+import { secretsFrom } from './secrets.ts';
 
 export async function mesos(argv: readonly string[]): Promise<void> {
   if (asksHelp(argv)) {
@@ -53,6 +54,7 @@ async function start(wish: MesosSettings, log: Logger): Promise<LocalMesos> {
       clock: systemClock(),
       log,
       limits: { limits: wish.limits, cpu_hard: wish.cpu_hard_limit },
+      ...secretsFrom(wish),
       docker: { ...engineOf(wish.docker), cpu_hard: wish.cpu_hard_limit },
       credentials,
       agents: {

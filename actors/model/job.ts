@@ -16,6 +16,7 @@ import { identifier, type JobKey, job_key_bytes_max, jobKey } from './ids.ts';
 import { type LimitFields, limit_fields, readLimits } from './limits.ts';
 import { type ParentFields, parent_fields, readParents } from './parents.ts';
 import { checkTask, hasExecutor, type TaskFields, task_fields } from './processes.ts';
+import { readSecrets, type SecretFields, secrets_field } from './secrets.ts';
 import { readTries, type TryFields, try_fields } from './tries.ts';
 
 const name_part = z
@@ -101,6 +102,7 @@ export const job_submission = z
     container: container_field.optional(),
     ...limit_fields,
     fetch: fetch_field.optional(),
+    secrets: secrets_field.optional(),
     service: z.boolean().optional().describe('true: kept running for ever. false: runs to its end.'),
     instances: z.int().min(1).max(4000).optional().describe('Copies of the task in each run; 1 when left out.'),
     cpus: z.number().gt(0).max(100_000).optional().describe('CPUs per instance; 0.1 when left out.'),
@@ -285,6 +287,7 @@ export type Job = {
 } & CommandLineFields &
   ParentFields &
   FetchFields &
+  SecretFields &
   LimitFields &
   TryFields &
   TaskFields;
@@ -417,7 +420,9 @@ export function readJob(input: unknown): Result<Job> {
   const limits = readLimits(given, container);
   const tries = readTries(given, given);
   const fetch = readFetch(given.fetch);
-  problems.push(...limits.problems, ...tries.problems, ...fetch.problems);
+  const plain = !hasExecutor(given) && container === undefined && given.executor === undefined;
+  const secrets = readSecrets(given.secrets, { plain, env: given.env ?? {} });
+  problems.push(...limits.problems, ...tries.problems, ...fetch.problems, ...secrets.problems);
   if (container !== undefined)
     problems.push(...containerProblems(container, { command: given.command, has_executor: hasExecutor(given) }));
   if (problems.length > 0) return bad(...problems);
@@ -438,6 +443,7 @@ export function readJob(input: unknown): Result<Job> {
       max_concurrency: given.max_concurrency,
       ...limits.fields,
       ...fetch.fields,
+      ...secrets.fields,
       health_check: given.health_check,
       lifecycle: given.lifecycle,
       service: given.service ?? false,

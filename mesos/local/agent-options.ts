@@ -9,6 +9,7 @@ import type { FetchTerms } from './fetch/fetcher.ts';
 import type { WardenSettings } from './limits/warden.ts';
 import type { AgentInfo } from './messages.ts';
 import type { Retention, SandboxKeeper } from './sandbox-sweep.ts';
+import type { SecretSource } from './secrets.ts';
 
 /** What an operator would like to hear. */
 export type Log = {
@@ -32,6 +33,8 @@ export type AgentOptions = {
   readonly limits?: Partial<WardenSettings>;
   /** How much may be fetched, and kept of it. */
   readonly fetch?: Partial<FetchTerms>;
+  /** Who keeps the secrets that tasks refer to. Default: nobody does. */
+  readonly secrets?: SecretSource;
   /** The engine that runs containers. */
   readonly docker?: Partial<DockerOptions>;
   /** Whether a header names somebody who may read sandboxes. Default: everybody on this machine may. */

@@ -33,7 +33,7 @@ import { bootId, readIfThere, whyNoTasks } from './processes.ts';
 import { pathsOf } from './sandbox.ts';
 import { keepSandboxes } from './sandbox-sweep.ts';
 import { textOfExit } from './signals.ts';
-import { type Furnished, furnish, startTask, wardOf } from './task-process.ts';
+import { type Furnished, furnish, graceOf, leaveNothing, startTask, wardOf } from './task-process.ts';
 import { agentId, forget, keepPort, keepWrapper, lockWorkDir, portBefore } from './work-dir.ts';
 import { type Ending, parseEnding } from './wrapper.ts';
 
@@ -52,7 +52,6 @@ const poll_ms = 5_000;
 const sweep_ms = 3_600_000;
 /** Wrappers started before others get their turn on the event loop. */
 const starts_per_turn = 8;
-const grace_ms_default = 3_000;
 
 export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
   const { work_dir, clock, log } = options;
@@ -75,7 +74,16 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
   const warden = openWarden(id, { ...warden_defaults, ...options.limits }, { clock, log, boot });
   const containers = hostContainers({ work_dir, agent_id: id, docker: { ...docker_defaults, ...options.docker }, log });
   const fetching = { fetch: { ...fetch_defaults, ...options.fetch }, fetched: fetchedIn(work_dir) };
-  const ground = { work_dir, agent_id: id, wrapper_path, warden, containers, boot, ...fetching };
+  const ground = {
+    work_dir,
+    agent_id: id,
+    wrapper_path,
+    warden,
+    containers,
+    boot,
+    secrets: options.secrets,
+    ...fetching,
+  };
 
   const tasks = new Map<string, Task>();
   const checkpoint: Checkpoint = openCheckpoint(join(work_dir, 'checkpoint.log'), () => tasks.values());
@@ -126,8 +134,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
     task.phase = 'ended';
     task.wrapper = undefined;
     for (const alarm of task.alarms.splice(0)) alarm.cancel();
-    // Whatever ended it, nobody of it stays.
-    warden.release(task.id);
+    leaveNothing(task, ground);
     tell(task, [status]);
     log.info({ task: task.id, state: status.state, reason: status.reason }, status.message ?? 'task ended');
     if (left() === 0) for (const wake of idle.splice(0)) wake();
@@ -223,7 +230,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
       task.alarms.push({ cancel: () => stop.abort() });
       const still = () => open && task.phase === 'waiting';
       furnished.fetched.then(
-        () => still() && begin(task, furnished),
+        secrets => still() && begin(task, furnished, secrets),
         error => still() && refuse(task, error),
       );
     } catch (error) {
@@ -231,10 +238,10 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
     }
   };
 
-  const begin = (task: Task, furnished: Furnished) => {
+  const begin = (task: Task, furnished: Furnished, secrets?: Record<string, string>) => {
     try {
       const contained = isContained(task.launch.task);
-      const wrapper = startTask(task, furnished, ground);
+      const wrapper = startTask(task, furnished, ground, secrets);
       // An error without a pid is a wrapper that was never there; `start` sees that below.
       wrapper.on('error', error => {
         if (open && task.phase !== 'ended') refuse(task, error);
@@ -268,7 +275,9 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
   const armCompletion = (task: Task, started_at_ms: number) => {
     const time_ns = task.launch.task.max_completion_time?.nanoseconds;
     if (time_ns === undefined || task.killing !== undefined) return;
-    const alarm = clock.wakeAt(started_at_ms + time_ns / 1e6, () => kill(task, graceOf(task), 'max_completion_time'));
+    const alarm = clock.wakeAt(started_at_ms + time_ns / 1e6, () =>
+      kill(task, graceOf(task.launch), 'max_completion_time'),
+    );
     task.alarms.push(alarm);
   };
 
@@ -362,9 +371,6 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
   const killedBeforeBegun = (task: Task) =>
     endAsAgent(task, 'TASK_KILLED', 'REASON_TASK_KILLED_DURING_LAUNCH', 'Killed before delivery to the executor');
 
-  const graceOf = (task: Task) =>
-    (task.launch.task.kill_policy?.grace_period?.nanoseconds ?? grace_ms_default * 1e6) / 1e6;
-
   const kill = (task: Task, grace_ms: number, reason?: Killing['reason']) => {
     if (task.phase === 'ended') return;
     if (task.phase === 'waiting') {
@@ -427,7 +433,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
       return;
     }
     if (order.type === 'kill')
-      kill(task, Math.min(order.grace_ms ?? graceOf(task), order.grace_ms_max ?? Number.POSITIVE_INFINITY));
+      kill(task, Math.min(order.grace_ms ?? graceOf(task.launch), order.grace_ms_max ?? Number.POSITIVE_INFINITY));
     else acknowledged(task, order.uuid);
   };
 

@@ -47,7 +47,8 @@ export function environmentOfExecutor(
     environment.MESOS_SUBSCRIPTION_BACKOFF_MAX = durationText(setting.backoff_ms_max);
   }
   if (token !== undefined) environment.MESOS_EXECUTOR_AUTHENTICATION_TOKEN = token;
-  for (const { name, value } of info.command?.environment?.variables ?? []) environment[name] = value;
+  for (const { name, value } of info.command?.environment?.variables ?? [])
+    if (value !== undefined) environment[name] = value;
   return environment;
 }
 

@@ -43,6 +43,8 @@ export type LocalMesosOptions = {
   readonly limits?: AgentOptions['limits'];
   /** How much may be fetched, and kept of it. */
   readonly fetch?: AgentOptions['fetch'];
+  /** Who keeps the secrets that tasks refer to. */
+  readonly secrets?: AgentOptions['secrets'];
   /** The engine that runs containers. */
   readonly docker?: AgentOptions['docker'];
   /** Where the scheduler API listens. Default: a free port of 127.0.0.1. */
@@ -113,6 +115,7 @@ export async function startLocalMesos(options: LocalMesosOptions): Promise<Local
       const limits = options.limits === undefined ? {} : { limits: options.limits };
       const docker = options.docker === undefined ? {} : { docker: options.docker };
       const fetch = options.fetch === undefined ? {} : { fetch: options.fetch };
+      const secrets = options.secrets === undefined ? {} : { secrets: options.secrets };
       const agent_door = await listenForExecutors(each.work_dir);
       try {
         const admits = (header: string | undefined) =>
@@ -124,6 +127,7 @@ export async function startLocalMesos(options: LocalMesosOptions): Promise<Local
           ...limits,
           ...docker,
           ...fetch,
+          ...secrets,
           ...common,
           door: agent_door,
         });

@@ -48,7 +48,8 @@ export function environmentOf(
     MESOS_FRAMEWORK_ID: framework_id,
     MESOS_SLAVE_ID: agent_id,
   };
-  for (const { name, value } of task.command?.environment?.variables ?? []) environment[name] = value;
+  for (const { name, value } of task.command?.environment?.variables ?? [])
+    if (value !== undefined) environment[name] = value;
   return environment;
 }
 

@@ -14,6 +14,7 @@ import { capsOf, type Ward } from './limits/ward.ts';
 import type { Warden } from './limits/warden.ts';
 import type { Launch } from './messages.ts';
 import { argumentsOf, environmentOf, type pathsOf } from './sandbox.ts';
+import { forgetSecrets, handSecrets, type SecretSource, secretsOf } from './secrets.ts';
 import { whyNot } from './task-terms.ts';
 
 export type TaskStart = {
@@ -29,14 +30,16 @@ export type TaskGround = {
   readonly containers: Containers;
   readonly boot: string;
   readonly fetch: FetchTerms;
+  /** Who keeps secrets; undefined: nobody. */
+  readonly secrets: SecretSource | undefined;
   /** Where what is fetched for all lies. */
   readonly fetched: string;
 };
 
 export type Furnished = {
   readonly confinement: Confinement;
-  /** What its command asks for is there when this resolves; undefined: it asks for nothing. */
-  readonly fetched: Promise<void> | undefined;
+  /** What it asks for is there when this resolves, with what its environment alone may know; undefined: it asks for nothing. */
+  readonly fetched: Promise<Record<string, string>> | undefined;
 };
 
 /** Its sandbox, and in it what its command asks for. What is thrown is why the task cannot be run here. */
@@ -51,21 +54,31 @@ export function furnish(start: TaskStart, ground: TaskGround, now: Instant, sign
   // Not made when it is there: a folder left by an earlier task of that id is the last guard against a second copy.
   mkdirSync(paths.sandbox, { mode: 0o750 });
   const uris = launch.task.command?.uris ?? [];
-  if (uris.length === 0) return { confinement, fetched: undefined };
+  const wishes = secretsOf(launch.task);
+  if (uris.length === 0 && wishes === undefined) return { confinement, fetched: undefined };
   const stderr = join(paths.sandbox, 'stderr');
   const say = (line: string) => appendFileSync(stderr, `${line}\n`);
   const { user } = confinement;
   const fetch = { sandbox: paths.sandbox, cache: ground.fetched, now, user, terms: ground.fetch, say, signal };
-  const fetched = fetchAll(uris, fetch).catch(error => {
+  const brought = fetchAll(uris, fetch).catch(error => {
     const why = error instanceof Error ? error.message : String(error);
     const of = `Failed to fetch all URIs for container '${launch.task.task_id.value}'`;
     throw new Error(`${of}: exited with status 1 (${why.slice(0, 1_000)})`, { cause: error });
   });
-  return { confinement, fetched };
+  const handed = async () => {
+    await brought;
+    return wishes === undefined ? {} : handSecrets(wishes, ground.secrets, paths.sandbox, signal);
+  };
+  return { confinement, fetched: handed() };
 }
 
 /** Its wrapper, which has no pid when it could not be started. What is thrown is why it cannot be, in its furnished sandbox. */
-export function startTask(start: TaskStart, { confinement }: Furnished, ground: TaskGround): ChildProcess {
+export function startTask(
+  start: TaskStart,
+  { confinement }: Furnished,
+  ground: TaskGround,
+  secrets: Record<string, string> = {},
+): ChildProcess {
   const { work_dir, agent_id, wrapper_path, warden, containers } = ground;
   const { framework_id, launch, paths } = start;
   const { sandbox, meta, ended } = paths;
@@ -74,9 +87,10 @@ export function startTask(start: TaskStart, { confinement }: Furnished, ground: 
   mkdirSync(meta, { mode: 0o700 });
   if (confinement.user !== undefined) handOver(sandbox, confinement.user, work_dir);
   warden.admit(wardOf(start, ground));
+  const known = () => ({ ...environmentOf(sandbox, agent_id, framework_id, launch), ...secrets });
   const { argv, env, wardrobe } = contained
     ? { ...containers.attendant(launch, framework_id, paths), wardrobe: undefined }
-    : dressed(argumentsOf(command), environmentOf(sandbox, agent_id, framework_id, launch), confinement, meta);
+    : dressed(argumentsOf(command), known(), confinement, meta);
   const wrapper = spawn('/bin/sh', [wrapper_path, 'watch', meta, ended, ...argv], {
     cwd: sandbox,
     env,
@@ -104,3 +118,14 @@ export const wardOf = (
   ...(isContained(launch.task) ? { beside: () => containers.process(launch.task.task_id.value, boot) } : {}),
   caps: isContained(launch.task) ? diskOnly(launch) : capsOf([launch.task.resources], launch.executor?.resources),
 });
+
+const grace_ms_default = 3_000;
+/** Between SIGTERM and SIGKILL, where a kill does not say it. */
+export const graceOf = ({ task }: Launch): number =>
+  (task.kill_policy?.grace_period?.nanoseconds ?? grace_ms_default * 1e6) / 1e6;
+
+/** Whatever ended it, nobody of it stays, and none of its secrets. */
+export function leaveNothing({ launch, paths }: TaskStart, { warden }: TaskGround): void {
+  warden.release(launch.task.task_id.value);
+  forgetSecrets(paths.sandbox);
+}

@@ -11,7 +11,7 @@ export function whyNot(task: TaskInfo): string | undefined {
     container?.type === 'MESOS' &&
     container.mesos?.image === undefined &&
     container.docker === undefined &&
-    (container.volumes ?? []).length === 0;
+    (container.volumes ?? []).every(({ source }) => source?.type === 'SECRET');
   if (container !== undefined && !bare && !contained) return 'this agent runs no containers without an image';
   if (task.health_check !== undefined || task.check !== undefined) return 'this agent runs no health checks';
   return undefined;

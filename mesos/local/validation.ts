@@ -54,7 +54,7 @@ function wrongCommandInfo({ command, container }: TaskInfo): string | undefined 
   const nul = [command.value ?? '', ...(command.arguments ?? [])].find(text => text.includes('\0'));
   if (nul !== undefined) return 'Task uses a command with a NUL character in it';
   for (const { name, value } of command.environment?.variables ?? [])
-    if (name === '' || name.includes('=') || name.includes('\0') || value.includes('\0'))
+    if (name === '' || name.includes('=') || name.includes('\0') || value?.includes('\0') === true)
       return `Task uses an invalid environment variable '${name}'`;
   return undefined;
 }

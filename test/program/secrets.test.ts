@@ -1,0 +1,130 @@
+// secrets.test.ts: secrets through the whole program: the task has them, and nobody else finds them anywhere.
+
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { tempDir } from '../support/temp.ts';
+import { until } from '../support/until.ts';
+import { runsOf, startHorae } from './horae.ts';
+
+/** In two halves, so that this file is not what is found. */
+const value = ['correct-horse', 'battery-staple', '9f2c'].join('-');
+const job = { role: 'me', environment: 'test', mem: 32 };
+
+/** Every regular file below a folder that holds the value. */
+function holders(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap(entry => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return holders(path);
+    return entry.isFile() && readFileSync(path).includes(value) ? [path] : [];
+  });
+}
+const commandLinesWith = (text: string) =>
+  readdirSync('/proc').filter(entry => {
+    if (!/^\d+$/.test(entry) || entry === String(process.pid)) return false;
+    try {
+      return readFileSync(`/proc/${entry}/cmdline`).includes(text);
+    } catch {
+      return false; // It has ended meanwhile.
+    }
+  });
+
+async function begun(t: ExecutionContext, flags: (folder: string) => readonly string[]) {
+  const folder = await tempDir(t);
+  mkdirSync(join(folder, 'secrets', 'me'), { recursive: true });
+  mkdirSync(join(folder, 'secrets', 'you'));
+  writeFileSync(join(folder, 'secrets', 'me', 'db'), `${value}\n`);
+  writeFileSync(join(folder, 'secrets', 'you', 'theirs'), 'not for me');
+  const data = join(folder, 'data');
+  const { api, child } = await startHorae(t, data, flags(folder));
+  const submit = async (document: object) => {
+    const { status, text } = await api.request('POST', '/api/v1/jobs', { ...job, ...document });
+    t.is(status, 201, text);
+  };
+  const runIn = (name: string, state: string) =>
+    until(`${name} to be ${state}`, async () =>
+      (await runsOf(api, `me/test/${name}`)).find(run => run.instances[0]?.state === state || run.state === state),
+    );
+  return { folder, data, api, child, submit, runIn };
+}
+
+test('a task has its secret in a variable and in a file, and it is found nowhere else, then nowhere', async t => {
+  const { folder, data, api, child, submit, runIn } = await begun(t, at => ['--secrets-dir', join(at, 'secrets')]);
+  await submit({
+    name: 'has',
+    secrets: [
+      { name: 'db', env: 'DB_PASSWORD' },
+      { name: 'db', file: 'db.txt' },
+    ],
+    command:
+      'printf "%s" "$DB_PASSWORD" | sha256sum > in-env; tr -d "\\n" < .secrets/db.txt | sha256sum > in-file; stat -c %a .secrets/db.txt > mode; touch ready; until [ -e go ]; do sleep 0.05; done',
+  });
+  const { run } = await runIn('has', 'running');
+  const agent = readdirSync(join(data, 'agent', 'sandboxes'))[0]!;
+  const tasks = join(data, 'agent', 'sandboxes', agent);
+  const sandbox = join(tasks, readdirSync(tasks)[0]!);
+  await until('its word', () => existsSync(join(sandbox, 'ready')));
+  t.is(readFileSync(join(sandbox, 'in-env'), 'utf8'), readFileSync(join(sandbox, 'in-file'), 'utf8'));
+  t.is(readFileSync(join(sandbox, 'mode'), 'utf8'), '400\n');
+  const secret = join(sandbox, '.secrets', 'db.txt');
+  t.is(statSync(secret).mode & 0o777, 0o400);
+  t.deepEqual(holders(data), [secret], 'journal, notebook and everything else that is written');
+  t.deepEqual(commandLinesWith(value), []);
+  // The API shows the reference, and no way to the file.
+  const here = `/api/v1/jobs/me/test/has/runs/${run}/instances/0/files`;
+  symlinkSync('.secrets/db.txt', join(sandbox, 'way'));
+  for (const path of ['', '/content?path=.secrets/db.txt', '/content?path=way', '?path=.secrets'])
+    t.false((await api.request('GET', `${here}${path}`)).text.includes(value), path);
+  t.is((await api.request('GET', `${here}/content?path=way`)).status, 404);
+  t.false((await api.request('GET', here)).text.includes('.secrets"'));
+  for (const path of ['/api/v1/jobs/me/test/has', `/api/v1/jobs/me/test/has/runs/${run}`, '/api/v1/audit', '/metrics'])
+    t.false((await api.request('GET', path)).text.includes(value), path);
+  t.regex((await api.request('GET', '/api/v1/jobs/me/test/has')).text, /"name":"db","env":"DB_PASSWORD"/);
+  writeFileSync(join(sandbox, 'go'), '');
+  await runIn('has', 'succeeded');
+  t.deepEqual(holders(data), []);
+  t.false(child.output().includes(value));
+  t.true(holders(folder).every(path => path === join(folder, 'secrets', 'me', 'db')));
+});
+
+test('a secret that is not there, or is of another role, fails the attempt by name', async t => {
+  const { submit, runIn } = await begun(t, at => ['--secrets-dir', join(at, 'secrets')]);
+  await submit({ name: 'missing', command: 'true', secrets: [{ name: 'nothing', env: 'X' }] });
+  await submit({ name: 'theirs', command: 'true', secrets: [{ name: 'theirs', env: 'X' }] });
+  for (const [name, words] of [
+    ['missing', /there is no secret \\"me\/nothing\\"/],
+    ['theirs', /there is no secret \\"me\/theirs\\"/],
+  ] as const)
+    t.regex(JSON.stringify((await runIn(name, 'failed')).instances[0]!.reason), words);
+});
+
+test('a program prints secrets by their names; what it says when it fails is told', async t => {
+  const { submit, runIn } = await begun(t, at => {
+    const program = join(at, 'keeper');
+    const lines = [
+      '#!/bin/sh',
+      'case $2 in',
+      `me/db) cat "${at}/secrets/me/db" ;;`,
+      '*) echo "locked: $2" >&2; exit 3 ;;',
+      'esac',
+    ];
+    writeFileSync(program, `${lines.join('\n')}\n`, { mode: 0o755 });
+    return ['--secrets-command', `${program} --get`];
+  });
+  const command = `[ "$(printf %s "$X" | wc -c)" = ${value.length} ]`;
+  await submit({ name: 'printed', command, secrets: [{ name: 'db', env: 'X' }] });
+  await submit({ name: 'locked', command: 'true', secrets: [{ name: 'other', file: 'x' }] });
+  await runIn('printed', 'succeeded');
+  const { instances } = await runIn('locked', 'failed');
+  t.regex(JSON.stringify(instances[0]!.reason), /keeper exited with 3: locked: me\/other/);
+});
+
+test('without anybody who keeps secrets a task that wants one fails, and says what would be right', async t => {
+  const { submit, runIn } = await begun(t, () => []);
+  await submit({ name: 'none', command: 'true', secrets: [{ name: 'db', env: 'X' }] });
+  const { instances } = await runIn('none', 'failed');
+  t.regex(
+    JSON.stringify(instances[0]!.reason),
+    /this agent keeps no secrets: expected --secrets-dir or --secrets-command/,
+  );
+});

@@ -34,20 +34,21 @@ export function withDuration(before: Durations | undefined, took_ms: number): Du
   return { count: count + 1, sum_ms: sum_ms + ms, max_ms: Math.max(max_ms, ms), buckets: added(buckets, bucket) };
 }
 
-export function figuresOf(durations: Durations): Figures {
-  const { count, sum_ms, max_ms, buckets } = durations;
-  const known = read(buckets);
-  const at = (percent: number): number => {
-    let left = Math.max(1, Math.ceil((percent / 100) * count - 1e-9));
-    for (const [bucket, many] of known) {
-      left -= many;
-      if (left <= 0) return Math.min(max_ms, longestIn(bucket));
-    }
-    return max_ms;
-  };
-  const [p50_ms, p75_ms, p95_ms, p98_ms, p99_ms] = [at(50), at(75), at(95), at(98), at(99)] as const;
+export function figuresOf({ count, sum_ms, max_ms, buckets }: Durations): Figures {
+  const found: number[] = [];
+  let seen = 0;
+  walk(buckets, ({ bucket, many }) => {
+    seen += many;
+    while (found.length < ranks.length && seen >= rankIn(count, ranks[found.length]!))
+      found.push(Math.min(max_ms, longestIn(bucket)));
+    return found.length === ranks.length;
+  });
+  const [p50_ms, p75_ms, p95_ms, p98_ms, p99_ms] = found as [number, number, number, number, number];
   return { count, mean_ms: sum_ms / count, max_ms, p50_ms, p75_ms, p95_ms, p98_ms, p99_ms };
 }
+const ranks = percentiles.map(name => Number(name.slice(1)));
+/** How many runs are within that percentile; the nearest whole number from above, but not for a rounding error. */
+const rankIn = (count: number, percent: number): number => Math.max(1, Math.ceil((percent / 100) * count - 1e-9));
 
 export function bucketOf(ms: number): number {
   let steps = 0;
@@ -68,39 +69,52 @@ export function longestIn(bucket: number): number {
 
 /** The text with one more in a bucket. What stands before and behind that is left as it is. */
 function added(buckets: string, bucket: number): string {
-  let from = 0;
   let last = 0;
-  while (from < buckets.length) {
-    const space = buckets.indexOf(' ', from);
-    const to = space < 0 ? buckets.length : space;
-    const star = buckets.indexOf('*', from);
-    const several = star >= 0 && star < to;
-    const gap = Number.parseInt(buckets.slice(from, several ? star : to), 36);
-    const here = last + gap;
+  let made: string | undefined;
+  walk(buckets, ({ bucket: here, many, from, to }) => {
+    if (here < bucket) {
+      last = here;
+      return false;
+    }
     const before = buckets.slice(0, from);
-    const behind = buckets.slice(to);
-    if (here === bucket) {
-      const many = several ? Number.parseInt(buckets.slice(star + 1, to), 36) : 1;
-      return `${before}${entry(gap, many + 1)}${behind}`;
-    }
-    if (here > bucket) {
-      const own = several ? buckets.slice(star, to) : '';
-      return `${before}${entry(bucket - last, 1)} ${(here - bucket).toString(36)}${own}${behind}`;
-    }
-    last = here;
-    from = to + 1;
-  }
-  return `${buckets}${buckets === '' ? '' : ' '}${entry(bucket - last, 1)}`;
+    made =
+      here === bucket
+        ? `${before}${entry(here - last, many + 1)}${buckets.slice(to)}`
+        : `${before}${entry(bucket - last, 1)} ${entry(here - bucket, many)}${buckets.slice(to)}`;
+    return true;
+  });
+  return made ?? `${buckets}${buckets === '' ? '' : ' '}${entry(bucket - last, 1)}`;
 }
 
 const entry = (gap: number, many: number): string =>
   many === 1 ? gap.toString(36) : `${gap.toString(36)}*${many.toString(36)}`;
 
-function read(buckets: string): (readonly [bucket: number, many: number])[] {
-  let last = 0;
-  return buckets.split(' ').map(text => {
-    const [gap = '0', many] = text.split('*');
-    last += Number.parseInt(gap, 36);
-    return [last, many === undefined ? 1 : Number.parseInt(many, 36)];
-  });
+/** A bucket that is not empty, and where in the text it stands. */
+type Entry = { bucket: number; many: number; from: number; to: number };
+
+/** Shows one entry after the other until `visit` has seen enough. Character by character: this happens at the end of every run. */
+function walk(buckets: string, visit: (entry: Readonly<Entry>) => boolean): void {
+  const at: Entry = { bucket: 0, many: 1, from: 0, to: 0 };
+  for (let n = 0; n < buckets.length; n = at.to + 1) {
+    at.from = n;
+    let value = 0;
+    let gap = -1;
+    let code = 0;
+    for (; n < buckets.length; n++) {
+      code = buckets.charCodeAt(n);
+      if (code === space) break;
+      if (code === star) {
+        gap = value;
+        value = 0;
+      } else value = value * 36 + (code < letter_a ? code - digit_0 : code - letter_a + 10);
+    }
+    at.bucket += gap < 0 ? value : gap;
+    at.many = gap < 0 ? 1 : value;
+    at.to = n;
+    if (visit(at)) return;
+  }
 }
+const space = 32;
+const star = 42;
+const digit_0 = 48;
+const letter_a = 97;

@@ -5,7 +5,7 @@
 // the job records alone, and what runs is what the agents say.
 
 import type { CalendarCommand, Command } from '../../../actors/model/commands.ts';
-import { parseTaskId } from '../../../actors/model/ids.ts';
+import { parseTaskId, taskId } from '../../../actors/model/ids.ts';
 import { type Job, keyOf } from '../../../actors/model/job.ts';
 import type {
   CalendarRecord,
@@ -31,6 +31,9 @@ export type Report = {
   readonly targets: number;
   readonly launches: number;
   readonly crashes: number;
+  /** Attempts that took too long, and those whose end somebody reported. */
+  readonly timed_out: number;
+  readonly called_back: number;
 };
 
 /** One definition of one schedule, for as long as it held. */
@@ -194,7 +197,25 @@ export async function simulate(seed: number, steps = 80): Promise<Report> {
     const there = [...w.outbox.entries('run')].reduce((sum, [, body]) => sum + (body as RunRecord).instances, 0);
     if (there > instances_max) wrong(`there are ${there} instances: expected at most ${instances_max}`);
     w.fatal.length = 0;
+    late();
     stuck();
+  };
+  /** Nobody is waited for beyond his time, whoever led when it passed. */
+  const late = () => {
+    const away_now = [...away.values()].includes(Number.POSITIVE_INFINITY);
+    for (const [key, body] of w.outbox.entries('instance')) {
+      const at = body as InstanceRecord;
+      const run = w.outbox.latest('run', key.slice(0, key.lastIndexOf('/'))) as RunRecord | undefined;
+      const { timeouts } = run?.job ?? known.get(jobOf(key))?.record.job ?? {};
+      const over = (from: number, limit_ms: number | undefined) =>
+        limit_ms !== undefined && w.clock.now() > from + limit_ms + minute;
+      if (at.status === 'awaiting' && over(at.since, timeouts?.call_back_ms))
+        wrong(`${key} awaits its call-back still`);
+      // Who is behind a partition is told to go, and goes when Mesos says so.
+      if (away_now || run === undefined || at.status === 'over' || at.status === 'killing') continue;
+      if (over(run.created_at, timeouts?.total_ms)) wrong(`${key} of a run that is out of time is ${at.status}`);
+      if (at.status === 'running' && over(at.started_at!, timeouts?.run_ms)) wrong(`${key} runs longer than it may`);
+    }
   };
   /** Whoever waits, waits for somebody. */
   const stuck = () => {
@@ -222,6 +243,32 @@ export async function simulate(seed: number, steps = 80): Promise<Report> {
     if (below(3) > 0) return {};
     return { calendar: { exclude: below(3) === 0 ? rules() : [pick(names_of_calendars)] } };
   };
+  /** Some are tried again otherwise than others, may take only so long, or end when somebody says so. */
+  const patience = () => ({
+    ...(below(2) === 0
+      ? {}
+      : {
+          retry: {
+            delay_ms: pick([0, 20_000]),
+            factor: pick([1, 3]),
+            jitter: pick([0, 1]),
+            ...(below(3) > 0 ? {} : { exit_codes: [3] }),
+          },
+        }),
+    ...(below(2) === 0
+      ? {}
+      : {
+          timeouts: pick([
+            { run_ms: 15_000 },
+            { start_ms: 10_000 },
+            { total_ms: 50_000 },
+            { run_ms: 500, total_ms: 9_000 },
+          ]),
+        }),
+    ...(below(3) > 0
+      ? {}
+      : { async: true, timeouts: { call_back_ms: pick([60_000, 10 * minute]), total_ms: 30 * minute } }),
+  });
   const submission = (name: string, service: boolean) => {
     const schedules = Array.from({ length: service || below(5) === 0 ? 0 : 1 + below(2) }, (_, n) => ({
       id: `s${n}`,
@@ -244,7 +291,7 @@ export async function simulate(seed: number, steps = 80): Promise<Report> {
       command: service && below(2) === 0 ? 'sleep infinity' : `sleep ${seconds}; exit ${pick([0, 0, 0, 3])}`,
       instances: 1 + below(3),
       cpus: pick([0.1, 0.5, 1.5]),
-      ...(service ? { service } : { schedules, retries: below(3), enabled: below(6) > 0 }),
+      ...(service ? { service } : { schedules, retries: below(3), enabled: below(6) > 0, ...patience() }),
       overlap: { policy: pick(policies), ...(below(2) === 0 ? {} : { max: 1 + below(3) }) },
       catch_up: { policy: pick(catch_ups), ...(below(2) === 0 ? {} : { window_ms: 10 * minute }) },
     });
@@ -361,6 +408,17 @@ export async function simulate(seed: number, steps = 80): Promise<Report> {
       const answer = await w.submit({ type: 'kill-run', key: of, run });
       if (answer.type === 'killing') killed.push({ run: key.replaceAll('/', ':'), launched: new Set(w.launched) });
     },
+    /** Word of async tasks: well or not, early or late, of this attempt or another one. */
+    async report() {
+      for (const [instance, body] of w.outbox.entries('instance')) {
+        const { attempt } = body as InstanceRecord;
+        const task_id = taskId(instance, pick([attempt, attempt, attempt, attempt + 1, Math.max(1, attempt - 1)]));
+        if (below(4) > 0)
+          submit({ type: 'complete-task', key: jobOf(instance), task_id, status_code: pick([0, 0, 7]) });
+      }
+      if (below(5) === 0) await crash();
+      else await w.settle();
+    },
     crash,
     /** The process is down for a while: nobody hears of the time that passes. */
     async absence() {
@@ -386,7 +444,19 @@ export async function simulate(seed: number, steps = 80): Promise<Report> {
   const needs_jobs = new Set(['replace', 'enable', 'remove', 'begin', 'pause', 'resume', 'backfill']);
   const fates = [
     ...['create', 'create', 'create', 'create', 'replace', 'resize', 'enable', 'remove', 'begin', 'begin', 'kill'],
-    ...['pause', 'resume', 'resume', 'backfill', 'backfill', 'calendar', 'calendar', 'forget', 'withdraw'],
+    ...[
+      'report',
+      'report',
+      'pause',
+      'resume',
+      'resume',
+      'backfill',
+      'backfill',
+      'calendar',
+      'calendar',
+      'forget',
+      'withdraw',
+    ],
   ];
   const rare = ['crash', 'crash', 'absence', 'lose', 'restore', 'restore', 'cut', 'step', 'feast', 'feast'];
   for (let n = 0; n < steps && violations.length === 0; n++) {
@@ -400,6 +470,12 @@ export async function simulate(seed: number, steps = 80): Promise<Report> {
     follow();
     check();
   }
+
+  const ends = () => {
+    const codes = history<FinishedAttempt>(w, 'finished-attempt').map(([, { reason }]) => reason.code);
+    const count = (code: string) => codes.filter(one => one === code).length;
+    return { timed_out: count('timed-out'), called_back: count('called-back') };
+  };
 
   // --- the end: everything is deleted, and everything is told -----------------------------------------------------
 
@@ -416,7 +492,7 @@ export async function simulate(seed: number, steps = 80): Promise<Report> {
   await w.until(w.clock.now() + 90 * minute);
   follow();
   check();
-  if (violations.length > 0) return { seed, violations, targets: 0, launches: w.launched.size, crashes };
+  if (violations.length > 0) return { seed, violations, targets: 0, launches: w.launched.size, crashes, ...ends() };
   for (const kind of kinds)
     for (const [key, body] of w.outbox.entries(kind)) wrong(`${kind} ${key} was left behind: ${JSON.stringify(body)}`);
   for (const command of unanswered.values()) wrong(`no answer to ${command}`);
@@ -460,7 +536,7 @@ export async function simulate(seed: number, steps = 80): Promise<Report> {
   const counted = rows.reduce((sum, [, row]) => sum + row.count, 0);
   const covered = [...told.values()].filter(times => times > 0).length;
   if (counted !== covered) wrong(`the outcomes count ${counted} targets: expected ${covered}`);
-  return { seed, violations, targets, launches: w.launched.size, crashes };
+  return { seed, violations, targets, launches: w.launched.size, crashes, ...ends() };
 }
 
 const jobOf = (history_key: string) => history_key.split('/').slice(0, 3).join('/');

@@ -141,7 +141,7 @@ function said(
     case 'killing':
       return nothing;
     case 'finished':
-      if (state.job.async === true) return handedOver(at as Live);
+      if (state.job.async === true) return { ...handedOver(at as Live), ...left(state, status) };
       return { what: concluded.kind, reason: reasonOf(concluded), ...left(state, status) };
     case 'failed':
     case 'killed':

@@ -114,6 +114,7 @@ export const instance =
     const turn: Turn = { before, after, message, heard, rule, now, times, effects };
     for (let n = 0; n < rule.deeds.length; n++) perform(rule.deeds[n]!, turn);
     if (asked) perform('acknowledge', turn);
+    if (heard.timed_out !== undefined) effects.push(count('horae_timeouts_total', { which: heard.timed_out.which }));
     return stepWith(after, effects);
   };
 
@@ -174,7 +175,11 @@ function recordAfter(
         ? over(at!, at!.failures, 'killed', { code: 'killed', by: heard.by! }, now)
         : over(at!, at!.failures, 'failed', heard.reason, now);
     case 'awaiting':
-      return { ...attempted(liveOf(state)), assigned_at: assignedAt(liveOf(state)), status: 'awaiting', since: now };
+      return {
+        ...attempted(liveOf(state)),
+        ...{ assigned_at: assignedAt(liveOf(state)), status: 'awaiting', since: now },
+        ...(heard.result === undefined ? {} : { result: heard.result }),
+      };
     case 'here':
       return here(liveOf(state), message, heard);
     case 'next':
@@ -235,21 +240,22 @@ function next(
 ): Pending | Over {
   const reason = reasonFor(at, heard);
   const outcome = outcomeFor(at, rule);
+  const result = heard.result ?? (at.status === 'awaiting' ? at.result : undefined);
   if (outcome === 'killed')
     return at.status === 'killing' && at.replace
       ? // What it failed at before is not held against what it is now.
         again(job, at, at.version < version ? 0 : at.failures, now, now)
-      : over(at, at.failures, 'killed', reason, now, heard.result);
+      : over(at, at.failures, 'killed', reason, now, result);
   const well = at.started_at !== undefined && now - at.started_at >= times.well_after_ms;
   if (outcome === 'lost') return again(job, at, at.failures, now, well ? now : now + lostDelay(at.attempt, times));
   if (job.service) {
     const failures = well ? 0 : at.failures + 1;
     return again(job, at, failures, now, failures === 0 ? now : now + retryDelay(job, key, failures, times));
   }
-  if (outcome === 'finished') return over(at, at.failures, 'succeeded', reason, now, heard.result);
+  if (outcome === 'finished') return over(at, at.failures, 'succeeded', reason, now, result);
   const failures = at.failures + 1;
   if (!isTriedAgain(job, reason) || (job.max_task_failures !== -1 && failures >= job.max_task_failures))
-    return over(at, failures, 'failed', reason, now, heard.result);
+    return over(at, failures, 'failed', reason, now, result);
   return again(job, at, failures, now, now + retryDelay(job, key, failures, times));
 }
 

@@ -69,6 +69,8 @@ export function parentRun(key: JobKey, finished: FinishedRun): ParentRun {
     outcome: finished.outcome,
     at: finished.ended_at,
     ...(first?.reason.code === 'exited' ? { exit_code: first.reason.exit_code } : {}),
+    // What was reported of an async task is its exit code to those that follow.
+    ...(first?.reason.code === 'called-back' ? { exit_code: first.reason.status_code } : {}),
     ...(first?.result === undefined ? {} : { result: first.result }),
   };
 }

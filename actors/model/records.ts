@@ -114,7 +114,10 @@ export type InstanceRecord =
       readonly timed_out?: { readonly which: TimeLimit; readonly limit_ms: number };
     } & Attempted)
   /** Its command has ended well since `since`, and somebody is to report that its work has. Mesos has no task of it. */
-  | ({ readonly status: 'awaiting' } & Attempted)
+  | ({
+      readonly status: 'awaiting' /** What its command left for those that follow. */;
+      readonly result?: string;
+    } & Attempted)
   | {
       readonly status: 'over';
       readonly attempt: number;

@@ -1,9 +1,11 @@
 // async.test.ts: runs that take too long, and runs whose end somebody reports, played through the whole scheduler.
 
 import test from 'ava';
-import type { JobSubmission } from '../../actors/model/job.ts';
+import { instanceAside } from '../../actors/aside.ts';
+import { type InstanceState, instance } from '../../actors/instance.ts';
+import { type JobSubmission, readJob } from '../../actors/model/job.ts';
 import type { FinishedAttempt, FinishedRun, InstanceRecord } from '../../actors/model/records.ts';
-import { type World, type WorldOptions, world } from '../support/world.ts';
+import { tree_settings, type World, type WorldOptions, world } from '../support/world.ts';
 
 const base = { role: 'www', environment: 'prod', name: 'work' } as const;
 const key = 'www/prod/work';
@@ -173,6 +175,70 @@ test('foreign and unknown task ids are refused, and so is word of a job that is 
   await after(plain, 5_000);
   t.like(await complete(plain, 1, 0), { type: 'refused', code: 'not-awaited' });
   t.deepEqual(standing(plain), ['running']);
+});
+
+test('a child of an async job waits for the call-back, and is told its code', async t => {
+  const w = await stage({ async: true, schedule: 'R1/2026-01-01T00:01:00Z/PT1M' });
+  await w.create({ ...base, name: 'child', command: 'true', parents: [key], trigger_rule: 'all_done' });
+  await after(w, 5 * 60_000);
+  const [instance] = [...w.outbox.entries('instance')].map(([one]) => one);
+  const task_id = `${instance!.replaceAll('/', ':')}:1`;
+  t.false([...w.launched].some(id => id.includes(':child:')));
+  await w.submit({ type: 'complete-task', key, task_id, status_code: 9 });
+  await after(w, 10_000);
+  const [child] = w.committed
+    .filter(one => one.kind === 'finished-run' && one.key.startsWith('www/prod/child/'))
+    .map(one => one.body as FinishedRun);
+  t.like(child?.cause, { type: 'dependency', parents: { 0: { job: key, outcome: 'failed', exit_code: 9 } } });
+});
+
+test('an instance that was put aside keeps what awaits: word of it is refused, a kill ends it', t => {
+  const at = {
+    status: 'awaiting',
+    attempt: 1,
+    failures: 0,
+    since: 0,
+    agent_id: 'S0',
+    hostname: 'h',
+    version: 1,
+  } as const;
+  const read = readJob({ ...base, command: 'true', async: true });
+  if (!read.ok) throw new Error('not a job');
+  const state: InstanceState = {
+    ...{ key: `${key}/1.once/0`, job_key: key, run: '1.once', index: 0, cause: { type: 'once' } },
+    ...{ job: read.value, version: 1, run_created_at: 0, record: at },
+  };
+  const command = { type: 'complete-task', key, task_id: task(1), status_code: 0 } as const;
+  const envelope = { command, principal: { name: 'bob' }, request_id: 'r' };
+  t.like(instanceAside(state, { type: 'complete', envelope }, 5, 5_000), {
+    0: { type: 'reply', answer: { type: 'refused', code: 'quarantined' } },
+  });
+  const killed = instanceAside(state, { type: 'kill', by: 'bob', replace: false, grace: true }, 5, 5_000);
+  t.like(killed[0], { type: 'record', kind: 'instance', body: { status: 'over', outcome: 'killed' } });
+  const finished = { task_id: { value: task(1) }, state: 'TASK_FINISHED', agent_id: { value: 'S0' } } as const;
+  const running: InstanceState = { ...state, record: { ...at, status: 'running', started_at: 1 } };
+  const [record] = instanceAside(running, { type: 'updated', status: finished }, 5, 5_000).filter(
+    one => one.type === 'record',
+  );
+  t.like(record, { kind: 'instance', body: { status: 'awaiting', since: 5 } }, 'the end of its command is not its end');
+});
+
+test('what its command left for those that follow is kept until its call-back', t => {
+  const read = readJob({ ...base, command: 'true', async: true });
+  if (!read.ok) throw new Error('not a job');
+  const at = { attempt: 1, failures: 0, since: 0, agent_id: 'S0', hostname: 'h', version: 1, started_at: 1 };
+  const state: InstanceState = {
+    ...{ key: `${key}/1.once/0`, job_key: key, run: '1.once', index: 0, cause: { type: 'once' } },
+    ...{ job: read.value, version: 1, run_created_at: 0, record: { status: 'running', ...at } },
+  };
+  const move = instance(tree_settings.instance);
+  const data = btoa(JSON.stringify({ result: 'left', exit_code: 0 }));
+  const status = { task_id: { value: task(1) }, state: 'TASK_FINISHED', data } as const;
+  const awaiting = move(state, { type: 'updated', status }, 5).state;
+  t.like(awaiting.record, { status: 'awaiting', result: 'left' });
+  const command = { type: 'complete-task', key, task_id: task(1), status_code: 0 } as const;
+  const envelope = { command, principal: { name: 'bob' }, request_id: 'r' };
+  t.like(move(awaiting, { type: 'complete', envelope }, 9).state.record, { status: 'over', result: 'left' });
 });
 
 test('when nobody calls back in time the run has failed and says so; it is not tried again', async t => {

@@ -44,6 +44,7 @@ export const registry = {
   horae_runs_total: counter('runs', ['outcome'], 'Runs that ended, by outcome.'),
   horae_job_updates_total: counter('updates', ['status'], 'Rolling updates that ended, by the status in which they did.'),
   horae_attempts_total: counter('attempts', ['outcome'], 'Attempts that ended, by outcome.'),
+  horae_timeouts_total: counter('instances', ['which'], 'Instances that took too long, by the time-out: start, run, total, call-back.'),
   horae_start_lag_seconds: histogram('seconds', [], seconds_fine, 'From the nominal instant of a target to the start of its first process, as the agent records it.'),
 
   horae_placement_attempts_total: counter('instances', [], 'Instances looked at in rounds of placement.'),

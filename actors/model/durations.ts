@@ -92,7 +92,7 @@ const entry = (gap: number, many: number): string =>
 /** A bucket that is not empty, and where in the text it stands. */
 type Entry = { bucket: number; many: number; from: number; to: number };
 
-/** Shows one entry after the other until `visit` has seen enough. Character by character: this happens at the end of every run. */
+/** Shows one entry after the other until `visit` has seen enough. By characters: this happens at the end of every run. */
 function walk(buckets: string, visit: (entry: Readonly<Entry>) => boolean): void {
   const at: Entry = { bucket: 0, many: 1, from: 0, to: 0 };
   for (let n = 0; n < buckets.length; n = at.to + 1) {

@@ -207,6 +207,10 @@ test('a body with neither schedule nor parents runs once, at once', async t => {
   await put({ name: 'once', command: 'echo done', retries: 0 });
   const one = await ended('once', 'target');
   t.is(await output(one!), 'done\n');
+  await until('it to be told as over', async () => {
+    const { disabled } = (await api.get('/scheduler/job/once')) as { disabled: boolean };
+    return disabled;
+  });
 });
 
 test('an async run ends when its task is completed under the id that it found, and not by another one', async t => {

@@ -106,18 +106,12 @@ withSshd('a transfer that breaks is made again, and half of it is never run', as
   const machine = await start(t);
   const cable = await layCable(t, machine.port);
   const file = join(await tempDir(t), 'large');
-  await writeFile(file, Buffer.alloc(60_000_000, 'x'));
+  await writeFile(file, Buffer.alloc(20_000_000, 'x'));
+  cable.snapAfter(10_000_000);
   const child = remote(t, machine, ['--put', file, '--', 'wc', '-c', 'large'], cable.port);
-  await until('part of a file', async () => {
-    const folder = await folderOf(machine);
-    const part = existsSync(folder) && (await readdir(folder)).find(name => name.startsWith('part-'));
-    return part !== false && part !== undefined && existsSync(join(folder, part, 'large'));
-  });
-  cable.cut();
-  cable.mend();
   const { status } = await endOf(child);
   t.is(status, 0, child.output());
-  t.regex(child.output(), /^60000000 large$/m);
+  t.regex(child.output(), /^20000000 large$/m);
   t.regex(child.output(), /tried again/, 'it did break');
 });
 

@@ -59,20 +59,16 @@ export type Cable = {
   readonly port: number;
   readonly cut: () => void;
   readonly mend: () => void;
-  /** Connections so far. */
-  readonly count: () => number;
-  /** Bytes carried towards us. */
-  readonly bytes: () => number;
+  /** Cuts what is open, once, when so many bytes have gone to the other side; what comes afterwards gets through. */
+  readonly snapAfter: (bytes: number) => void;
 };
 
 export async function layCable(t: Owner, port: number): Promise<Cable> {
   const open = new Set<Socket>();
   let whole = true;
-  let count = 0;
-  let bytes = 0;
+  let left = Number.POSITIVE_INFINITY;
   const server = createServer(here => {
     if (!whole) return void here.destroy();
-    count++;
     const there = connect(port, '127.0.0.1');
     for (const [one, other] of [
       [here, there],
@@ -86,8 +82,11 @@ export async function layCable(t: Owner, port: number): Promise<Cable> {
       });
       one.pipe(other);
     }
-    there.on('data', piece => {
-      bytes += piece.length;
+    here.on('data', piece => {
+      left -= piece.length;
+      if (left > 0) return;
+      left = Number.POSITIVE_INFINITY;
+      drop();
     });
   });
   server.listen(0, '127.0.0.1');
@@ -108,7 +107,8 @@ export async function layCable(t: Owner, port: number): Promise<Cable> {
     mend: () => {
       whole = true;
     },
-    count: () => count,
-    bytes: () => bytes,
+    snapAfter: bytes => {
+      left = bytes;
+    },
   };
 }

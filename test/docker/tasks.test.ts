@@ -77,9 +77,12 @@ real(
       param('env', 'P=1'),
     ];
     const environment = { variables: [{ name: 'MINE', value: 'a=b c' }] };
-    const line = 'id -u; pwd; hostname; echo "$MINE $P"; ls -d $MESOS_SANDBOX; env | grep -c HORAE_';
+    const line = 'id -u; pwd; hostname; echo "$MINE $P"; ls -d $MESOS_SANDBOX; env | grep ^HORAE_';
     await ward.outcome(contained('inside', line, { network: 'BRIDGE', parameters }, { command: { environment } }));
-    t.is(ward.output('inside'), '65534\n/tmp\nbox\na=b c 1\n/mnt/mesos/sandbox\n0\n');
+    t.is(
+      ward.output('inside'),
+      '65534\n/tmp\nbox\na=b c 1\n/mnt/mesos/sandbox\nHORAE_RESULT=/mnt/mesos/sandbox/horae.result\n',
+    );
   },
 );
 

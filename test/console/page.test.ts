@@ -74,6 +74,25 @@ serial('a failure is told in words, and a job of Chronos has the name that it wa
   t.deepEqual(complaints, []);
 });
 
+serial('of what has ended the memory is shown that it had, not that nobody is there any more', async t => {
+  await submit('used-up', { command: 'true' });
+  const { page } = await openPage(t, browser, url);
+  const point = (second: number, rss_bytes: number) => ({
+    at: `2026-01-01T00:00:0${second}.000Z`,
+    cpu_s: second,
+    rss_bytes,
+    disk_bytes: 4_096,
+  });
+  const points = [point(0, 1e6), point(1, 54e6), point(2, 0)];
+  const json = { index: 0, attempt: 1, since: 'agent', limits: { mem_bytes: 64e6 }, points };
+  await page.route('**/usage*', route => route.fulfill({ json }));
+  await page.goto(`${url}/${hashOf('used-up')}`);
+  await page.getByRole('link', { name: 'Details' }).click();
+  const memory = page.locator('.usage figure', { has: page.getByText('Memory', { exact: true }) });
+  await memory.locator('strong').waitFor();
+  t.regex((await memory.locator('strong').textContent()) ?? '', /^5[0-9.]+ MB of 6[0-9.]+ MB$/);
+});
+
 serial('a page that loses the scheduler says so, and goes on by itself when it is back', async t => {
   const { page, complaints } = await openPage(t, browser, url);
   await page.getByText('Live').waitFor();

@@ -15,8 +15,11 @@ export function usageView() {
     tell(usage) {
       element.hidden = usage === undefined || usage.points.length === 0;
       if (element.hidden) return;
-      const { points, limits, since } = usage;
-      const last = points.at(-1);
+      const { limits, since } = usage;
+      const last = usage.points.at(-1);
+      // The last look at one that has ended sees nobody: what it had before that is worth telling.
+      const ended = usage.points.length > 1 && last.rss_bytes === 0;
+      const points = ended ? usage.points.slice(0, -1) : usage.points;
       const of = (field, limit) => ({ values: points.map(one => one[field]), limit });
       fill(
         element,

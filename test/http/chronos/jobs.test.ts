@@ -65,7 +65,7 @@ test("the fields of a listed job have Chronos's names, types and order", async t
   const names =
     'name command shell executor executorFlags taskInfoData retries owner ownerName description successCount errorCount lastSuccess lastError cpus disk mem disabled softError dataProcessingJobType errorsSinceLastSuccess fetch uris environmentVariables arguments highPriority runAsUser concurrent maxCompletionTime constraints schedule scheduleTimeZone';
   t.deepEqual(Object.keys(job!).slice(0, 32), names.split(' '));
-  t.like(job, { shell: true, cpus: 0.1, mem: 128, disk: 256, retries: 2, runAsUser: 'root' });
+  t.like(job, { shell: true, cpus: 0.1, mem: 128, disk: 256, retries: 2, runAsUser: '' });
 });
 
 test('a list of thousands is one array with every job in it, once', async t => {

@@ -75,19 +75,18 @@ export function readChronos(
   const problems: Problem[] = [];
   const wrong = (place: string, value: unknown, message: string, expected: string) =>
     problems.push({ place, value: brief(value), message, expected });
+  for (const place of nullsIn(posted))
+    wrong(
+      place,
+      null,
+      `"${place.slice(1)}" is null`,
+      'a value, or the field left out: Chronos took null for a text or a 0',
+    );
+  if (problems.length > 0) return bad(...problems);
   const { fetch, command: program } = fetchOfChronos(posted, wrong);
   // A command that is an address was run by the name of what it brought, whatever else the document said of it.
   const document = program === undefined ? posted : { ...posted, command: program, shell: true, arguments: [] };
   const read = reader(document, wrong);
-
-  for (const [name, value] of Object.entries(document))
-    if (value === null)
-      wrong(
-        `/${name}`,
-        null,
-        `"${name}" is null`,
-        'a value, or the field left out: Chronos took null for a text or a 0',
-      );
 
   const name = read.text('name', '');
   const key = chronosKey(name);
@@ -106,6 +105,9 @@ export function readChronos(
   const schedule = dependent ? '' : read.text('schedule', generation === 3 ? 'R1//PT24H' : '');
   if (schedule === '' && !dependent)
     wrong('/schedule', document.schedule, 'the schedule is missing', 'R<count>/<start>/<period>, e.g. R//PT1H');
+  // Chronos took it for that time on the first day of 1970, and so ran the job at once.
+  if (/^R\d*\/T/.test(schedule))
+    wrong('/schedule', schedule, `Cannot parse schedule '${schedule}': its start has no date`, 'a date before the "T"');
   const shell = read.flag('shell', true);
   const words = argumentsOf(document, wrong);
   const container = readChronosContainer(
@@ -197,6 +199,13 @@ export function readChronos(
     labels: {},
   };
   return good({ job, document: posted });
+}
+
+/** The places of nulls, however deep. */
+function nullsIn(value: unknown, place = ''): readonly string[] {
+  if (value === null) return [place];
+  if (typeof value !== 'object') return [];
+  return Object.entries(value).flatMap(([name, each]) => nullsIn(each, `${place}/${name}`));
 }
 
 /** Parents by name, as keys. */
@@ -412,7 +421,8 @@ export function writeChronos(view: JobView): Record<string, unknown> {
       .map(([name, value]) => ({ name, value })),
     arguments: Array.isArray(posted.arguments) ? posted.arguments : [],
     highPriority: job.priority > 0,
-    runAsUser: text(posted.runAsUser, 'root'),
+    // Chronos said root. A list that is posted again must not make root of whoever it was.
+    runAsUser: text(posted.runAsUser, ''),
     concurrent: job.overlap.policy === 'allow',
     maxCompletionTime: Number(posted.maxCompletionTime ?? 0) || 0,
     constraints: job.constraints,

@@ -29,15 +29,17 @@ export function fetchOfChronos(
     }
     return { fetch: [program], command: `./${quoted(name)}` };
   }
-  const fetch = [...listOf(document, 'fetch', wrong), ...listOf(document, 'uris', wrong)].flatMap(
-    ([each, place]): Fetched[] => {
-      const read = typeof each === 'string' ? plain(each) : entryOf(each, place, wrong);
-      if (read === undefined) return [];
-      const problems = fetchProblems(read, place);
-      for (const { place, value, message, expected } of problems) wrong(place, value, message, expected);
-      return problems.length === 0 ? [read] : [];
-    },
-  );
+  const entries = listOf(document, 'fetch', wrong);
+  // A listed job says both, each made from the other; posted again it is to fetch everything once.
+  const named = new Set(entries.map(([each]) => (each as { uri?: unknown } | null)?.uri));
+  const others = listOf(document, 'uris', wrong).filter(([each]) => !named.has(each));
+  const fetch = [...entries, ...others].flatMap(([each, place]): Fetched[] => {
+    const read = typeof each === 'string' ? plain(each) : entryOf(each, place, wrong);
+    if (read === undefined) return [];
+    const problems = fetchProblems(read, place);
+    for (const { place, value, message, expected } of problems) wrong(place, value, message, expected);
+    return problems.length === 0 ? [read] : [];
+  });
   return { fetch, command: undefined };
 }
 

@@ -10,6 +10,20 @@ import { type Owner, tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { type Api, runsOf, startHorae } from './horae.ts';
 
+let lenient: Api;
+let strictly: Api;
+const cleaners: (() => void | Promise<void>)[] = [];
+test.before(async () => {
+  const owner: Owner = { teardown: each => void cleaners.push(each) };
+  const flags = ['--agent-resources', 'cpus:8;mem:8000;disk:9000', '--failure-retry', '10'];
+  const start = async (...more: string[]) =>
+    (await startHorae(owner, join(await tempDir(owner), 'data'), [...flags, ...more])).api;
+  [lenient, strictly] = await Promise.all([start(), start('--chronos-compat', 'strict')]);
+});
+test.after.always(async () => {
+  for (const each of cleaners.splice(0).reverse()) await each();
+});
+
 const prefixes = ['/v1/scheduler', '/scheduler'] as const;
 const json = 'application/json';
 const text = 'text/plain';
@@ -90,6 +104,12 @@ const unknown = {
 };
 const done = { status: 204 } as const;
 
+const lost = { status: 404, strict: 400, type: json, body: error } as const;
+const nobodys_task = 'ct%3A1420843781398%3A0%3Anobody%3A';
+const percentiles = ['75thPercentile', '95thPercentile', '98thPercentile', '99thPercentile', 'median', 'mean'] as const;
+const histogram = Object.fromEntries([...percentiles, 'count'].map(name => [name, 'number']));
+const slow = { jobNameLabel: 'string', time: 'number' };
+
 const rows: readonly Row[] = [
   // Nothing is there yet.
   { request: ['GET', '/jobs'], status: 200, type: json, body: [] },
@@ -103,7 +123,14 @@ const rows: readonly Row[] = [
   { request: ['PUT', '/iso8601', job('root', { epsilon: 'PT15M', async: false, scheduleTimeZone: 'PST' })], ...done },
   { request: ['POST', '/dependency', { name: 'leaf', command: 'true', parents: ['root', 'every'] }], ...done },
   { request: ['PUT', '/dependency', { name: 'leaf', command: 'true', parents: ['root'] }], ...done },
-  { request: ['POST', '/iso8601', job('typed', { cpus: '0.5', mem: '64', retries: '1', invented: 1 })], ...done },
+  {
+    request: [
+      'POST',
+      '/iso8601',
+      job('typed', { cpus: '0.5', mem: '64', retries: '1', dataProcessingJobType: 'true', invented: 1 }),
+    ],
+    ...done,
+  },
   {
     request: ['POST', '/iso8601', job('bad', { schedule: 'FOO' })],
     ...refused,
@@ -177,13 +204,22 @@ const rows: readonly Row[] = [
   { request: ['DELETE', '/task/kill/nobody'], ...unknown },
   { request: ['DELETE', '/task/all'], ...done },
   {
-    request: ['PUT', '/task/ct%3A1420843781398%3A0%3Anobody%3A', { statusCode: 0 }],
+    request: ['PUT', `/task/${nobodys_task}`, { statusCode: 0 }],
     status: 404,
     strict: 400,
     type: json,
     body: error,
   },
-  { request: ['PUT', '/task/ct%3A1420843781398%3A0%3Anobody%3A', { statusCode: 'well' }], ...refused },
+  { request: ['PUT', `/task/${nobodys_task}`, { statusCode: 'well' }], ...refused },
+  // How long, how far.
+  { request: ['GET', '/job/stat/every'], status: 200, type: json, body: { histogram, taskStatHistory: [] } },
+  { request: ['GET', '/job/stat/nobody'], ...unknown },
+  ...percentiles.map((name): Row => ({ request: ['GET', `/stats/${name}`], status: 200, type: json, body: [slow] })),
+  { request: ['GET', '/stats/12thPercentile'], status: 200, type: json, body: [] },
+  { request: ['POST', `/job/nobody/task/${nobodys_task}/progress`, { numAdditionalElementsProcessed: 1 }], ...unknown },
+  { request: ['POST', `/job/typed/task/${nobodys_task}/progress`, { numAdditionalElementsProcessed: 1 }], ...lost },
+  { request: ['POST', `/job/typed/task/${nobodys_task}/progress`, { numAdditionalElementsProcessed: -1 }], ...refused },
+  { request: ['POST', `/job/every/task/${nobodys_task}/progress`, { numAdditionalElementsProcessed: 1 }], ...refused },
   // From dependent to scheduled and back.
   { request: ['POST', '/iso8601', job('leaf')], ...done },
   { request: ['GET', '/job/leaf'], status: 200, type: json, body: scheduled },
@@ -203,36 +239,39 @@ const beside: readonly Row[] = [
 ];
 
 for (const strict of [false, true])
-  test(`every route answers as a client of Chronos expects it, ${strict ? 'strictly as it was' : 'with better statuses'}`, async t => {
-    const api = await start(t, strict ? ['--chronos-compat', 'strict'] : []);
-    for (const row of beside) await play(row, '');
-    for (const prefix of prefixes) {
-      for (const row of rows) await play(row, prefix);
-      await until('its jobs to be gone', async () => (await api.request('GET', `${prefix}/jobs`)).text === '[]');
-    }
+  test.serial(
+    `every route answers as a client of Chronos expects it, ${strict ? 'strictly as it was' : 'with better statuses'}`,
+    async t => {
+      const api = strict ? strictly : lenient;
+      for (const row of beside) await play(row, '');
+      for (const prefix of prefixes) {
+        for (const row of rows) await play(row, prefix);
+        await until('its jobs to be gone', async () => (await api.request('GET', `${prefix}/jobs`)).text === '[]');
+      }
 
-    async function play(
-      { request: [method, path, body], sent_as, status, strict: other, type, body: shape }: Row,
-      prefix: string,
-    ) {
-      const line = `${method} ${prefix}${path} ${JSON.stringify(body) ?? ''}`;
-      const answer = await api.request(
-        method,
-        `${prefix}${path}`,
-        body,
-        sent_as === undefined ? {} : { 'content-type': sent_as },
-      );
-      t.is(answer.status, strict ? (other ?? status) : status, `${line}\n${answer.text}`);
-      if (type === undefined) t.is(answer.text, '', line);
-      else t.is(answer.headers.get('content-type')?.split(';')[0], type, line);
-      if (shape === undefined) return;
-      t.deepEqual(misfits(type === json ? answer.body() : answer.text, shape), [], line);
-      if (status >= 400) t.notRegex(answer.text, /\n|\tat |\.ts:/, 'short, and without a stack');
-    }
-  });
+      async function play(
+        { request: [method, path, body], sent_as, status, strict: other, type, body: shape }: Row,
+        prefix: string,
+      ) {
+        const line = `${method} ${prefix}${path} ${JSON.stringify(body) ?? ''}`;
+        const answer = await api.request(
+          method,
+          `${prefix}${path}`,
+          body,
+          sent_as === undefined ? {} : { 'content-type': sent_as },
+        );
+        t.is(answer.status, strict ? (other ?? status) : status, `${line}\n${answer.text}`);
+        if (type === undefined) t.is(answer.text, '', line);
+        else t.is(answer.headers.get('content-type')?.split(';')[0], type, line);
+        if (shape === undefined) return;
+        t.deepEqual(misfits(type === json ? answer.body() : answer.text, shape), [], line);
+        if (status >= 400) t.notRegex(answer.text, /\n|\tat |\.ts:/, 'short, and without a stack');
+      }
+    },
+  );
 
-test('what was listed can be posted again: nothing is wrong with it, and it comes to the same', async t => {
-  const api = await start(t);
+test.serial('what was listed can be posted again: nothing is wrong with it, and it comes to the same', async t => {
+  const api = lenient;
   await api.request('POST', '/scheduler/iso8601', everything);
   await api.request('POST', '/scheduler/dependency', {
     name: 'leaf',
@@ -257,8 +296,8 @@ test('what was listed can be posted again: nothing is wrong with it, and it come
   t.is(jobs[0]!.fetch?.length, 1);
 });
 
-test('what Chronos took and was poisoned by is refused at the door, and nothing of it is kept', async t => {
-  const api = await start(t);
+test.serial('what Chronos took and was poisoned by is refused at the door, and nothing of it is kept', async t => {
+  const api = lenient;
   const zero = { name: 'zero', command: 'true' };
   t.is((await api.request('POST', '/scheduler/iso8601', job('first'))).status, 204);
   t.is(
@@ -331,8 +370,8 @@ test('what Chronos took and was poisoned by is refused at the door, and nothing 
   t.is((await api.request('GET', '/scheduler/jobs')).text, before);
 });
 
-test('R1 with retries is one run of that many attempts and never another one (#814)', async t => {
-  const api = await start(t, ['--failure-retry', '10']);
+test.serial('R1 with retries is one run of that many attempts and never another one (#814)', async t => {
+  const api = lenient;
   const post = (body: object) => api.request('POST', '/v1/scheduler/iso8601', body);
   t.is((await post({ name: 'one', command: 'exit 3', schedule: 'R1//PT1S', retries: 2 })).status, 204);
   const ended = (name: string) => async () =>
@@ -350,15 +389,20 @@ test('R1 with retries is one run of that many attempts and never another one (#8
   const { schedule, errorCount } = (await api.get('/v1/scheduler/job/one')) as { schedule: string; errorCount: number };
   t.is(errorCount, 1, 'attempts between are not counted');
   t.regex(schedule, /^R[01]\//);
+  const { histogram: durations, taskStatHistory } = (await api.get('/v1/scheduler/job/stat/one')) as Readonly<
+    Record<string, unknown>
+  >;
+  t.deepEqual(misfits(durations, histogram), []);
+  const task = { taskId: /^ct:\d+:[012]:one:$/, jobName: /^one$/, slaveId: 'string' };
+  const times = { startTime: /^\d\d(\/\d\d){2} \d\d(:\d\d){2}$/, endTime: /:/, duration: /^\d+s$/, status: /^Fail$/ };
+  t.deepEqual(misfits(taskStatHistory, [{ ...task, ...times }]), []);
+  t.is((taskStatHistory as unknown[]).length, 3);
+  const slowest = (await api.get('/v1/scheduler/stats/median')) as { jobNameLabel: string }[];
+  t.deepEqual(misfits(slowest, [slow]), []);
+  t.true(slowest.some(each => each.jobNameLabel === 'witness'));
 });
 
-// --- the program, and how an answer is looked at --------------------------------------------------------------------
-
-async function start(t: Owner, flags: readonly string[] = []): Promise<Api> {
-  return (
-    await startHorae(t, join(await tempDir(t), 'data'), ['--agent-resources', 'cpus:8;mem:8000;disk:9000', ...flags])
-  ).api;
-}
+// --- how an answer is looked at --------------------------------------------------------------------
 
 /** Where a value is not of a shape. */
 function misfits(value: unknown, shape: Shape, place = ''): string[] {

@@ -78,8 +78,6 @@ const working: readonly (readonly [readonly string[], object])[] = [
   [['--reconciliation_interval', '600'], { reconcile_interval_ms: 600_000 }],
   [['--decline_offer_duration', '3000'], { refuse_seconds: 3 }],
   [['--min_revive_offers_interval', '5000'], { revive_interval_ms: 5_000 }],
-  [['-j', '9'], { job_history_limit: 9 }],
-  [['--job_history_limit', '9'], { job_history_limit: 9 }],
   [['--webui_url', 'https://chronos.example.com'], { framework_webui_url: 'https://chronos.example.com' }],
   [['--http_port', '4400'], { http: { host: '127.0.0.1', port: 4400 } }],
   [

@@ -1,8 +1,8 @@
 // chronos-contract.test.ts: what a client of Chronos may send, and what it may count on in the answer.
 //
-// Every route of Chronos 2 and 3 is a row: request, status, type and shape of the body. The rows are played in their order against
-// the running program, under the prefixes of both generations. `strict` is the status under --chronos-compat strict,
-// where it is another one.
+// Every route of Chronos 2 and 3 is a row: request, status, type and shape of the body. The rows are played in their order
+// against the running program, under the prefixes of both generations.
+// `strict` is the status under --chronos-compat strict, where it is another one.
 
 import { join } from 'node:path';
 import test from 'ava';
@@ -28,7 +28,10 @@ const prefixes = ['/v1/scheduler', '/scheduler'] as const;
 const json = 'application/json';
 const text = 'text/plain';
 
-/** What a body is like: 'string', 'number', 'boolean'; [shape of each]; {field: shape} with these fields in this order; or a pattern. */
+/**
+ * What a body is like: 'string', 'number', 'boolean'; a list of one shape; {field: shape} with these fields in this order;
+ * or a pattern.
+ */
 type Shape = string | RegExp | readonly [Shape?] | { readonly [field: string]: Shape };
 type Row = {
   readonly request: readonly [method: string, path: string, body?: unknown];

@@ -1,0 +1,151 @@
+// logs.ts: following a task that writes 50 MB/s, and opening a log of 10 GB: what each side holds in memory, and how soon.
+//
+// The real program, and the real `horae task logs -f` beside it, whose output is counted. The large log is a sparse file: what
+// is measured is the way to its first byte, and that nobody reads the rest of it.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { get } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { readOptions, report } from './report.ts';
+
+const options = readOptions(process.argv.slice(2), { seconds: 10, mb_per_s: 50, log_gb: 10 });
+const main = join(import.meta.dirname, '..', 'main.ts');
+const flags = process.execArgv.filter(flag => flag !== '--expose-gc');
+const data_dir = mkdtempSync(join(tmpdir(), 'horae-logs-'));
+const program = spawn(
+  process.execPath,
+  [...flags, main, 'dev', '--http', '127.0.0.1:0', '--data-dir', data_dir, '--log-level', 'error'],
+  { stdio: ['ignore', 'pipe', 'inherit'] },
+);
+const ended = new Promise<void>(resolve => program.once('exit', () => resolve()));
+let url = '';
+try {
+  for await (const line of createInterface({ input: program.stdout })) {
+    url = /Console: (\S+)/.exec(line)?.[1]?.replace(/\/$/, '') ?? '';
+    if (url !== '') break;
+  }
+  await measure();
+} finally {
+  for (const name of ['large', 'writer']) await call('POST', `/api/v1/jobs/bench/logs/${name}/kill`).catch(() => {});
+  await until(async () => (await live()) === 0).catch(() => {});
+  program.kill('SIGTERM');
+  await ended;
+  rmSync(data_dir, { recursive: true });
+}
+
+async function measure(): Promise<void> {
+  const large = await started('large', `truncate -s ${options.log_gb}G stdout; exec sleep 100000`);
+  const first_ms: number[] = [];
+  for (let index = 0; index < 20; index++) first_ms.push(await firstByte(`${large}/logs/0/stdout`));
+  first_ms.sort((a, b) => a - b);
+
+  const piece = Math.round(options.mb_per_s * 50_000);
+  const line = `while :; do head -c ${piece} /dev/zero | tr "\\0" x; sleep 0.045; done`;
+  const program_before = rssOf(program);
+  await started('writer', line);
+  const client = spawn(process.execPath, [...flags, main, 'task', 'logs', '-f', 'bench/logs/writer', '--url', url], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let bytes = 0;
+  client.stdout.on('data', (part: Buffer) => {
+    bytes += part.length;
+  });
+  await until(async () => bytes > 0);
+  const client_before = rssOf(client);
+  const [bytes_before, began] = [bytes, performance.now()];
+  let [program_most, client_most] = [program_before, client_before];
+  while (performance.now() - began < options.seconds * 1_000) {
+    await pass(100);
+    program_most = Math.max(program_most, rssOf(program));
+    client_most = Math.max(client_most, rssOf(client));
+  }
+  const elapsed_s = (performance.now() - began) / 1_000;
+  client.kill('SIGKILL');
+  report(
+    {
+      name: 'logs',
+      figures: {
+        followed_mb_per_s: (bytes - bytes_before) / 1e6 / elapsed_s,
+        scheduler_growth_mb: (program_most - program_before) / 2 ** 20,
+        client_growth_mb: (client_most - client_before) / 2 ** 20,
+        log_gb: options.log_gb,
+        first_byte_p50_ms: first_ms[10]!,
+        first_byte_max_ms: first_ms.at(-1)!,
+      },
+      floors: {
+        scheduler_growth_mb: { at_most: 50 },
+        client_growth_mb: { at_most: 50 },
+        first_byte_p50_ms: { at_most: 100 },
+      },
+    },
+    options,
+  );
+}
+
+/** A service that runs; the address of its run. */
+async function started(name: string, command: string): Promise<string> {
+  const job = { role: 'bench', environment: 'logs', name, command, service: true, mem: 128 };
+  await call('POST', '/api/v1/jobs', job);
+  const path = `/api/v1/jobs/bench/logs/${name}/runs`;
+  let run = '';
+  await until(async () => {
+    const { runs } = JSON.parse(await call('GET', path)) as { runs: { run: string; instances: { state: string }[] }[] };
+    run = runs.find(({ instances }) => instances[0]?.state === 'running')?.run ?? '';
+    return run !== '';
+  });
+  return `${url}${path}/${run}`;
+}
+
+async function live(): Promise<number> {
+  const counts = await Promise.all(
+    ['large', 'writer'].map(async name => {
+      const { runs } = JSON.parse(await call('GET', `/api/v1/jobs/bench/logs/${name}/runs`)) as {
+        runs: { state: string }[];
+      };
+      return runs.filter(({ state }) => state === 'running').length;
+    }),
+  );
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+function firstByte(address: string): Promise<number> {
+  const began = performance.now();
+  return new Promise((resolve, reject) => {
+    const request = get(address, { agent: false }, response => {
+      response.once('data', () => {
+        resolve(performance.now() - began);
+        request.destroy();
+      });
+    });
+    request.on('error', reject);
+  });
+}
+
+async function call(method: string, path: string, body?: object): Promise<string> {
+  const answer = await fetch(`${url}${path}`, {
+    method,
+    ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+  });
+  if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+  return answer.text();
+}
+
+async function until(done: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 60_000;
+  while (!(await done())) {
+    if (performance.now() > deadline) throw new Error('waited a minute in vain');
+    await pass(100);
+  }
+}
+
+function pass(ms: number): Promise<void> {
+  return new Promise(resolve => void setTimeout(resolve, ms));
+}
+
+function rssOf({ pid }: ChildProcess): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
+}

@@ -91,11 +91,14 @@ async function machineAsMesos(ground: Ground): Promise<Mesos> {
       async open(agent_id, task_id, name) {
         const file = await sandboxFile(work_dir, agent_id, task_id, name);
         if (file === undefined) return undefined;
+        let piece = Buffer.alloc(0);
         return {
           size: async () => (await file.stat()).size,
           async read(position, length) {
-            const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(length), 0, length, position);
-            return buffer.subarray(0, bytesRead);
+            // One piece of memory for all of a file: what is left to the collector piles up before it looks.
+            if (piece.length < length) piece = Buffer.allocUnsafeSlow(length);
+            const { bytesRead } = await file.read(piece, 0, length, position);
+            return piece.subarray(0, bytesRead);
           },
           close: () => file.close(),
         };

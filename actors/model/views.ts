@@ -165,7 +165,7 @@ export type SandboxEntry = {
 export interface SandboxFile {
   /** Its size in bytes at this moment. */
   size(): Promise<number>;
-  /** Up to `length` bytes from `position`; fewer at its end, none beyond it. */
+  /** Up to `length` bytes from `position`, good until the next are read; fewer at its end, none beyond it. */
   read(position: number, length: number): Promise<Uint8Array>;
   close(): Promise<void>;
 }

@@ -227,15 +227,16 @@ function rangeOf(header: string | undefined, size: number): { from: number; end:
   });
 }
 
-/** Resolves when the client has room for more, or is gone. */
+/** Resolves when the piece has been handed on, so that its bytes may be others by then; or when the client is gone. */
 function write(response: ServerResponse, piece: Uint8Array | string): Promise<void> | undefined {
-  if (response.destroyed || response.write(piece)) return undefined;
+  if (response.destroyed) return undefined;
   return new Promise(resolve => {
     const go = () => {
-      response.off('drain', go).off('close', go);
+      response.off('close', go);
       resolve();
     };
-    response.on('drain', go).on('close', go);
+    response.on('close', go);
+    response.write(piece, go);
   });
 }
 

@@ -73,6 +73,8 @@ export const settings = {
   sockets_max: whole({ group: clients, unit: 'sockets', default: 200, min: 1, max: 10_000, help: 'Open WebSockets and event streams; further ones are answered 503.' }),
   socket_frames_max: whole({ group: clients, unit: 'frames', default: 1_000, min: 10, max: 100_000, help: 'Frames waiting for one slow WebSocket; then they are dropped and it is sent the whole picture anew.' }),
   log_follow_bytes_max: whole({ group: clients, unit: 'bytes', default: 65_536, min: 1_024, max: 1_048_576, help: 'Bytes in one piece of a followed log; more waits in the file.' }),
+  sessions_max: whole({ group: clients, unit: 'sessions', default: 50, min: 0, max: 10_000, help: 'Commands run in tasks at once (horae task exec); further ones are answered 503. 0: nobody may.' }),
+  session_idle_ms: whole({ group: clients, unit: 'ms', default: 1_800_000, min: 100, max: 86_400_000, help: 'How long such a command may neither write nor be written to; then it is ended.' }),
   log_followers_max: whole({ group: clients, unit: 'followers', default: 100, min: 1, max: 10_000, help: 'Logs being followed at once; further followers are answered 503.' }),
 
   agent_resources: resources({ group: agent, help: 'What the agent offers. A resource left out is measured: all cores, 75% of memory, the free disk, ports 31000-32000.' }),

@@ -13,7 +13,9 @@ export function audit({ command, principal, request_id }: CommandEnvelope, now: 
         ? keyOf(command.job)
         : command.type === 'kill-run'
           ? `${command.key}/${command.run}`
-          : command.key;
+          : 'instance' in command
+            ? command.instance
+            : command.key;
   return record('audit', `${sortable(now)}/${request_id}`, {
     at: now,
     principal: principal.name,
@@ -21,5 +23,6 @@ export function audit({ command, principal, request_id }: CommandEnvelope, now: 
     target,
     request_id,
     result,
+    ...('detail' in command ? { detail: command.detail } : {}),
   });
 }

@@ -104,6 +104,13 @@ function command(
   if (wanted.type === 'put-calendar' || wanted.type === 'delete-calendar')
     return calendarCommand(state, wanted, envelope, now, limits);
   const key = wanted.type === 'submit' ? keyOf(wanted.job) : wanted.key;
+  // Whatever has become of the job meanwhile, and whoever else changes it.
+  if (wanted.type === 'begin-session' || wanted.type === 'end-session')
+    return step(
+      state,
+      audit(envelope, now, wanted.type === 'begin-session' ? 'began' : 'ended'),
+      reply(envelope.request_id, { type: 'noted', key }),
+    );
   const known = state.keys.get(key);
   const names = wanted.type === 'submit' ? calendarNames(wanted.job) : [];
   const unknown = names.find(name => !state.calendars.has(name));

@@ -6,6 +6,7 @@
 
 import type * as tls from 'node:tls';
 import type { Clock } from '../schedules/clock.ts';
+import type { AgentPlace } from './agent-sessions.ts';
 import { type ByteString, bytesOf, percentOf } from './byte-names.ts';
 import { type Got, httpGet } from './http-get.ts';
 import type { Event, Url } from './protocol.ts';
@@ -53,6 +54,8 @@ export type AgentFiles = {
   readonly list: (agent_id: string, task_id: string, folder: ByteString) => Promise<readonly AgentEntry[] | undefined>;
   /** Another question to an agent, by its path and query. Rejects with AgentAway. */
   readonly ask: (agent_id: string, path: string, bytes_max: number) => Promise<Got>;
+  /** For whoever has more to say to an agent: where it is, and what is shown to it. */
+  readonly at: <T>(agent_id: string, work: (place: AgentPlace) => Promise<T>) => Promise<T>;
 };
 
 /** What an agent gives in one answer. */
@@ -161,6 +164,7 @@ export function agentFiles(options: AgentFilesOptions): AgentFiles {
       const paths = pathsOf(framework_id, task_id, name);
       return atAgent(agent_id, origin => fileAmong(origin, paths));
     },
+    at: (agent_id, work) => atAgent(agent_id, origin => work({ origin, headers: options.agent_headers(), tls })),
     async list(agent_id, task_id, folder) {
       const framework_id = options.framework_id?.() ?? told;
       if (framework_id === undefined) throw new AgentAway('no master has given us a framework id yet');

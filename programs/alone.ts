@@ -3,7 +3,7 @@
 
 import { join } from 'node:path';
 import type { FrameworkRecord } from '../actors/model/records.ts';
-import type { Sandboxes, Sweeping, TaskReports, Usages } from '../actors/model/views.ts';
+import type { Sandboxes, Sweeping, TaskReports, TaskSessions, Usages } from '../actors/model/views.ts';
 import type { Scheduler } from '../actors/root.ts';
 import { record_schemas } from '../actors/schemas.ts';
 import { asideOf } from '../actors/supervision.ts';
@@ -27,6 +27,7 @@ export type Mesos = {
   readonly sandboxes: Sandboxes;
   readonly reports: TaskReports;
   readonly usages: Usages;
+  readonly sessions: TaskSessions;
   /** Where it is known what became of old sandboxes. */
   readonly sweeping?: Sweeping | undefined;
   readonly identity: Identity;
@@ -122,6 +123,7 @@ export async function runAlone(ground: Ground, openMesos: OpenMesos): Promise<st
     sandboxes: mesos.sandboxes,
     reports: mesos.reports,
     usages: mesos.usages,
+    sessions: mesos.sessions,
     ...(mesos.sweeping === undefined ? {} : { sweeping: mesos.sweeping }),
     ...(announcing === undefined ? {} : { serversets: announcing.state }),
     archive: mesos.archive,

@@ -1,9 +1,11 @@
 // dev.ts: `horae dev`: scheduler, one-machine Mesos, journal, REST and console in this process; tasks in processes of their own.
 
+import { randomUUID } from 'node:crypto';
 import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { Sweeping } from '../actors/model/views.ts';
-import { httpLink } from '../mesos/http-link.ts';
+import { agentSessions } from '../mesos/agent-sessions.ts';
+import { authorization, httpLink } from '../mesos/http-link.ts';
 import {
   type LocalMesos,
   sandboxFile,
@@ -17,6 +19,7 @@ import type { AgentResources } from '../settings.ts';
 import { type Mesos, runAlone } from './alone.ts';
 import { openArchive } from './archive.ts';
 import { engineOf } from './engine.ts';
+import { away } from './masters.ts';
 import { Refused } from './refused.ts';
 import { heardBy, openReports } from './reports.ts';
 import { secretsFrom } from './secrets.ts';
@@ -70,6 +73,12 @@ async function machineAsMesos(ground: Ground): Promise<Mesos> {
   });
   const archive = await openArchive(ground, true);
   const reports = openReports(ground);
+  const sessions = agentSessions({
+    clock,
+    at: (_, work) => work({ origin: mesos.agent!.origin, headers: authorization(mesos.credentials) }),
+    framework_id: () => undefined,
+    newId: randomUUID,
+  });
   const link = httpLink({
     urls: [mesos.url],
     clock,
@@ -86,6 +95,7 @@ async function machineAsMesos(ground: Ground): Promise<Mesos> {
     link: heardBy(link, [reports]),
     reports,
     sweeping: sweepingOf(mesos, settings),
+    sessions: { open: (agent_id, task_id, wish) => sessions.open(agent_id, task_id, wish).catch(away) },
     usages: { of: async (_, task_id) => mesos.agent?.usage(task_id) },
     sandboxes: {
       async open(agent_id, task_id, name) {

@@ -21,6 +21,7 @@ export type DoorParts = Pick<Ground, 'settings' | 'log' | 'clock' | 'metrics' | 
     | 'sandboxes'
     | 'reports'
     | 'usages'
+    | 'sessions'
     | 'sweeping'
     | 'serversets'
     | 'history'
@@ -46,6 +47,7 @@ export async function openDoor(parts: DoorParts): Promise<HttpServer> {
     views,
     sandboxes: parts.sandboxes,
     ...(parts.reports === undefined ? {} : { reports: parts.reports }),
+    ...(parts.sessions === undefined ? {} : { sessions: parts.sessions }),
     ...(parts.sweeping === undefined ? {} : { sweeping: parts.sweeping }),
     ...(parts.usages === undefined ? {} : { usages: parts.usages }),
     ...(parts.serversets === undefined ? {} : { serversets: parts.serversets }),

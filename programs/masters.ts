@@ -1,11 +1,12 @@
 // masters.ts: the Mesos that --mesos names, out of the settings: who we are there, whom we trust, who leads, where logs are.
 
-import { X509Certificate } from 'node:crypto';
+import { randomUUID, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import type * as tls from 'node:tls';
 import type { Sandboxes } from '../actors/model/views.ts';
 import { AgentAway, type AgentFiles, agentFiles } from '../mesos/agent-files.ts';
+import { agentSessions } from '../mesos/agent-sessions.ts';
 import { agentUsage } from '../mesos/agent-usage.ts';
 import { type Masters, readMasters } from '../mesos/detector.ts';
 import { authorization, type Credentials, httpLink } from '../mesos/http-link.ts';
@@ -70,6 +71,13 @@ export async function openMasters(ground: Ground, framework_id: () => string | u
     timeout_ms: settings.call_timeout_ms,
   });
   const usages = agentUsage(files, clock);
+  const sessions = agentSessions({
+    clock,
+    at: files.at,
+    framework_id,
+    newId: randomUUID,
+    timeout_ms: settings.call_timeout_ms,
+  });
   const archive = await openArchive(ground);
   const reports = openReports(ground);
   return {
@@ -77,6 +85,7 @@ export async function openMasters(ground: Ground, framework_id: () => string | u
     sandboxes: sandboxesOf(files),
     reports,
     usages: { of: (agent_id, task_id) => usages.of(agent_id, task_id).catch(away) },
+    sessions: { open: (agent_id, task_id, wish) => sessions.open(agent_id, task_id, wish).catch(away) },
     identity: { ...identityOf(settings), archive: archive.url },
     archive: archive.served,
     async close() {
@@ -213,7 +222,7 @@ async function zookeeperOf(
     });
 }
 
-const away = (error: unknown): never => {
+export const away = (error: unknown): never => {
   if (error instanceof AgentAway) throw new HttpRefused('agent-away', error.message);
   throw error;
 };

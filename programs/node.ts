@@ -191,6 +191,7 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
     sandboxes: mesos.sandboxes,
     reports: createHearsay({ own: mesos.reports, leads: () => desk() !== undefined, line }),
     usages: mesos.usages,
+    sessions: mesos.sessions,
     ...(announcing === undefined ? {} : { serversets: announcing.state }),
     archive: mesos.archive,
     history: replica,

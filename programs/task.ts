@@ -11,6 +11,7 @@ import { newestRun, printFiles, readTask, task_usage } from '../transport/cli/ta
 import { fail } from './refused.ts';
 
 export async function task(argv: readonly string[]): Promise<void> {
+  if (argv[0] === 'exec') return (await import('./exec.ts')).exec(argv.slice(1));
   if (asksHelp(argv) || argv.length === 0) {
     console.log(task_usage);
     return;

@@ -3,7 +3,7 @@
 // REST, the Chronos dialect, the console and the command line all end here: one command, one principal, one audit row.
 
 import type { CalendarSubmission } from './calendar.ts';
-import type { JobKey, RunId, TaskId } from './ids.ts';
+import type { InstanceKey, JobKey, RunId, TaskId } from './ids.ts';
 import type { Job, Overlap } from './job.ts';
 import type { Ranges } from './ranges.ts';
 import type { Refusal } from './reasons.ts';
@@ -86,6 +86,16 @@ export type SnoozeCommand =
   | { readonly type: 'snooze'; readonly key: JobKey; readonly index: number; readonly until?: number }
   | { readonly type: 'wake'; readonly key: JobKey; readonly index: number };
 
+/** Somebody runs a command in a task, or has: for the record, and nothing else. */
+export type SessionCommand = SessionNote<'begin-session'> | SessionNote<'end-session'>;
+type SessionNote<T extends string> = {
+  readonly type: T;
+  readonly key: JobKey;
+  readonly instance: InstanceKey;
+  /** What was typed, and how it went. */
+  readonly detail: string;
+};
+
 /** The work of an async task is done: well when `status_code` is 0. */
 export type CompleteCommand = {
   readonly type: 'complete-task';
@@ -113,7 +123,8 @@ export type CalendarCommand =
     }
   | { readonly type: 'delete-calendar'; readonly name: string };
 
-export type CommandEnvelope<C extends Command | CalendarCommand = Command | CalendarCommand> = {
+type Anything = Command | CalendarCommand | SessionCommand;
+export type CommandEnvelope<C extends Anything = Anything> = {
   readonly command: C;
   readonly principal: Principal;
   /** Unique per request; names the audit row. */
@@ -146,6 +157,8 @@ export type Answer =
   | { readonly type: 'killing'; readonly key: JobKey; readonly count: number }
   /** The wish is recorded, and its executor is being told. */
   | { readonly type: 'snoozing' | 'waking'; readonly key: JobKey; readonly index: number; readonly until?: number }
+  /** It is on record. */
+  | { readonly type: 'noted'; readonly key: JobKey }
   /** What was reported of the task is recorded. */
   | { readonly type: 'completed'; readonly key: JobKey; readonly task_id: TaskId }
   /** It is counted; so many in all. */

@@ -285,6 +285,8 @@ export type AuditRow = {
   readonly target: string;
   readonly request_id: string;
   readonly result: string;
+  /** Of what no record tells: the command that was run in a task, and how it went. */
+  readonly detail?: string;
 };
 
 /** An instant as 11 digits of base 36, so that keys sort as instants do. */

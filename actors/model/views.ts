@@ -5,6 +5,7 @@
 
 import type { TaskUsage } from '../../mesos/agent-usage.ts';
 import type { Swept } from '../../mesos/local/sandbox-sweep.ts';
+import type { Session, SessionEnd, SessionPiece, SessionWish } from '../../mesos/sessions.ts';
 import type { HeardReport } from '../../mesos/task-reports.ts';
 import type { Instant } from '../../schedules/clock.ts';
 import type { InstanceKey, JobKey, RunId } from './ids.ts';
@@ -135,6 +136,13 @@ export interface Sweeping {
 export interface Usages {
   /** undefined when the agent knows nothing of the task (any more). */
   of(agent_id: string, task_id: string): Promise<TaskUsage | undefined>;
+}
+
+export type { Session, SessionEnd, SessionPiece, SessionWish };
+/** Commands in running tasks: begun by whoever knows the agents. */
+export interface TaskSessions {
+  /** undefined when its agent runs no such task (any more). Rejects with words when it cannot be. */
+  open(agent_id: string, task_id: string, wish: SessionWish): Promise<Session | undefined>;
 }
 
 /** The output of tasks: opened by whoever runs the agents, which alone knows where sandboxes are and what may be read. */

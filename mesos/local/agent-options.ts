@@ -64,6 +64,8 @@ export const executor_settings: ExecutorSettings = {
 
 export interface RealAgent {
   readonly id: string;
+  /** Where it is asked for files and sessions. */
+  readonly origin: string;
   /** Tasks that have a process, or are about to. */
   running(): number;
   /** Which sandboxes went, and the disk under them. */

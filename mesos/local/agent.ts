@@ -14,6 +14,7 @@ import { readResult } from '../result-file.ts';
 import { heedAttendants, statusOfLimitation } from './agent-containers.ts';
 import { agentFiles } from './agent-files.ts';
 import { type AgentOptions, executor_settings, infoOf, type RealAgent } from './agent-options.ts';
+import { sessionsOf } from './agent-sessions.ts';
 import { watchFolder } from './agent-watch.ts';
 import { type Checkpoint, type Killing, type Note, openCheckpoint, type Remembered, reportOf } from './checkpoint.ts';
 import { isAttended, neverBegan, signalCommand, signedAt, wrapperOf } from './claims.ts';
@@ -72,18 +73,11 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
   const wrapper_path = keepWrapper(work_dir);
 
   const warden = openWarden(id, { ...warden_defaults, ...options.limits }, { clock, log, boot });
-  const containers = hostContainers({ work_dir, agent_id: id, docker: { ...docker_defaults, ...options.docker }, log });
+  const docker = { ...docker_defaults, ...options.docker };
+  const containers = hostContainers({ work_dir, agent_id: id, docker, log });
   const fetching = { fetch: { ...fetch_defaults, ...options.fetch }, fetched: fetchedIn(work_dir) };
-  const ground = {
-    work_dir,
-    agent_id: id,
-    wrapper_path,
-    warden,
-    containers,
-    boot,
-    secrets: options.secrets,
-    ...fetching,
-  };
+  const own = { work_dir, agent_id: id, wrapper_path, boot, secrets: options.secrets };
+  const ground = { ...own, warden, containers, ...fetching };
 
   const tasks = new Map<string, Task>();
   const checkpoint: Checkpoint = openCheckpoint(join(work_dir, 'checkpoint.log'), () => tasks.values());
@@ -134,6 +128,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
     task.phase = 'ended';
     task.wrapper = undefined;
     for (const alarm of task.alarms.splice(0)) alarm.cancel();
+    sessions.release(task.id);
     leaveNothing(task, ground);
     tell(task, [status]);
     log.info({ task: task.id, state: status.state, reason: status.reason }, status.message ?? 'task ended');
@@ -525,6 +520,9 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
     tokenFor: token_key === undefined ? undefined : claims => tokenOf(token_key, claims),
   });
 
+  const inside = { work_dir, agent_id: id, admits: options.admits ?? (() => true) };
+  const sessions = sessionsOf({ ...inside, log, boot, tasks, executors, containers, docker: docker.address });
+
   for (const remembered of checkpoint.remembered.values()) {
     const task = taskOf(remembered);
     tasks.set(task.id, task);
@@ -546,17 +544,16 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
   const held = executors.report();
   host.register({ id, obey }, info, [...report(), ...held.tasks], held.executors);
   executors.registered();
+  const serveFiles = agentFiles({
+    ...inside,
+    sandboxOf: executors.sandboxOf,
+    statistics: executor_id => statistics(warden.kept(executor_id !== undefined), executor_id),
+  });
   const server = serveExecutors(options.door, {
     executors,
     log,
     claimsOf: token_key === undefined ? undefined : token => claimsOf(token_key, token),
-    serveOther: agentFiles({
-      work_dir,
-      agent_id: id,
-      admits: options.admits ?? (() => true),
-      sandboxOf: executors.sandboxOf,
-      statistics: executor_id => statistics(warden.kept(executor_id !== undefined), executor_id),
-    }),
+    serveOther: async (...asked) => (await sessions.serve(...asked)) || serveFiles(...asked),
   });
   for (const task of [...tasks.values()]) recover(task);
   poll = clock.wakeAt(clock.now() + poll_ms, lookAtAdopted);
@@ -567,6 +564,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
   const close = async () => {
     if (!open) return;
     open = false;
+    sessions.close();
     executors.close();
     poll?.cancel();
     sweep?.cancel();
@@ -582,6 +580,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
   };
   return {
     id,
+    origin: `http://127.0.0.1:${options.door.port}`,
     running: () => left() + executors.running(),
     sandboxes,
     usage: executor_id => usageOf(warden.kept(true), executor_id),

@@ -31,7 +31,8 @@ export async function listenForExecutors(work_dir: string): Promise<AgentDoor> {
   const before = portBefore(work_dir);
   for (let tries = 0; tries < tries_max; tries++) {
     const port = tries === 0 && before !== undefined ? before : randomInt(ports.first, ports.last + 1);
-    const server = createServer({ keepAliveTimeout: 60_000 });
+    // Without a limit on requests: the input of a session is one, and lasts as long as that.
+    const server = createServer({ keepAliveTimeout: 60_000, requestTimeout: 0 });
     if (await listens(server, port)) return { server, port };
   }
   throw new Error(`no port is free for the agent: ${tries_max} between ${ports.first} and ${ports.last} were tried`);

@@ -135,6 +135,7 @@ function packages({ path, text }: SourceFile): Complaint[] {
 const shells: Readonly<Record<string, string>> = {
   'schedules/clock.ts': 'is the clock',
   'mesos/agent-files.ts': 'reads sandboxes over HTTP',
+  'mesos/agent-sessions.ts': 'carries what is typed to agents, and back',
   'mesos/agent-usage.ts': 'asks agents what tasks use',
   'mesos/call-pipe.ts': 'a connection for calls',
   'mesos/doctor-visit.ts': 'asks masters and agents how they are',
@@ -165,6 +166,7 @@ const shells: Readonly<Record<string, string>> = {
   'mesos/local/limits/cgroups.ts': 'writes and reads what the kernel limits',
   'mesos/local/limits/disk-walk.ts': 'looks at files',
   'mesos/local/limits/process-table.ts': 'reads processes',
+  'mesos/local/sessions/': 'runs commands in tasks',
   'mesos/local/limits/users.ts': 'asks who is who, and gives files away',
   'mesos/local/limits/warden.ts': 'looks at what containers use, and ends them',
   'mesos/local/secrets.ts': 'asks for secrets, and writes them into sandboxes',

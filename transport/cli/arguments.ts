@@ -33,7 +33,7 @@ export const commands = {
   missed: { takes: 'words', help: 'Tell which targets nobody ran, across all jobs.' },
   task: {
     takes: 'words',
-    help: 'Look into a task, its output or the files of its sandbox: horae task logs -f www/prod/hello/0.',
+    help: 'Look into a task: its output, the files of its sandbox, or a shell in it: horae task exec www/prod/hello/0.',
   },
   leader: {
     takes: 'words',

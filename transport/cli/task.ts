@@ -9,6 +9,7 @@ import { readFlags } from './flags.ts';
 export const task_usage = `Usage: horae task logs [-f] ROLE/ENVIRONMENT/NAME[/INSTANCE] [FLAGS]
        horae task files ROLE/ENVIRONMENT/NAME[/INSTANCE] [FOLDER] [FLAGS]
        horae task cat ROLE/ENVIRONMENT/NAME[/INSTANCE] FILE [FLAGS]
+       horae task exec ROLE/ENVIRONMENT/NAME[/INSTANCE] [FLAGS] [-- COMMAND...]: see horae task exec --help
 
 What a task writes, what lies in its sandbox, and what is in a file of it, byte by byte. Instance 0 when none is named; of the
 newest run that lives, else of the newest that is over.
@@ -53,7 +54,7 @@ export function readTask(argv: readonly string[], env: Environment): Result<Task
     problems.push({ place, value, message: `${message}: expected ${expected}`, expected });
   const [what = '', key = '', path, ...more] = words;
   const known = what === 'logs' || what === 'files' || what === 'cat';
-  if (!known) refuse('task', what, `"${what}" after "horae task"`, 'logs, files or cat');
+  if (!known) refuse('task', what, `"${what}" after "horae task"`, 'logs, files, cat or exec');
   const parts = key.split('/');
   const instance = parts[3] ?? '0';
   if (parts.length < 3 || parts.length > 4 || parts.includes('') || !/^\d{1,6}$/.test(instance))

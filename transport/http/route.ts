@@ -32,6 +32,8 @@ export type HttpLimits = {
   readonly socket_frames_max: number;
   readonly log_follow_bytes_max: number;
   readonly log_followers_max: number;
+  readonly sessions_max: number;
+  readonly session_idle_ms: number;
 };
 
 export type Log = {

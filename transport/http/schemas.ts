@@ -345,6 +345,7 @@ export const audit_page = z.object({
       target: z.string(),
       request_id: z.string(),
       result: z.string(),
+      detail: z.string().optional().describe('Of sessions: the command that was run in the task, and how it went.'),
     }),
   ),
   next: z.string().optional(),

@@ -9,7 +9,7 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Submit } from '../../actors/model/commands.ts';
 import type { Job } from '../../actors/model/job.ts';
-import type { Sandboxes, Sweeping, TaskReports, Usages, Views } from '../../actors/model/views.ts';
+import type { Sandboxes, Sweeping, TaskReports, TaskSessions, Usages, Views } from '../../actors/model/views.ts';
 import type { Clock } from '../../schedules/clock.ts';
 import type { Result } from '../../schedules/problem.ts';
 import { createFeed } from '../console/feed.ts';
@@ -18,6 +18,7 @@ import { type Credentials, permits } from '../credentials.ts';
 import type { AnnouncerState } from '../discovery/announcer.ts';
 import type { History } from '../journal/journal.ts';
 import type { Metrics } from '../metrics.ts';
+import { createSessionDesk, isSessionPath } from '../terminal/desk.ts';
 import { isForAgents, type ServedArchive, sendArchive } from './archive.ts';
 import { calendar_routes } from './calendars.ts';
 import { chronos_routes } from './chronos/routes.ts';
@@ -58,6 +59,8 @@ export type HttpOptions = {
   /** Left out: nobody hears any. */
   readonly reports?: TaskReports;
   readonly usages?: Usages;
+  /** Left out: no commands are run in tasks. */
+  readonly sessions?: TaskSessions;
   readonly sweeping?: Sweeping;
   /** How it stands with ServerSets; left out: there are none. */
   readonly serversets?: () => AnnouncerState | undefined;
@@ -162,6 +165,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     rules: guard,
     page: consoleFile,
   });
+  const desk = createSessionDesk({ ...services, sessions: options.sessions });
   const feed = createFeed({ ...services, ...(options.cluster === undefined ? {} : { nodes: options.cluster }) });
 
   const settings = {
@@ -197,8 +201,11 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
       try {
         checkHost(request, guard());
         checkOrigin(request, guard(), true);
-        if (path !== '/api/v1/feed') throw new Refused('not-found', 'there is a WebSocket at /api/v1/feed alone');
+        const commands = isSessionPath(path ?? '');
+        if (path !== '/api/v1/feed' && !commands)
+          throw new Refused('not-found', 'there are WebSockets at /api/v1/feed and /api/v1/jobs/KEY/session alone');
         const who = await authenticate(request, credentials);
+        if (commands) return desk.accept(request, socket, head, who);
         authorize(who, 'read', undefined);
         // Somebody who may read everything is not asked about every row.
         const sees = permits(who, 'read', '*') ? undefined : (role: string) => permits(who, 'read', role);
@@ -237,9 +244,10 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
         closing.abort();
         feed.close();
         const late = setTimeout(() => server.closeAllConnections(), closing_ms_max);
+        const ended = desk.close();
         server.close(() => {
           clearTimeout(late);
-          resolve();
+          void ended.then(resolve);
         });
         server.closeIdleConnections();
       }),

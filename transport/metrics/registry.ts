@@ -90,6 +90,7 @@ export const registry = {
   horae_console_sockets: gauge('sockets', [], 'Consoles connected.'),
   horae_console_resnapshots_total: counter('snapshots', [], 'Times a slow console was sent the whole picture anew.'),
   horae_log_followers: gauge('streams', [], 'Logs being followed.'),
+  horae_task_sessions: gauge('sessions', [], 'Commands being run in tasks.'),
 
   process_cpu_seconds_total: counter('seconds', [], 'CPU time of this process, user and system.'),
   process_resident_memory_bytes: gauge('bytes', [], 'Resident memory of this process.'),

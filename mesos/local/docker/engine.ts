@@ -40,6 +40,7 @@ export type Inspected = {
     readonly Networks?: Readonly<Record<string, { readonly IPAddress?: string } | null>>;
   };
 };
+export type Executed = { readonly Running: boolean; readonly ExitCode: number | null; readonly Pid: number };
 export type Listed = {
   readonly Id: string;
   readonly State: string;
@@ -64,6 +65,13 @@ export interface Engine {
   inspect(id: string): Promise<Inspected | undefined>;
   /** Nothing happens to one that does not run. */
   signal(id: string, signal: string): Promise<void>;
+  /** Makes ready what is to run in a container that runs. Returns its id. */
+  prepare(id: string, body: object): Promise<string>;
+  /** Starts it, and is its input and output: framed, or as they are where it has a terminal. */
+  execute(exec_id: string, terminal: boolean): Promise<Duplex>;
+  /** `Pid` is of the machine on which the engine runs. */
+  executed(exec_id: string): Promise<Executed | undefined>;
+  resize(exec_id: string, size: { readonly rows: number; readonly columns: number }): Promise<void>;
   /** With its anonymous volumes, running or not. */
   remove(id: string): Promise<void>;
   /** All that carry this label, dead or alive; all there are without one. */
@@ -154,6 +162,23 @@ export function openEngine(address: Address, timeout_ms = 120_000): Engine {
     throw new EngineRefused(status, wordsOf(text, status));
   };
 
+  /** The connection itself, once the engine has made it a pipe. */
+  const upgraded = (path: string, body?: object) =>
+    new Promise<Duplex>((resolve, reject) => {
+      const headers = { connection: 'Upgrade', upgrade: 'tcp' };
+      const asked = begin('POST', path, body === undefined ? {} : { body }, { headers });
+      asked.once('error', error => reject(away(error)));
+      asked.once('response', answer => {
+        const status = answer.statusCode ?? 0;
+        textOf(answer).then(text => reject(new EngineRefused(status, wordsOf(text, status))), reject);
+      });
+      asked.once('upgrade', (_, socket, head) => {
+        socket.setTimeout(0);
+        if (head.length > 0) socket.unshift(head);
+        resolve(socket);
+      });
+    });
+
   return {
     async architecture() {
       const version = (await ask('GET', '/version')) as { readonly Arch?: string } | undefined;
@@ -191,22 +216,14 @@ export function openEngine(address: Address, timeout_ms = 120_000): Engine {
       };
       return made.Id;
     },
-    attach: id =>
-      new Promise<Duplex>((resolve, reject) => {
-        const headers = { connection: 'Upgrade', upgrade: 'tcp' };
-        const path = `/containers/${id}/attach?stream=1&stdout=1&stderr=1`;
-        const asked = begin('POST', path, {}, { headers });
-        asked.once('error', error => reject(away(error)));
-        asked.once('response', answer => {
-          const status = answer.statusCode ?? 0;
-          textOf(answer).then(text => reject(new EngineRefused(status, wordsOf(text, status))), reject);
-        });
-        asked.once('upgrade', (_, socket, head) => {
-          socket.setTimeout(0);
-          if (head.length > 0) socket.unshift(head);
-          resolve(socket);
-        });
-      }),
+    attach: id => upgraded(`/containers/${id}/attach?stream=1&stdout=1&stderr=1`),
+    async prepare(id, body) {
+      return ((await ask('POST', `/containers/${id}/exec`, { body })) as { Id: string }).Id;
+    },
+    execute: (exec_id, terminal) => upgraded(`/exec/${exec_id}/start`, { Detach: false, Tty: terminal }),
+    executed: async exec_id => (await ask('GET', `/exec/${exec_id}/json`)) as Executed | undefined,
+    resize: async (exec_id, { rows, columns }) =>
+      void (await ask('POST', `/exec/${exec_id}/resize?${new URLSearchParams({ h: `${rows}`, w: `${columns}` })}`)),
     start: async id => void (await ask('POST', `/containers/${id}/start`)),
     async wait(id) {
       const ended = (await ask('POST', `/containers/${id}/wait`, { patient: true })) as {

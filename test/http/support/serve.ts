@@ -37,6 +37,8 @@ export const limits_default: HttpOptions['limits'] = {
   socket_frames_max: 100,
   log_follow_bytes_max: 65_536,
   log_followers_max: 10,
+  sessions_max: 10,
+  session_idle_ms: 60_000,
 };
 
 export async function serve(t: Owner, options: Partial<HttpOptions> = {}): Promise<Served> {

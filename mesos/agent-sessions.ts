@@ -208,5 +208,6 @@ function written(carrier: http.ClientRequest, text: string): Promise<void> {
 
 const refusal = (origin: string, status: number, text: string): string =>
   status === 401 || status === 403
-    ? `${origin} lets only those into its containers whom it knows (${status}): expected --mesos-agents-authenticate, and a principal that its --credentials and --acls allow`
+    ? `${origin} lets only those into its containers whom it knows (${status}): ` +
+      'expected --mesos-agents-authenticate, and a principal that its --credentials and --acls allow'
     : `${origin} answers ${status}: ${text.trim()}`;

@@ -12,7 +12,7 @@ export type WindowSize = { readonly rows: number; readonly columns: number };
 export type SessionWish = {
   /** A program and its arguments. */
   readonly command: readonly string[];
-  /** With a terminal, of this size at first. Without one, output and errors are told apart, and every byte is passed on as it is. */
+  /** With a terminal, of this size at first. Without one, errors are told apart and bytes are passed on as they are. */
   readonly terminal?: WindowSize | undefined;
   /** On top of the task's own environment. */
   readonly variables?: Readonly<Record<string, string>>;

@@ -120,7 +120,7 @@ test.serial(
     const line = (seconds: number) => ['sh', '-c', `setsid sleep ${seconds} & echo ready; exec sleep ${seconds}`];
     const child = launch(['me/test/live', '-T', '--', ...line(sleep_s(1))]);
     await new Promise(resolve => child.stdout.once('data', resolve));
-    t.true(sleeps(sleep_s(1)));
+    await until('it to sleep', () => sleeps(sleep_s(1)));
     child.kill('SIGKILL');
     await until('its company to be gone', () => !sleeps(sleep_s(1)));
     const { code, err } = await exec(['me/test/live', '-T', '--', ...line(sleep_s(2))]);

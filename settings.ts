@@ -76,6 +76,7 @@ export const settings = {
   sessions_max: whole({ group: clients, unit: 'sessions', default: 50, min: 0, max: 10_000, help: 'Commands run in tasks at once (horae task exec); further ones are answered 503. 0: nobody may.' }),
   session_idle_ms: whole({ group: clients, unit: 'ms', default: 1_800_000, min: 100, max: 86_400_000, help: 'How long such a command may neither write nor be written to; then it is ended.' }),
   log_followers_max: whole({ group: clients, unit: 'followers', default: 100, min: 1, max: 10_000, help: 'Logs being followed at once; further followers are answered 503.' }),
+  reader_stall_ms: whole({ group: clients, unit: 'ms', default: 30_000, min: 100, max: 3_600_000, help: 'How long a client may take for the next piece (64 KiB) of a list that is on its way; then its connection is closed.' }),
 
   agent_resources: resources({ group: agent, help: 'What the agent offers. A resource left out is measured: all cores, 75% of memory, the free disk, ports 31000-32000.' }),
   sandboxes_max: whole({ group: agent, unit: 'sandboxes', default: 1_000, min: 0, max: 1_000_000, help: 'Sandboxes kept of ended tasks; then the oldest go first.' }),

@@ -39,6 +39,8 @@ export async function startEngine(options: {
   readonly settings?: Partial<Settings>;
   /** Another home than an lmdb of its own; the engine opens and closes it. */
   readonly journal?: Journal;
+  /** Hears what the core counts, by the names of its metrics. */
+  readonly count?: (name: string, value: number) => void;
   /** Stands between scheduler and master. */
   readonly onTheWay?: (link: MesosLink) => MesosLink;
 }): Promise<Engine> {
@@ -87,7 +89,7 @@ export async function startEngine(options: {
     log: (level, fields, message) => {
       if (level === 'error') console.error(message, fields);
     },
-    count: () => undefined,
+    count: (name, _, value) => options.count?.(name, value),
     settings: treeSettings(settings, { name: 'horae-bench', user: 'nobody', hostname: 'localhost' }),
     restarts: { crashes_max: 0, period_ms: 60_000 },
     commands_max: settings.commands_max,

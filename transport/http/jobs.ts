@@ -23,8 +23,10 @@ import {
   noSuchJob,
   type Reply,
   type Route,
+  type streaming,
   unexpected,
 } from './route.ts';
+import { json_headers, streamed } from './stream.ts';
 
 const job_path = '/api/v1/jobs/:role/:environment/:name';
 const document = { schema: 'JobSubmission', types: [...json_types, ...yaml_types] } as const;
@@ -134,16 +136,30 @@ export const job_routes: readonly Route[] = [
   ),
 ];
 
-function list(exchange: Exchange): Reply {
+function list(exchange: Exchange): Promise<typeof streaming> {
   const { views } = exchange.services;
   const limit = limitOf(exchange);
   const { jobs, more } = readableJobs(exchange, limit, exchange.query.after);
-  const last = jobs.at(-1)?.key ?? more;
+  const last = jobs.at(-1) ?? more;
   const next =
     more === undefined || last === undefined
       ? {}
       : { next: `/api/v1/jobs?limit=${limit}&after=${encodeURIComponent(last)}` };
-  return { status: 200, body: { jobs: jobs.map(view => shown(view, exchange)), total: views.job_count(), ...next } };
+  const page = { total: views.job_count(), ...next };
+  return streamed(exchange, json_headers, listed(exchange, jobs, page));
+}
+
+/** A job a part: one whose repetitions must be counted is dear. What is no longer there when its turn comes is left out. */
+function* listed(exchange: Exchange, keys: readonly JobKey[], page: object): Generator<string> {
+  yield '{"jobs":[';
+  let before = '';
+  for (const key of keys) {
+    const view = exchange.services.views.job(key);
+    if (view === undefined || isGoing(view)) continue;
+    yield before + JSON.stringify(shown(view, exchange));
+    before = ',';
+  }
+  yield `],${JSON.stringify(page).slice(1)}`;
 }
 
 /** Jobs looked at for one page: somebody who may see one role of a thousand must not make us walk through all. */
@@ -151,7 +167,7 @@ const jobs_scanned_max = 10_000;
 
 function readableJobs(exchange: Exchange, limit: number, after: JobKey | undefined) {
   const { views } = exchange.services;
-  const jobs: JobView[] = [];
+  const jobs: JobKey[] = [];
   let cursor = after;
   for (let scanned = 0; scanned < jobs_scanned_max; ) {
     const page = views.jobs(limit + 1, cursor);
@@ -161,7 +177,7 @@ function readableJobs(exchange: Exchange, limit: number, after: JobKey | undefin
         cursor = view.key;
         continue;
       }
-      if (permits(exchange.who, 'read', view.record.job.role)) jobs.push(view);
+      if (permits(exchange.who, 'read', view.record.job.role)) jobs.push(view.key);
       cursor = view.key;
     }
     if (page.length <= limit) return { jobs, more: undefined };

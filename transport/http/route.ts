@@ -21,6 +21,7 @@ import type { ChronosRules } from './chronos/rules.ts';
 import { authorize } from './guard.ts';
 import type { Cluster } from './leader.ts';
 import { Refused } from './problems.ts';
+import type { Turnstile } from './stream.ts';
 
 /** The limits on clients, named as the settings are. */
 export type HttpLimits = {
@@ -34,6 +35,7 @@ export type HttpLimits = {
   readonly log_followers_max: number;
   readonly sessions_max: number;
   readonly session_idle_ms: number;
+  readonly reader_stall_ms: number;
 };
 
 export type Log = {
@@ -66,6 +68,8 @@ export type Services = {
   /** Whether the schedules of a job mean something: what the schema cannot see. */
   readonly compile: (job: Job) => Result<void>;
   readonly ids: () => string;
+  /** What long answers go out by. */
+  readonly turnstile: Turnstile;
   /** How many logs are being followed now. Mutable: it is this server's turnstile. */
   readonly followers: { count: number };
   /** Aborted when the server closes: streams end. */

@@ -41,6 +41,7 @@ import { run_routes } from './runs.ts';
 import { sandbox_routes } from './sandboxes.ts';
 import { statistics_routes } from './statistics.ts';
 import { steeringRoutes } from './steering.ts';
+import { createTurnstile } from './stream.ts';
 import { systemRoutes } from './system.ts';
 import { task_routes } from './tasks.ts';
 import { update_routes } from './updates.ts';
@@ -151,6 +152,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     default_zone,
     chronos: { ...chronos_rules_default, ...options.chronos },
     followers,
+    turnstile: createTurnstile(setImmediate),
     closing: closing.signal,
   };
   metrics.collect(() => metrics.gauge('horae_log_followers').set(followers.count));

@@ -39,6 +39,7 @@ export const limits_default: HttpOptions['limits'] = {
   log_followers_max: 10,
   sessions_max: 10,
   session_idle_ms: 60_000,
+  reader_stall_ms: 30_000,
 };
 
 export async function serve(t: Owner, options: Partial<HttpOptions> = {}): Promise<Served> {

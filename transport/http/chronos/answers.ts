@@ -1,24 +1,24 @@
 // answers.ts: what the routes of the dialect share: which jobs are its, how it names them, how it refuses and streams.
 
-import { type ServerResponse, STATUS_CODES } from 'node:http';
+import { STATUS_CODES } from 'node:http';
 import type { JobKey } from '../../../actors/model/ids.ts';
 import type { JobView } from '../../../actors/model/views.ts';
 import { isGoing } from '../jobs.ts';
 import { Refused } from '../problems.ts';
-import { type Exchange, type Reply, type Services, streaming } from '../route.ts';
+import type { Exchange, Reply, Services } from '../route.ts';
 import { chronos_environment, chronos_role, chronosKey, chronosName } from './document.ts';
 
 const prefix = `${chronos_role}/${chronos_environment}/`;
 
-/** Jobs written in one go: a few milliseconds' worth. Chronos's own list was slow from a thousand jobs on. */
-const jobs_per_piece = 500;
+/** Jobs looked up in one go. Chronos's own list was slow from a thousand jobs on. */
+const jobs_per_page = 200;
 
 /** The jobs of this dialect, as far as they are there when their page is asked for. */
 export function* pagesOf({ services: { views } }: Exchange): Generator<readonly JobView[]> {
   for (let after = prefix; ; ) {
-    const ours = views.jobs(jobs_per_piece, after).filter(view => view.key.startsWith(prefix));
+    const ours = views.jobs(jobs_per_page, after).filter(view => view.key.startsWith(prefix));
     yield ours.filter(view => !isGoing(view));
-    if (ours.length < jobs_per_piece) return;
+    if (ours.length < jobs_per_page) return;
     after = ours.at(-1)!.key;
   }
 }
@@ -57,33 +57,4 @@ export function refuse(refused: Refused, { chronos }: Services): Reply {
     headers: refused.headers,
     body: { status: STATUS_CODES[status] ?? 'Error', message: refused.message },
   };
-}
-
-/** Leaves piece by piece, and between two pieces the scheduler gets its turn. */
-export async function streamed(
-  { request, response }: Exchange,
-  type: string,
-  pieces: Iterable<string>,
-): Promise<typeof streaming> {
-  response.writeHead(200, { 'content-type': type, 'cache-control': 'no-store' });
-  if (request.method !== 'HEAD')
-    for (const piece of pieces) {
-      if (response.destroyed) return streaming;
-      response.write(piece);
-      await taken(response);
-    }
-  response.end();
-  return streaming;
-}
-
-/** Resolves in a later turn, when the client has taken what was written or is gone. */
-function taken(response: ServerResponse): Promise<void> {
-  return new Promise(resolve => {
-    if (!response.writableNeedDrain) return void setImmediate(resolve);
-    const go = () => {
-      response.off('drain', go).off('close', go);
-      resolve();
-    };
-    response.on('drain', go).on('close', go);
-  });
 }

@@ -1,17 +1,18 @@
 // listing.ts: the jobs of the dialect, as its clients list, search and watch them.
 //
-// A list of tens of thousands leaves in pieces: what is in memory at a time is a page, however slowly it is taken.
+// A list of tens of thousands leaves job by job: what is in memory at a time is a page, however slowly it is taken.
 
 import type { JobView } from '../../../actors/model/views.ts';
 import { Refused } from '../problems.ts';
 import type { Exchange, Reply, streaming } from '../route.ts';
-import { jobOf, pagesOf, streamed } from './answers.ts';
+import { json_headers, streamed } from '../stream.ts';
+import { jobOf, pagesOf } from './answers.ts';
 import { chronosName, isDisabled, writeChronos } from './document.ts';
 import { stateOf, statusOf } from './graph.ts';
 
 export function list(exchange: Exchange): Promise<typeof streaming> {
   const shown = (view: JobView) => JSON.stringify(mirrored(writeChronos(view)));
-  return streamed(exchange, 'application/json', listed(pagesOf(exchange), shown, '[', ']'));
+  return streamed(exchange, json_headers, listed(pagesOf(exchange), shown, '[', ']'));
 }
 
 /** How every job did and does, for whoever looks every two seconds. */
@@ -27,7 +28,7 @@ export function summary(exchange: Exchange): Promise<typeof streaming> {
       disabled: isDisabled(view),
     });
   };
-  return streamed(exchange, 'application/json', listed(pagesOf(exchange), shown, '{"jobs":[', ']}'));
+  return streamed(exchange, json_headers, listed(pagesOf(exchange), shown, '{"jobs":[', ']}'));
 }
 
 /**
@@ -56,7 +57,7 @@ export function search(exchange: Exchange): Promise<typeof streaming> {
   }
   return streamed(
     exchange,
-    'application/json',
+    json_headers,
     listed(found(), view => JSON.stringify(writeChronos(view)), '[', ']'),
   );
 }
@@ -85,6 +86,7 @@ function mirrored(job: Record<string, unknown>): Record<string, unknown> {
   return job;
 }
 
+/** One part a job, and an empty one for a page with none of them: who looks for a few of many lets others go between. */
 function* listed(
   pages: Iterable<readonly JobView[]>,
   shown: (view: JobView) => string,
@@ -93,9 +95,11 @@ function* listed(
 ): Generator<string> {
   let before = begin;
   for (const page of pages) {
-    if (page.length === 0) continue;
-    yield before + page.map(shown).join(',');
-    before = ',';
+    if (page.length === 0) yield '';
+    for (const view of page) {
+      yield before + shown(view);
+      before = ',';
+    }
   }
   yield before === begin ? begin + end : end;
 }

@@ -6,7 +6,8 @@
 import type { JobView } from '../../../actors/model/views.ts';
 import type { Exchange, streaming } from '../route.ts';
 import { figuresIn } from '../statistics.ts';
-import { pagesOf, streamed } from './answers.ts';
+import { json_headers, streamed } from '../stream.ts';
+import { pagesOf } from './answers.ts';
 import { chronosName } from './document.ts';
 import { isQueued } from './tasks.ts';
 
@@ -14,7 +15,7 @@ export const wantsChronos = ({ request }: Exchange): boolean =>
   /^application\/json\b/i.test(String(request.headers.accept ?? '').trim());
 
 export function chronosMetrics(exchange: Exchange): Promise<typeof streaming> {
-  return streamed(exchange, 'application/json', written(exchange));
+  return streamed(exchange, json_headers, written(exchange));
 }
 
 /** The version is that of the form. */

@@ -8,7 +8,8 @@ import { splitWords } from '../../../actors/model/command-line.ts';
 import { mayFollow, mayOrphan } from '../kinship.ts';
 import { inShort, Refused, refusedBy } from '../problems.ts';
 import { command, type Exchange, jsonBody, noBody, type Reply, type Route, unexpected } from '../route.ts';
-import { jobNamed, jobOf, named, pagesOf, refuse, streamed, unknown } from './answers.ts';
+import { streamed } from '../stream.ts';
+import { jobNamed, jobOf, named, pagesOf, refuse, unknown } from './answers.ts';
 import { chronos_role, readChronos } from './document.ts';
 import { graphs } from './graph.ts';
 import { list, one, search, summary } from './listing.ts';
@@ -197,7 +198,7 @@ const prefixed: readonly Route[] = prefixes.flatMap((prefix): readonly Route[] =
         handle: exchange =>
           streamed(
             exchange,
-            'text/plain',
+            { 'content-type': 'text/plain' },
             graphs[form](() => pagesOf(exchange)),
           ),
       }),

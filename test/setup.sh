@@ -78,6 +78,22 @@ else
   echo "missing: strace: ${why:-it cannot be installed}"
 fi
 
+# Archives of every kind are made to be unpacked, those that climb out of their folder too.
+archivers=$HORAE_TEST_ARCHIVERS
+find_archivers() {
+  for tool in python3 gzip bzip2 xz; do command -v "$tool" >/dev/null 2>&1 || return 1; done
+  echo 1
+}
+[ -n "$archivers" ] || archivers=$(find_archivers) || {
+  why=''
+  install python3-minimal gzip bzip2 xz-utils && archivers=$(find_archivers)
+}
+if [ -n "$archivers" ]; then
+  echo "HORAE_TEST_ARCHIVERS=$archivers"
+else
+  echo "missing: python3, gzip, bzip2 and xz: $why"
+fi
+
 # Running something on another machine is tested against a real sshd; tests start their own, on ports and with keys of theirs.
 sshd=$HORAE_TEST_SSHD
 find_sshd() {

@@ -13,11 +13,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import test from 'ava';
 import { fetch_defaults, fetchAll } from '../../mesos/local/fetch/fetcher.ts';
 import { staysWithin } from '../../mesos/local/fetch/unpack.ts';
 import { systemClock } from '../../schedules/clock.ts';
+import { archivers, testWith } from '../support/needs.ts';
 import { type Owner, tempDir } from '../support/temp.ts';
+
+const testArchives = testWith(archivers);
 
 async function stage(t: Owner) {
   const folder = await tempDir(t);
@@ -50,7 +52,7 @@ for (const [name, word] of [
   ['a.tbz2', '-cjf'],
   ['a.tar.xz', '-cJf'],
 ] as const)
-  test(`${name} is unpacked with its folders, modes and links, names that are no UTF-8 too`, async t => {
+  testArchives(`${name} is unpacked with its folders, modes and links, names that are no UTF-8 too`, async t => {
     const { inside, sandbox, fetch, tar, said } = await stage(t);
     mkdirSync(join(inside, 'bin'));
     writeFileSync(join(inside, 'bin', 'run'), 'hello', { mode: 0o755 });
@@ -72,7 +74,7 @@ for (const [name, word] of [
     );
   });
 
-test('a zip is unpacked with its folders, modes and links', async t => {
+testArchives('a zip is unpacked with its folders, modes and links', async t => {
   const { folder, inside, sandbox, fetch } = await stage(t);
   mkdirSync(join(inside, 'bin'));
   writeFileSync(join(inside, 'bin', 'run'), 'hello'.repeat(1_000), { mode: 0o755 });
@@ -85,16 +87,19 @@ test('a zip is unpacked with its folders, modes and links', async t => {
   t.is(readFileSync(join(sandbox, 'empty'), 'utf8'), '');
 });
 
-test('a file that is only compressed loses its last ending; executable or extract: false, it stays as it is', async t => {
-  const { folder, sandbox, fetch } = await stage(t);
-  writeFileSync(join(folder, 'words.gz'), execFileSync('gzip', ['-c'], { input: 'hello' }));
-  await fetch('words.gz', { extract: false });
-  t.deepEqual(readdirSync(sandbox), ['words.gz']);
-  await fetch('words.gz', { executable: true, output_file: 'deep/er/x.gz' });
-  t.is(statSync(join(sandbox, 'deep', 'er', 'x.gz')).mode & 0o111, 0o111);
-  await fetch('words.gz');
-  t.is(readFileSync(join(sandbox, 'words'), 'utf8'), 'hello');
-});
+testArchives(
+  'a file that is only compressed loses its last ending; executable or extract: false, it stays as it is',
+  async t => {
+    const { folder, sandbox, fetch } = await stage(t);
+    writeFileSync(join(folder, 'words.gz'), execFileSync('gzip', ['-c'], { input: 'hello' }));
+    await fetch('words.gz', { extract: false });
+    t.deepEqual(readdirSync(sandbox), ['words.gz']);
+    await fetch('words.gz', { executable: true, output_file: 'deep/er/x.gz' });
+    t.is(statSync(join(sandbox, 'deep', 'er', 'x.gz')).mode & 0o111, 0o111);
+    await fetch('words.gz');
+    t.is(readFileSync(join(sandbox, 'words'), 'utf8'), 'hello');
+  },
+);
 
 /** Writes what tar and zip themselves would not. */
 const zipper = `
@@ -147,7 +152,7 @@ for (const [what, kind, name, target, words] of [
   ['a device', 'device', 'null', '', /holds "null", a device, pipe or socket|exited with/],
   ['a pipe', 'pipe', 'fifo', '', /holds "fifo", a device, pipe or socket/],
 ] as const)
-  test(`an archive with ${what} is refused, and nothing of it stays`, async t => {
+  testArchives(`an archive with ${what} is refused, and nothing of it stays`, async t => {
     const { folder, sandbox, fetch, said } = await stage(t);
     execFileSync('python3', ['-c', climbing_tar, join(folder, 'bad.tar'), kind, name, target]);
     await t.throwsAsync(fetch('bad.tar'), { message: words });
@@ -157,14 +162,14 @@ for (const [what, kind, name, target, words] of [
   });
 
 for (const name of ['../outside', '/tmp/horae-outside', 'a/../../outside'])
-  test(`a zip with ${name} is refused, and nothing of it stays`, async t => {
+  testArchives(`a zip with ${name} is refused, and nothing of it stays`, async t => {
     const { folder, sandbox, fetch } = await stage(t);
     execFileSync('python3', ['-c', climbing_zip, join(folder, 'bad.zip'), name]);
     await t.throwsAsync(fetch('bad.zip'), { message: /expected only paths that stay in the sandbox/ });
     t.deepEqual(readdirSync(sandbox), ['bad.zip']);
   });
 
-test('what a second archive brings is not written through a link of the first: it takes its place', async t => {
+testArchives('what a second archive brings is not written through a link of the first: it takes its place', async t => {
   const { folder, inside, sandbox, fetch, tar } = await stage(t);
   mkdirSync(join(inside, 'real'));
   writeFileSync(join(inside, 'real', 'file'), 'first');
@@ -180,7 +185,7 @@ test('what a second archive brings is not written through a link of the first: i
   await t.throwsAsync(fetch('x', { output_file: 'again/file' }), { message: /again is not a folder/ });
 });
 
-test('more than may be is not fetched to its end, nor unpacked to its end', async t => {
+testArchives('more than may be is not fetched to its end, nor unpacked to its end', async t => {
   const { folder, inside, sandbox, fetch, tar } = await stage(t);
   writeFileSync(join(inside, 'zeros'), Buffer.alloc(4_000_000));
   tar('bomb.tgz', '-czf');
@@ -198,7 +203,7 @@ test('more than may be is not fetched to its end, nor unpacked to its end', asyn
   await t.throwsAsync(fetch('many.tar', {}, { files_max: 3 }), { message: /more than 3 files/ });
 });
 
-test('nobody becomes somebody else by a file of an archive', async t => {
+testArchives('nobody becomes somebody else by a file of an archive', async t => {
   const { inside, sandbox, fetch, tar } = await stage(t);
   writeFileSync(join(inside, 'su'), 'x');
   chmodSync(join(inside, 'su'), 0o6755);
@@ -207,7 +212,7 @@ test('nobody becomes somebody else by a file of an archive', async t => {
   t.is(statSync(join(sandbox, 'su')).mode & 0o7777, 0o755);
 });
 
-test('a link stays within where it goes up no further than the sandbox, and never up after down', t => {
+testArchives('a link stays within where it goes up no further than the sandbox, and never up after down', t => {
   for (const [target, depth, stays] of [
     ['a', 0, true],
     ['./a/b', 0, true],

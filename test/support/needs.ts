@@ -23,3 +23,6 @@ export const may_mount = process.env.HORAE_TEST_MOUNT;
 
 /** Path of an sshd, where there are ssh and curl too. */
 export const sshd = process.env.HORAE_TEST_SSHD;
+
+/** Set where archives of every kind can be made. */
+export const archivers = process.env.HORAE_TEST_ARCHIVERS;

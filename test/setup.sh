@@ -86,7 +86,7 @@ find_archivers() {
 }
 [ -n "$archivers" ] || archivers=$(find_archivers) || {
   why=''
-  install python3-minimal gzip bzip2 xz-utils && archivers=$(find_archivers)
+  install python3 gzip bzip2 xz-utils && archivers=$(find_archivers)
 }
 if [ -n "$archivers" ]; then
   echo "HORAE_TEST_ARCHIVERS=$archivers"

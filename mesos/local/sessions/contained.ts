@@ -1,9 +1,9 @@
 // contained.ts: a process in a task's container, by the engine that runs it: as `docker exec` does it.
 
 import { readFileSync } from 'node:fs';
-import { PassThrough } from 'node:stream';
-import type { SessionEnd, SessionWish } from '../../sessions.ts';
-import type { Engine } from '../docker/engine.ts';
+import { type Duplex, PassThrough, Writable } from 'node:stream';
+import type { SessionEnd, SessionWish, WindowSize } from '../../sessions.ts';
+import { type Engine, EngineRefused } from '../docker/engine.ts';
 import { demultiplexer } from '../docker/stream.ts';
 import { hasCode, isGone } from '../processes.ts';
 import type { Running } from './inside.ts';
@@ -17,9 +17,9 @@ export async function runContained(engine: Engine, container: string, wish: Sess
     Tty: terminal,
     Env: Object.entries(wish.variables ?? {}).map(([name, value]) => `${name}=${value}`),
     Cmd: wish.command,
-    ...(wish.terminal === undefined ? {} : { ConsoleSize: [wish.terminal.rows, wish.terminal.columns] }),
   });
   const pipe = await engine.execute(exec_id, terminal);
+  if (wish.terminal !== undefined) await sized(engine, exec_id, wish.terminal);
   const stdout = new PassThrough();
   const stderr = terminal ? undefined : new PassThrough();
   let full = false;
@@ -31,6 +31,9 @@ export async function runContained(engine: Engine, container: string, wish: Sess
     // Copied: the frame's room is the pipe's.
     if (!to.write(Buffer.from(bytes))) full = true;
   };
+  // Whoever is gone reads nothing: that is told by its end.
+  const stdin = terminal ? keyboard(pipe) : pipe;
+  stdin.on('error', () => pipe.destroy());
   const split = demultiplexer((kind, bytes) => put(kind === 2 && stderr !== undefined ? stderr : stdout, bytes));
   for (const stream of [stdout, stderr]) stream?.on('drain', resume);
   pipe.on('data', (piece: Buffer) => {
@@ -58,7 +61,7 @@ export async function runContained(engine: Engine, container: string, wish: Sess
     });
   });
   return {
-    stdin: pipe,
+    stdin,
     stdout,
     stderr,
     ended,
@@ -78,6 +81,25 @@ export async function runContained(engine: Engine, container: string, wish: Sess
     },
   };
 }
+
+/** Older engines take no size beforehand, and none before the process is there, which is in a moment. */
+async function sized(engine: Engine, exec_id: string, size: WindowSize): Promise<void> {
+  for (let tries = 0; tries < sizing_tries_max; tries++) {
+    try {
+      return await engine.resize(exec_id, size);
+    } catch (error) {
+      if (!(error instanceof EngineRefused)) throw error;
+    }
+  }
+}
+const sizing_tries_max = 20;
+
+/** A terminal is not closed, or the engine lets go of it: the end of what is typed is a key of its own. */
+const keyboard = (pipe: Duplex): Writable =>
+  new Writable({
+    write: (bytes: Buffer, _, done) => void pipe.write(bytes, error => done(error ?? null)),
+    final: done => void pipe.write('\x04', error => done(error ?? null)),
+  });
 
 /** Whether a process of this machine is of that container: an engine elsewhere numbers others. */
 function isIn(pid: number, container: string): boolean {

@@ -73,7 +73,7 @@ fi
 
 # Proves in which order a commit reaches the device.
 if command -v strace >/dev/null 2>&1 || install strace; then
-  :
+  echo 'HORAE_TEST_STRACE=1'
 else
   echo "missing: strace: ${why:-it cannot be installed}"
 fi
@@ -163,6 +163,39 @@ if [ "$(id -u)" = 0 ]; then
   rmdir "$probe"
 else
   echo 'missing: mounting a small file system: only root may'
+fi
+
+# Some start tasks of other users.
+if [ "$(id -u)" = 0 ]; then
+  echo 'HORAE_TEST_ROOT=1'
+else
+  echo 'missing: root: nobody else starts tasks of other users'
+fi
+
+# What a task takes is held by control groups: one may be made beside those that are there, in each hierarchy that counts.
+try_groups() {
+  unified=''
+  memory=''
+  while read -r _ at type options _; do
+    case "$type:,$options," in
+      cgroup2:*) unified=$at ;;
+      cgroup:*,memory,* | cgroup:*,cpu,* | cgroup:*,cpuacct,*)
+        case ",$options," in *,memory,*) memory=$at ;; esac
+        mkdir "$at/horae-probe-$$" && rmdir "$at/horae-probe-$$" || return 1
+        ;;
+    esac
+  done < /proc/self/mounts
+  [ -z "$memory" ] || return 0
+  [ -n "$unified" ] && grep -qw memory "$unified/cgroup.controllers" || { echo 'no hierarchy with memory is mounted'; return 1; }
+  mkdir "$unified/horae-probe-$$" && rmdir "$unified/horae-probe-$$" && echo +memory > "$unified/cgroup.subtree_control"
+}
+if [ "$(id -u)" != 0 ]; then
+  echo 'missing: control groups: only root may make them'
+elif refused=$(try_groups 2>&1); then
+  echo 'HORAE_TEST_CGROUPS=1'
+else
+  echo "missing: control groups: refused, although we are root: $refused" | tr '\n' ' '
+  echo
 fi
 
 # Some tests put machines of their own into network namespaces, and pull the cables between them.

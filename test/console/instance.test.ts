@@ -7,13 +7,13 @@ import test from 'ava';
 import type { Browser } from 'playwright-core';
 import { startChild } from '../support/child.ts';
 import { freePort } from '../support/free-port.ts';
-import { chromium, testWith } from '../support/needs.ts';
+import { chromium, serialWith } from '../support/needs.ts';
 import { type Owner, tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { openBrowser, openPage } from './browser.ts';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-const serial = testWith(chromium) === test ? test.serial : test.serial.skip;
+const serial = serialWith(chromium);
 let browser: Browser;
 let url: string;
 let data: string;

@@ -7,7 +7,7 @@ import test from 'ava';
 import type { Browser, Page } from 'playwright-core';
 import type { JobSubmission } from '../../actors/model/job.ts';
 import { type Child, startChild } from '../support/child.ts';
-import { chromium, testWith } from '../support/needs.ts';
+import { chromium, serialWith } from '../support/needs.ts';
 import { type Owner, tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { openBrowser, openPage } from './browser.ts';
@@ -51,7 +51,7 @@ const submit = async (name: string, more: Partial<JobSubmission>) => {
   if (answer.status !== 201) throw new Error(`${answer.status} ${await answer.text()}`);
 };
 /** One after the other: a page is a heavy thing on a small machine. */
-const serial = testWith(chromium) === test ? test.serial : test.serial.skip;
+const serial = serialWith(chromium);
 /** Due long after the test. */
 const rarely = { cron: '0 0 29 2 *' };
 const row = (page: Page, name: string) => page.locator('a.row', { has: page.locator('strong', { hasText: name }) });

@@ -6,13 +6,13 @@ import test from 'ava';
 import type { Browser } from 'playwright-core';
 import type { JobSubmission } from '../../actors/model/job.ts';
 import { startChild } from '../support/child.ts';
-import { chromium, testWith } from '../support/needs.ts';
+import { chromium, serialWith } from '../support/needs.ts';
 import { type Owner, tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { openBrowser, openPage } from './browser.ts';
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-const serial = testWith(chromium) === test ? test.serial : test.serial.skip;
+const serial = serialWith(chromium);
 let browser: Browser;
 let url: string;
 const cleanups: (() => void | Promise<void>)[] = [];

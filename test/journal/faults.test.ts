@@ -1,6 +1,6 @@
 // faults.test.ts: directories that are not ours, processes that die, devices that fill, files that rot.
 
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -11,13 +11,14 @@ import test, { type ExecutionContext } from 'ava';
 import { checkDataFile } from '../../transport/journal/data-file.ts';
 import { JournalError, type JournalErrorCode } from '../../transport/journal/journal.ts';
 import { lmdbJournal } from '../../transport/journal/lmdb.ts';
+import { may_mount, strace, testWith } from '../support/needs.ts';
 import { gone, put } from './contract.ts';
 
 const scratch = await mkdtemp(join(tmpdir(), 'horae-faults-'));
 let places = 0;
 const place = () => join(scratch, `j${places++}`);
 test.after.always(async () => {
-  if (mounted) spawnSync('umount', ['-R', small]);
+  if (may_mount !== undefined) spawnSync('umount', ['-R', small]);
   await rm(scratch, { recursive: true, force: true });
 });
 
@@ -223,8 +224,7 @@ test('killed at any moment, everything acknowledged is there, and what is there 
   }
 });
 
-const strace = spawnSync('strace', ['-f', '-e', 'trace=none', 'true']).status === 0;
-(strace ? test : test.skip)(
+testWith(strace)(
   'an append is acknowledged after the device has the pages and then the page that makes them count (needs strace)',
   async t => {
     const path = place();
@@ -258,13 +258,12 @@ const strace = spawnSync('strace', ['-f', '-e', 'trace=none', 'true']).status ==
 // --- a full device --------------------------------------------------------------------------------------------------------
 
 const small = join(scratch, 'small');
-const mounted = mount();
-function mount(): boolean {
+if (may_mount !== undefined) {
   mkdirSync(small);
-  return spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', small]).status === 0;
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', small]);
 }
 
-(mounted ? test : test.skip)(
+testWith(may_mount)(
   'on a full device the append fails as `full`, nothing of it is there, and everything before it is (needs root for a tmpfs)',
   t => {
     const path = join(small, 'journal');
@@ -284,7 +283,7 @@ function mount(): boolean {
   },
 );
 
-(mounted ? test : test.skip)(
+testWith(may_mount)(
   'a device that fills while snapshots are made ends the process as clearly, and loses nothing (needs root for a tmpfs)',
   t => {
     const place = join(small, 'second');

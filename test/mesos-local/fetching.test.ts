@@ -6,12 +6,13 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { as_root, testWith } from '../support/needs.ts';
 import { type Owner, tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { command, type Json, subscribe } from './support/client.ts';
 import { machine } from './support/machine.ts';
 
-const asRoot = process.getuid?.() === 0 ? test : test.skip;
+const asRoot = testWith(as_root);
 
 /** A server of the files of a folder; `/never` says nothing. */
 async function files(t: Owner & Pick<ExecutionContext, 'teardown'>) {

@@ -14,18 +14,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { startLocalMesos } from '../../mesos/local/index.ts';
-import { mountsIn, openCgroups } from '../../mesos/local/limits/cgroups.ts';
+import { mountsIn } from '../../mesos/local/limits/cgroups.ts';
 import { systemClock } from '../../schedules/clock.ts';
+import { as_root, may_group, testWith } from '../support/needs.ts';
 import { isAlive } from '../support/processes.ts';
 import { until } from '../support/until.ts';
 import { command, type Json, scalar, subscribe } from './support/client.ts';
 import { executor, running, task } from './support/executors.ts';
 import { machine, silent } from './support/machine.ts';
 
-const groups = openCgroups({ agent_id: `probe-${process.pid}`, cpu_hard: false, now_ms: Date.now() });
-if (typeof groups !== 'string') groups.close();
-/** Where control groups cannot be had, the machine cannot show them. */
-const withGroups = typeof groups === 'string' ? test.skip : test;
+const withGroups = testWith(may_group);
 
 const terminal = ['TASK_FINISHED', 'TASK_FAILED', 'TASK_KILLED', 'TASK_ERROR', 'TASK_DROPPED', 'TASK_GONE'];
 const quick = { usage_ms: 50, disk_ms: 50 };
@@ -200,7 +198,7 @@ test('limits of processes hold, and impossible ones are refused with what would 
   t.is(hog.message, 'Command terminated with signal CPU time limit exceeded');
 });
 
-const asRoot = process.getuid?.() === 0 ? test : test.skip;
+const asRoot = testWith(as_root);
 asRoot('as root a task runs as the user that it names, in a sandbox of his own', async t => {
   const mesos = await machine(t);
   const scheduler = await subscribe(mesos);

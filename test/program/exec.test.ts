@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { buffer, text } from 'node:stream/consumers';
 import test from 'ava';
 import { isGone } from '../../mesos/local/processes.ts';
+import { as_root, may_group, serialWith } from '../support/needs.ts';
 import { tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { fileOwner } from '../support/zookeeper.ts';
@@ -191,13 +192,12 @@ test.serial('what runs beside a task is held by its limits, and ends with it', a
     groups += piece;
   });
   await until('its groups', () => groups.endsWith('\n\n'));
-  if (process.getuid!() === 0) t.regex(groups, /\/horae\//, 'in the control groups of the task');
+  if (may_group !== undefined) t.regex(groups, /\/horae\//, 'in the control groups of the task');
   await api.request('POST', '/api/v1/jobs/me/test/ends/kill');
   t.is(await closed, 137);
 });
 
-const asRoot = process.getuid?.() === 0 ? test.serial : test.serial.skip;
-asRoot(
+serialWith(as_root)(
   "as root: beside a task of another user one is that user, and its environment stands in nobody's arguments",
   async t => {
     const { chmodSync } = await import('node:fs');

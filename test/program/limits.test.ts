@@ -3,6 +3,7 @@
 import { chmodSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
+import { as_root, testWith } from '../support/needs.ts';
 import { tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { type Api, type Reason, type RunAnswer, runsOf, startHorae } from './horae.ts';
@@ -66,7 +67,7 @@ test('a task over its memory or its disk failed for that reason, and says how mu
   }
 });
 
-const asRoot = process.getuid?.() === 0 ? test : test.skip;
+const asRoot = testWith(as_root);
 asRoot('as root a job names the user as whom it runs, and what each of its processes may take', async t => {
   const data_dir = await tempDir(t);
   const { api } = await startHorae(t, data_dir, looking);

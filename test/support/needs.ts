@@ -21,6 +21,15 @@ export function serialWith(part: string | undefined): typeof test.serial | typeo
 /** For tests that mount a small file system, to fill it. */
 export const may_mount = process.env.HORAE_TEST_MOUNT;
 
+/** For tests that start tasks of other users, which root alone may. */
+export const as_root = process.env.HORAE_TEST_ROOT;
+
+/** For tests that see the kernel hold a limit: control groups, which containers and people who are not root have none of. */
+export const may_group = process.env.HORAE_TEST_CGROUPS;
+
+/** For tests that watch which calls a process makes. */
+export const strace = process.env.HORAE_TEST_STRACE;
+
 /** Path of an sshd, where there are ssh and curl too. */
 export const sshd = process.env.HORAE_TEST_SSHD;
 

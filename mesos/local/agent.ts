@@ -76,7 +76,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
   const docker = { ...docker_defaults, ...options.docker };
   const containers = hostContainers({ work_dir, agent_id: id, docker, log });
   const fetching = { fetch: { ...fetch_defaults, ...options.fetch }, fetched: fetchedIn(work_dir) };
-  const own = { work_dir, agent_id: id, wrapper_path, boot, secrets: options.secrets };
+  const own = { work_dir, agent_id: id, wrapper_path, boot, log, secrets: options.secrets };
   const ground = { ...own, warden, containers, ...fetching };
 
   const tasks = new Map<string, Task>();
@@ -516,7 +516,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
     clock,
     log,
     master: host,
-    processes: tell => executorProcesses({ ...ground, boot, clock, log, tell }),
+    processes: tell => executorProcesses({ ...ground, clock, tell }),
     tokenFor: token_key === undefined ? undefined : claims => tokenOf(token_key, claims),
   });
 

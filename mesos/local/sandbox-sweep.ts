@@ -12,6 +12,7 @@ import type { Clock, Instant, Wake } from '../../schedules/clock.ts';
 import type { Log } from './agent-options.ts';
 import { diskWalk } from './limits/disk-walk.ts';
 import { isGone, readIfThere } from './processes.ts';
+import { removeLargeTree } from './removal.ts';
 
 export type Retention = {
   /** Finished sandboxes that are kept. */
@@ -65,7 +66,9 @@ export function keepSandboxes({ work_dir, agent_id, retention, clock, log, isLiv
     const crowded = (await freePart(folder)) < retention.free_part_min;
     if (!crowded && clock.now() - swept_at < sweep_ms) return;
     swept_at = clock.now();
-    const gone = await sweepSandboxes(work_dir, agent_id, retention, clock.now(), isLive);
+    const stuck = (name: string, error: unknown) =>
+      log.warn({ sandbox: name, error: String(error) }, 'an old sandbox cannot be removed');
+    const gone = await sweepSandboxes(work_dir, agent_id, retention, clock.now(), isLive, stuck);
     if (gone.length === 0) return;
     log.info({ removed: gone.length, bytes: gone.reduce((sum, { bytes }) => sum + bytes, 0) }, 'old sandboxes removed');
     book.add(gone);
@@ -91,13 +94,14 @@ export function keepSandboxes({ work_dir, agent_id, retention, clock, log, isLiv
   };
 }
 
-/** Removes what is too old, too many or in the way. Never one that is still lived in. */
+/** Removes what is too old, too many or in the way. Never one that is still lived in. One that is `stuck` keeps no other. */
 export async function sweepSandboxes(
   work_dir: string,
   agent_id: string,
   { sandboxes_max, age_ms_max, free_part_min }: Pick<Retention, 'sandboxes_max' | 'age_ms_max' | 'free_part_min'>,
   now: Instant,
   isLive: (task_id: string) => boolean,
+  stuck: (name: string, error: unknown) => void,
 ): Promise<readonly Swept[]> {
   const folder = join(work_dir, 'sandboxes', agent_id);
   const { finished, links } = await finishedIn(folder, isLive);
@@ -107,7 +111,12 @@ export async function sweepSandboxes(
     if (isLive(name)) return;
     const bytes = await bytesOf(join(folder, name));
     const tasks = links.get(name) ?? [];
-    await rm(join(folder, name), { recursive: true, force: true });
+    try {
+      await removeLargeTree(join(folder, name));
+    } catch (error) {
+      stuck(name, error);
+      return;
+    }
     for (const task of tasks) await rm(join(folder, task), { force: true });
     swept.push({ at: now, why, tasks: tasks.length === 0 ? [name] : tasks, ended_at: Math.round(at), bytes });
   };

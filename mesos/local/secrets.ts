@@ -5,11 +5,12 @@
 // task's end.
 
 import { spawn } from 'node:child_process';
-import { lstatSync, mkdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import type { TaskInfo } from '../protocol.ts';
 import { hasCode } from './processes.ts';
+import { removeTree } from './removal.ts';
 import { secrets_folder } from './sandbox.ts';
 
 export type SecretSource =
@@ -86,7 +87,7 @@ export async function handSecrets(
 
 /** With the end of the task its secrets go. Never follows a link. */
 export function forgetSecrets(sandbox: string): void {
-  rmSync(join(sandbox, secrets_folder), { recursive: true, force: true });
+  removeTree(join(sandbox, secrets_folder));
 }
 
 function secretFrom(source: SecretSource, name: string, signal: AbortSignal): Promise<Buffer> {

@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { appendFileSync, closeSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Instant } from '../../schedules/clock.ts';
+import type { Log } from './agent-options.ts';
 import type { Containers } from './docker/containers.ts';
 import { isContained } from './docker/request.ts';
 import { dressed } from './dress.ts';
@@ -29,6 +30,7 @@ export type TaskGround = {
   readonly warden: Warden;
   readonly containers: Containers;
   readonly boot: string;
+  readonly log: Log;
   readonly fetch: FetchTerms;
   /** Who keeps secrets; undefined: nobody. */
   readonly secrets: SecretSource | undefined;
@@ -125,7 +127,13 @@ export const graceOf = ({ task }: Launch): number =>
   (task.kill_policy?.grace_period?.nanoseconds ?? grace_ms_default * 1e6) / 1e6;
 
 /** Whatever ended it, nobody of it stays, and none of its secrets. */
-export function leaveNothing({ launch, paths }: TaskStart, { warden }: TaskGround): void {
-  warden.release(launch.task.task_id.value);
-  forgetSecrets(paths.sandbox);
+export function leaveNothing({ launch, paths }: TaskStart, { warden, log }: TaskGround): void {
+  const task = launch.task.task_id.value;
+  warden.release(task);
+  try {
+    forgetSecrets(paths.sandbox);
+  } catch (error) {
+    // How it ended is told all the same.
+    log.warn({ task, error: String(error) }, 'the secrets of a task that ended cannot be removed from its sandbox');
+  }
 }

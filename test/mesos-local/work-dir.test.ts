@@ -79,7 +79,7 @@ test('old and surplus sandboxes are swept, the newest stay, and no live one is t
   }
   const sweep = async (sandboxes_max: number, age_ms_max: number) => {
     const rules = { sandboxes_max, age_ms_max, free_part_min: 0 };
-    const gone = await sweepSandboxes(work_dir, 'a', rules, now, name => name === 't-9');
+    const gone = await sweepSandboxes(work_dir, 'a', rules, now, name => name === 't-9', t.fail);
     return gone.map(({ why, tasks }) => `${why} ${tasks}`);
   };
   const left = () =>
@@ -250,7 +250,7 @@ testWith(may_mount)(
       }
       symlinkSync('t-3', join(small, 'sandboxes', 'a', 'of-an-executor'));
       const rules = { sandboxes_max: 100, age_ms_max: 86_400_000, free_part_min: 0.5 };
-      const swept = await sweepSandboxes(small, 'a', rules, now, name => name === 't-4');
+      const swept = await sweepSandboxes(small, 'a', rules, now, name => name === 't-4', t.fail);
       t.like(swept, [{ why: 'disk', tasks: ['of-an-executor'], ended_at: now - 3_000 }]);
       t.true(swept[0]!.bytes >= 1 << 20);
       t.deepEqual(readdirSync(join(small, 'sandboxes', 'a')).sort(), ['t-0', 't-1', 't-2', 't-4']);

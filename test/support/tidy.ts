@@ -170,6 +170,7 @@ const shells: Readonly<Record<string, string>> = {
   'mesos/local/limits/users.ts': 'asks who is who, and gives files away',
   'mesos/local/limits/warden.ts': 'looks at what containers use, and ends them',
   'mesos/local/secrets.ts': 'asks for secrets, and writes them into sandboxes',
+  'mesos/local/removal.ts': 'removes what tasks left',
   'mesos/local/sandbox': 'reads and writes sandboxes',
   'mesos/local/checkpoint': 'writes what must survive',
   'mesos/executor/agent': 'the connection with the agent',

@@ -17,13 +17,13 @@ import {
   readlinkSync,
   readSync,
   renameSync,
-  rmSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { hasCode, isGone } from '../processes.ts';
+import { removeTree } from '../removal.ts';
 import { atMost } from './download.ts';
 import { unzip } from './zip.ts';
 
@@ -63,7 +63,7 @@ export async function unpack(source: string, unpacking: Unpacking): Promise<numb
     carry(Buffer.from(room), Buffer.from(sandbox));
     return count;
   } finally {
-    rmSync(room, { recursive: true, force: true });
+    removeTree(room);
   }
 }
 
@@ -219,7 +219,7 @@ function carry(from: Buffer, to: Buffer): void {
       carry(source, place);
       continue;
     }
-    if (there !== undefined) rmSync(place, { recursive: true, force: true });
+    if (there !== undefined) removeTree(place);
     renameSync(source, place);
   }
 }

@@ -1,0 +1,54 @@
+// removal.ts: removes what a task has left, also where it has shut its folders, as whoever makes them read-only does.
+//
+// Root needs none of this. Any other agent owns what its tasks left, and may open what they have shut; `rm` does not.
+
+import { chmodSync, type Dirent, lstatSync, readdirSync, rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { hasCode, isGone } from './processes.ts';
+
+/** What is not there is no error. Never follows a link. */
+export function removeTree(path: string | Buffer): void {
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch (error) {
+    if (!isShut(error)) throw error;
+    for (const _ of opening(path));
+    rmSync(path, { recursive: true, force: true });
+  }
+}
+
+/** The same for what may be large: others get their turn. */
+export async function removeLargeTree(path: string): Promise<void> {
+  try {
+    await rm(path, { recursive: true, force: true });
+  } catch (error) {
+    if (!isShut(error)) throw error;
+    for (const _ of opening(path)) await nextTurn();
+    await rm(path, { recursive: true, force: true });
+  }
+}
+
+const isShut = (error: unknown) => hasCode(error, 'EACCES') || hasCode(error, 'EPERM');
+
+/** Opens every folder to its owner, one at a step. Names are bytes, one to a character. */
+function* opening(root: string | Buffer): Generator<void, void, void> {
+  const waiting = [(typeof root === 'string' ? Buffer.from(root) : root).toString('latin1')];
+  for (let folder = waiting.pop(); folder !== undefined; folder = waiting.pop()) {
+    for (const entry of opened(Buffer.from(folder, 'latin1')))
+      if (entry.isDirectory()) waiting.push(`${folder}/${entry.name.toString('latin1')}`);
+    yield;
+  }
+}
+
+/** What cannot be opened, being another's, is for the removal to tell. */
+function opened(folder: Buffer): Dirent<Buffer>[] {
+  try {
+    if (!lstatSync(folder).isDirectory()) return [];
+    chmodSync(folder, 0o700);
+    return readdirSync(folder, { withFileTypes: true, encoding: 'buffer' });
+  } catch (error) {
+    if (isGone(error) || isShut(error)) return [];
+    throw error;
+  }
+}

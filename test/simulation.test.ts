@@ -2,7 +2,8 @@
 
 import test from 'ava';
 import { type Bug, bugs } from './simulation/bugs.ts';
-import { simulate } from './simulation/cluster.ts';
+import { type Report, simulate } from './simulation/cluster.ts';
+import { playAll } from './simulation/crew.ts';
 
 /** The last ones have found something once: a cluster without a leader, and a copy that took folded records for lost ones. */
 const seeds = [...Array.from({ length: 8 }, (_, n) => n + 1), 111, 212];
@@ -64,6 +65,20 @@ test.serial('the same seed plays the same hour', async t => {
   );
   t.true(traces[0]!.lines.length > 100);
   t.deepEqual(traces[0], traces[1]);
+});
+
+test.serial('a seed that cannot be played is told as such, and the others are played', async t => {
+  t.timeout(minutes_max);
+  const told = new Map<number, Report | Error>();
+  /** No number: to take it for one throws. */
+  const unplayable = 2n as unknown as number;
+  const wishes = [1, unplayable, 3].map(seed => ({ seed, minutes: 1 }));
+  await playAll(wishes, 1, (seed, played) => void told.set(seed, played));
+  t.deepEqual([...told.keys()], [1, unplayable, 3]);
+  t.deepEqual(
+    [...told.values()].map(played => played instanceof Error),
+    [false, true, false],
+  );
 });
 
 /** Without what the log's own library reads off the real clock. */

@@ -30,6 +30,8 @@ for (let seed = from; seed < from + Number(values.seeds); seed++) {
   if (violations.length === 0) continue;
   wrong++;
   for (const line of violations) console.log(`  ${line}`);
-  console.log(`  again: npm run simulate:graph -- --from ${seed} --jobs ${jobs} --minutes ${minutes}`);
+  console.log(
+    `  again: npm run simulate:graph -- --from ${seed} --jobs ${jobs} --minutes ${minutes} --failovers ${failovers}`,
+  );
 }
 process.exitCode = wrong === 0 ? 0 : 1;

@@ -45,7 +45,12 @@ function* wishes() {
     yield { seed, minutes, faults: !values.calm, ...(bug === undefined ? {} : { bug }) };
 }
 
-function tell(report: Report): void {
+function tell(seed: number, played: Report | Error): void {
+  if (played instanceof Error) wrong(seed, [`it could not be played: ${played.stack ?? played}`]);
+  else count(played);
+}
+
+function count(report: Report): void {
   const { seed } = report;
   simulated_ms += report.simulated_ms;
   sums.targets += report.targets;
@@ -59,15 +64,26 @@ function tell(report: Report): void {
       `seed ${seed}: ${(report.simulated_ms / 60_000).toFixed(0)} minutes, ${targets} targets, ${launches} launches, ${reigns} reigns, ${records} records, ${entries} entries; ${inWords(report.faults)}`,
     );
   }
-  if (report.violations.length === 0) return;
+  if (report.violations.length > 0) wrong(seed, report.violations.slice(0, 10));
+}
+
+function wrong(seed: number, lines: readonly string[]): void {
   failed += 1;
-  const again = `--from ${seed} --seeds 1 --minutes ${minutes}${bug === undefined ? '' : ` --bug '${bug}'`}`;
-  console.log(`seed ${seed} went wrong; again: npm run simulate -- ${again}`);
-  for (const line of report.violations.slice(0, 10)) console.log(`  ${line}`);
+  const again = `npm run simulate -- --from ${seed} --seeds 1 --minutes ${minutes}`;
+  const how = `${bug === undefined ? '' : ` --bug '${bug}'`}${values.calm ? ' --calm' : ''}`;
+  console.log(`seed ${seed} went wrong; again: ${again}${how}`);
+  for (const line of lines) console.log(`  ${line}`);
 }
 
 // One after the other where every step is told.
-if (values.trace) for (const wish of wishes()) tell(await simulate({ ...wish, trace: line => console.log(line) }));
+if (values.trace)
+  for (const wish of wishes()) {
+    const playing = simulate({ ...wish, trace: line => console.log(line) });
+    tell(
+      wish.seed,
+      await playing.catch((error: unknown) => (error instanceof Error ? error : new Error(String(error)))),
+    );
+  }
 else await playAll(wishes(), workers, tell);
 const real_minutes = (performance.now() - began) / 60_000;
 const hours = simulated_ms / 3_600_000;

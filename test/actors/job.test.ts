@@ -226,8 +226,8 @@ test('a deletion that was interrupted goes on', t => {
 const service = (instances: number, more: object = {}) => documentOf({ service: true, instances, ...more });
 const put = (one: ReturnType<typeof house>, instances: number, more: object = {}) =>
   one.ask({ type: 'submit', mode: 'replace', job: service(instances, more) });
-const serving = (instances: number) =>
-  begun(recordOf({ service: true, instances }), [
+const serving = (instances: number, more: object = {}) =>
+  begun(recordOf({ service: true, instances, ...more }), [
     runOf('1.service', instances),
     Array.from({ length: instances }, (_, index) => ({ index, record: running(1) })),
   ]);
@@ -304,6 +304,24 @@ test('what no process can notice restarts none', t => {
       JSON.stringify(more),
     );
   t.true(put(serving(2), 2, { env: { A: '1' } }).includes('replace 0'));
+});
+
+test('whatever a task is launched with is a reason to begin it anew', t => {
+  const container = { image: 'busybox:1.36' };
+  for (const more of [
+    { container },
+    { user: 'www-data' },
+    { rlimits: { nofile: 64 } },
+    { fetch: [{ uri: 'https://example.org/a.tgz' }] },
+    { secrets: [{ name: 'token', env: 'TOKEN' }] },
+    { shell: false },
+    { arguments: ['--fast'] },
+    { variables: 'chronos' },
+    { executor: { id: 'own', command: './own' } },
+  ])
+    t.true(put(serving(2), 2, more).includes('replace 0'), JSON.stringify(more));
+  const other = serving(2, { container });
+  t.true(put(other, 2, { container: { image: 'busybox:1.37' } }).includes('replace 0'), 'another image');
 });
 
 test('a rollout that is overtaken by another begins with the instance that is down, so that no second one is', t => {

@@ -2,8 +2,9 @@
 
 import { type Archive, waitsForArchive } from './launch.ts';
 import { type InstanceKey, runKey, splitInstanceKey } from './model/ids.ts';
-import type { InstanceRecord, JobRecord, RunRecord } from './model/records.ts';
+import { firstRecord, type InstanceRecord, type JobRecord, type RunRecord } from './model/records.ts';
 import type { PendingReason } from './model/views.ts';
+import { configOf } from './update-plan.ts';
 
 /** undefined: nothing of ours holds it back. `latest`: the newest record of a key. */
 export function heldBack(
@@ -11,13 +12,14 @@ export function heldBack(
   archive: Archive | undefined,
   latest: (kind: 'job' | 'run' | 'instance', key: string) => unknown,
 ): PendingReason | undefined {
-  const at = latest('instance', key) as InstanceRecord | undefined;
-  if (at?.status !== 'pending') return undefined;
-  const { job: job_key, run } = splitInstanceKey(key);
-  const job = (latest('run', runKey(job_key, run)) as RunRecord | undefined)?.job ?? latestJob(latest('job', job_key));
-  if (job === undefined || !waitsForArchive(job, archive)) return undefined;
+  const { job: job_key, run: id, index } = splitInstanceKey(key);
+  const jobs = latest('job', job_key) as JobRecord | undefined;
+  const run = latest('run', runKey(job_key, id)) as RunRecord | undefined;
+  if (jobs === undefined) return undefined;
+  const waits = !jobs.job.service && run !== undefined && index < run.instances;
+  const at =
+    (latest('instance', key) as InstanceRecord | undefined) ?? (waits ? firstRecord(run.created_at) : undefined);
+  if (at?.status !== 'pending' || !waitsForArchive(configOf(run, index, jobs).job, archive)) return undefined;
   const summary = 'its executor is being packed: expected within seconds, else the log of the scheduler says why not';
   return { instance: key, since: at.since, summary, why: { code: 'no-executor' } };
 }
-
-const latestJob = (record: unknown) => (record as JobRecord | undefined)?.job;

@@ -36,3 +36,41 @@ test('a task of processes waits until its executor has been packed, and says so;
     undefined,
   );
 });
+
+test('so can an instance of which nothing is written down yet, since it waits for its first place', t => {
+  const read = readJob({ role: 'www', environment: 'prod', name: 'hello', ...processes });
+  if (!read.ok) throw new Error(read.problems[0]!.message);
+  const records: Readonly<Record<string, unknown>> = {
+    'job www/prod/hello': { job: read.value },
+    'run www/prod/hello/1.once': { run: '1.once', cause: { type: 'once' }, instances: 2, created_at: 7 },
+  };
+  const why = (of: string) =>
+    heldBack(
+      of,
+      () => undefined,
+      (kind, which) => records[`${kind} ${which}`],
+    );
+  t.like(why('www/prod/hello/1.once/1'), { since: 7, why: { code: 'no-executor' } });
+  t.is(why('www/prod/hello/1.once/2'), undefined, 'the run has two');
+  t.is(why('www/prod/hello/1.other/0'), undefined, 'there is no such run');
+});
+
+test('an instance that an update left as it was waits for what it was', t => {
+  const job = (fields: object) => {
+    const read = readJob({ role: 'www', environment: 'prod', name: 'hello', service: true, ...fields });
+    if (!read.ok) throw new Error(read.problems[0]!.message);
+    return read.value;
+  };
+  const others = [{ job: job(processes), version: 1, indexes: [[0, 0]] }];
+  const why = heldBack(
+    key,
+    () => undefined,
+    kind =>
+      kind === 'job'
+        ? { job: job({ command: 'true' }), version: 2 }
+        : kind === 'run'
+          ? { run: '1.service', cause: { type: 'service' }, instances: 1, created_at: 1, others }
+          : at,
+  );
+  t.like(why, { since: 5, why: { code: 'no-executor' } });
+});

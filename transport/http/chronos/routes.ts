@@ -3,11 +3,10 @@
 // Answers are Chronos's: 204 for what changes something, an array for the list, and errors as {status, message}, but with
 // the status that says what is wrong and a message of one sentence instead of a stack trace.
 
-import { createHash } from 'node:crypto';
 import { splitWords } from '../../../actors/model/command-line.ts';
 import { mayFollow, mayOrphan } from '../kinship.ts';
 import { inShort, Refused, refusedBy } from '../problems.ts';
-import { command, type Exchange, jsonBody, noBody, type Reply, type Route, unexpected } from '../route.ts';
+import { command, type Exchange, jsonBody, noBody, type Reply, type Route, requestOf, unexpected } from '../route.ts';
 import { streamed } from '../stream.ts';
 import { jobNamed, jobOf, named, pagesOf, refuse, unknown } from './answers.ts';
 import { chronos_role, readChronos } from './document.ts';
@@ -266,7 +265,7 @@ async function start(exchange: Exchange): Promise<Reply> {
     throw new Refused('already-running', `Job '${name}' is queued already: nothing was started`);
   const words = splitWords(exchange.query.arguments ?? '');
   const more = words.length === 0 ? {} : { arguments: words };
-  const answer = await command(exchange, { type: 'start-run', key, request: requestIn(exchange), ...more });
+  const answer = await command(exchange, { type: 'start-run', key, request: requestOf(exchange), ...more });
   if (answer.type === 'refused') throw answer.code === 'not-found' ? unknown(exchange) : named(refusedBy(answer));
   if (answer.type !== 'started' && answer.type !== 'waiting' && answer.type !== 'existing') throw unexpected(answer);
   return { status: 204 };
@@ -292,15 +291,12 @@ async function markSuccess(exchange: Exchange): Promise<Reply> {
     text: { type: 'text/plain', text: `marked job ${name.slice(0, 200)} as successful: ${done}` },
   });
   if (key === undefined) return said(false);
-  const answer = await command(exchange, { type: 'mark-success', key, request: requestIn(exchange) });
+  const answer = await command(exchange, { type: 'mark-success', key, request: requestOf(exchange) });
   if (answer.type === 'refused' && answer.code === 'not-found') return said(false);
   if (answer.type === 'refused') throw named(refusedBy(answer));
   if (answer.type !== 'changed') throw unexpected(answer);
   return said(true);
 }
-
-const requestIn = ({ request_id }: Exchange) =>
-  createHash('sha256').update(request_id).digest('base64url').slice(0, 22);
 
 function leader({ services: { cluster } }: Exchange): Reply {
   const found = cluster.leader();

@@ -11,6 +11,8 @@ import { readYaml } from './yaml.ts';
 
 export const json_types = ['application/json'] as const;
 export const yaml_types = ['application/yaml', 'application/x-yaml', 'text/yaml', 'text/x-yaml'] as const;
+/** What documents are written in. */
+export const document_types = [...json_types, ...yaml_types] as const;
 /** Read as it stands: its reader is the handler. */
 export const calendar_types = ['text/calendar'] as const;
 export type BodyType = (typeof json_types)[number] | (typeof yaml_types)[number] | (typeof calendar_types)[number];
@@ -32,7 +34,7 @@ export async function readBody(
 /** For requests that need no body: an empty one, or `{}`, whatever its type. A form is refused all the same. */
 export async function readNoBody(request: IncomingMessage, bytes_max: number): Promise<void> {
   const bytes = await collect(request, bytes_max);
-  if (request.headers['content-type'] !== undefined) bodyType(request, [...json_types, ...yaml_types]);
+  if (request.headers['content-type'] !== undefined) bodyType(request, document_types);
   const text = decode(bytes).trim();
   if (text === '' || text === '{}') return;
   throw new Refused('malformed', 'this request takes no body', [

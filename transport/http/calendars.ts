@@ -11,16 +11,16 @@ import type { JobView, Views } from '../../actors/model/views.ts';
 import { type Calendars, compileCalendar } from '../../schedules/calendar.ts';
 import type { Problem } from '../../schedules/problem.ts';
 import { permits } from '../credentials.ts';
-import { calendar_types, json_types, yaml_types } from './body.ts';
+import { calendar_types, document_types } from './body.ts';
 import { readIcalendar } from './icalendar.ts';
-import { inShort, Refused, refusedBy } from './problems.ts';
+import { invalid, Refused, refusedBy, valid } from './problems.ts';
 import { iso } from './resources.ts';
-import { command, type Exchange, jsonBody, noBody, type Reply, type Route, unexpected } from './route.ts';
+import { command, type Exchange, jsonBody, noBody, problem, type Reply, type Route, unexpected } from './route.ts';
 import { read } from './steering.ts';
 
 const path = '/api/v1/calendars/:calendar';
-const types = [...json_types, ...yaml_types, ...calendar_types] as const;
-const not_found = { 404: { description: 'There is no such calendar.', schema: 'Problem' } };
+const types = [...document_types, ...calendar_types] as const;
+const not_found = { 404: problem('There is no such calendar.') };
 
 export const calendar_routes: readonly Route[] = [
   {
@@ -65,8 +65,8 @@ export const calendar_routes: readonly Route[] = [
     answers: {
       200: { description: 'Replaced, and durable.', schema: 'Calendar' },
       201: { description: 'Created, and durable.', schema: 'Calendar' },
-      412: { description: 'It has another version by now.', schema: 'Problem' },
-      422: { description: 'The document is wrong, or a job could never run: every problem.', schema: 'Problem' },
+      412: problem('It has another version by now.'),
+      422: problem('The document is wrong, or a job could never run: every problem.'),
     },
     handle: put,
   },
@@ -80,7 +80,7 @@ export const calendar_routes: readonly Route[] = [
     scope: '*',
     answers: {
       204: { description: 'Deleted, and durable.' },
-      409: { description: 'Jobs name it: which they are.', schema: 'Problem' },
+      409: problem('Jobs name it: which they are.'),
       ...not_found,
     },
     handle: remove,
@@ -144,7 +144,7 @@ async function put(exchange: Exchange): Promise<Reply> {
   const body = await jsonBody(exchange, types);
   const calendar = typeof body === 'string' ? imported(body) : (read(calendar_submission, body) as CalendarSubmission);
   const problems = [...wrongRules(calendar), ...stranded(exchange, name, calendar)];
-  if (problems.length > 0) throw new Refused('invalid', inShort(problems), problems);
+  if (problems.length > 0) throw invalid(problems);
   const { views } = exchange.services;
   const given = exchange.request.headers['if-match']?.trim();
   const now = views.calendar(name);
@@ -161,9 +161,7 @@ async function put(exchange: Exchange): Promise<Reply> {
 }
 
 function imported(text: string): CalendarSubmission {
-  const file = readIcalendar(text);
-  if (!file.ok) throw new Refused('invalid', inShort(file.problems), file.problems);
-  return { rules: file.value };
+  return { rules: valid(readIcalendar(text)) };
 }
 
 function wrongRules({ rules }: CalendarSubmission): readonly Problem[] {

@@ -8,17 +8,17 @@ import { iso, jobPath } from './resources.ts';
 import {
   command,
   type Exchange,
+  idempotency,
+  job_path,
   keyOfPath,
   noBody,
   noSuchJob,
+  not_found,
   type Reply,
   type Route,
   requestOf,
   unexpected,
 } from './route.ts';
-
-const job_path = '/api/v1/jobs/:role/:environment/:name';
-const not_found = { 404: { description: 'There is no such job.', schema: 'Problem' } };
 
 const tokens_shown_max = 100;
 
@@ -59,7 +59,7 @@ export function dependencyRoutes(found: (exchange: Exchange, status: number) => 
       tag: 'jobs',
       summary: 'Take the last run of a job for a success: those that follow it go on',
       permission: 'operate',
-      headers: { 'Idempotency-Key': 'Any text up to 255 characters that names this wish.' },
+      headers: idempotency,
       answers: { 200: { description: 'As it is now.', schema: 'Job' }, ...not_found },
       async handle(exchange) {
         await noBody(exchange);

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { JobView, Views } from '../../actors/model/views.ts';
 import { permits } from '../credentials.ts';
 import { membersOf, type TargetGroup, targetGroups } from '../discovery/members.ts';
-import { type Exchange, keyOfPath, noSuchJob, type Reply, type Route } from './route.ts';
+import { type Exchange, keyOfPath, noSuchJob, problem, type Reply, type Route } from './route.ts';
 
 const port_query = z.string().max(64).optional().describe('Only ports of this name.');
 
@@ -21,7 +21,7 @@ export const discovery_routes: readonly Route[] = [
     query: z.strictObject({ port: port_query }),
     answers: {
       200: { description: 'Its members, in the order of their numbers.', schema: 'Members' },
-      404: { description: 'There is no such job.', schema: 'Problem' },
+      404: problem('There is no such job.'),
     },
     handle: members,
   },

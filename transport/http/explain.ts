@@ -2,8 +2,8 @@
 
 import { z } from 'zod';
 import { answerQuestion, type Question, question_fields } from '../../schedules/question.ts';
-import { inShort, Refused } from './problems.ts';
-import type { Exchange, Reply, Route } from './route.ts';
+import { valid } from './problems.ts';
+import { type Exchange, problem, type Reply, type Route } from './route.ts';
 
 const text = (max: number, description: string) => z.string().max(max).optional().describe(description);
 
@@ -28,7 +28,7 @@ export const explain_routes: readonly Route[] = [
     }),
     answers: {
       200: { description: 'What it will do.', schema: 'Explanation' },
-      422: { description: 'It cannot be read, or will never run: every problem.', schema: 'Problem' },
+      422: problem('It cannot be read, or will never run: every problem.'),
     },
     handle: explained,
   },
@@ -36,7 +36,6 @@ export const explain_routes: readonly Route[] = [
 
 function explained({ query, services }: Exchange): Reply {
   const answer = answerQuestion(query as Question, services.clock.now(), services.default_zone, field => `?${field}`);
-  if (!answer.ok) throw new Refused('invalid', inShort(answer.problems), answer.problems);
-  const { text: _, ...body } = answer.value;
+  const { text: _, ...body } = valid(answer);
   return { status: 200, body };
 }

@@ -6,36 +6,32 @@
 import { z } from 'zod';
 import { taskId } from '../../actors/model/ids.ts';
 import type { SandboxEntry } from '../../actors/model/views.ts';
-import { type Attempt, attemptIn, follow, sendFile, type Wanted } from './logs.ts';
+import { type Attempt, attempt_query, attemptAsked, follow, sendFile, type Wanted } from './logs.ts';
 import { Refused } from './problems.ts';
 import { iso, jobPath, runPath } from './resources.ts';
 import {
   type Exchange,
-  keyOfPath,
   limit_query,
   limitOf,
-  noSuchRun,
+  problem,
   type Reply,
   type Route,
+  run_instance_path,
   streaming,
 } from './route.ts';
 
-const files_path = '/api/v1/jobs/:role/:environment/:name/runs/:run/instances/:index/files';
+const files_path = `${run_instance_path}/files`;
 const which = {
   path: z
     .string()
     .max(16_384)
     .optional()
     .describe('Within the sandbox, as a listing writes it; the sandbox itself when left out.'),
-  attempt: z
-    .string()
-    .regex(/^[1-9]\d{0,8}$/, 'expected a number from 1')
-    .optional()
-    .describe('Which attempt; the latest when left out.'),
+  attempt: attempt_query,
 };
 const whole = z.string().regex(/^\d{1,15}$/, 'expected a whole number');
-const not_there = { description: 'There is no such job, run, instance, folder or file (any more).', schema: 'Problem' };
-const agent_away = { description: 'The agent on which it ran does not answer.', schema: 'Problem' };
+const not_there = problem('There is no such job, run, instance, folder or file (any more).');
+const agent_away = problem('The agent on which it ran does not answer.');
 
 export const file_routes: readonly Route[] = [
   {
@@ -80,9 +76,9 @@ export const file_routes: readonly Route[] = [
       200: { description: 'The file.', type: 'application/octet-stream' },
       206: { description: 'The part that Range asked for.', type: 'application/octet-stream' },
       404: not_there,
-      416: { description: 'There is nothing in that range.', schema: 'Problem' },
+      416: problem('There is nothing in that range.'),
       502: agent_away,
-      503: { description: 'Too many files are being followed.', schema: 'Problem' },
+      503: problem('Too many files are being followed.'),
     },
     handle: content,
   },
@@ -177,13 +173,8 @@ async function content(exchange: Exchange): Promise<typeof streaming> {
 
 /** The attempt that is meant, and where it ran. */
 function asked(exchange: Exchange): { wanted: Wanted; found: Attempt; task_id: string; agent_id: string } {
-  const { params, query, services } = exchange;
-  const key = keyOfPath(exchange);
-  const { run = '', index: text = '' } = params;
-  const index = /^\d{1,6}$/.test(text) ? Number(text) : -1;
-  const wanted = { key, run, index, attempt: query.attempt === undefined ? undefined : Number(query.attempt) };
-  const found = attemptIn(services, wanted);
-  if (found === undefined) throw noSuchRun(key, `${run} with instance ${text.slice(0, 20)}`);
+  const { wanted, found } = attemptAsked(exchange);
+  const { key, run, index } = wanted;
   if (found.number < 1 || found.agent_id === undefined)
     throw new Refused('not-found', 'there is no sandbox of this attempt: it has no place, or had none that is known');
   return { wanted, found, task_id: taskId(`${key}/${run}/${index}`, found.number), agent_id: found.agent_id };

@@ -2,30 +2,32 @@
 
 import { z } from 'zod';
 import { parseTime } from '../../schedules/iso8601.ts';
-import { json_types, yaml_types } from './body.ts';
+import { document_types } from './body.ts';
 import { attemptsOf, eventsOf } from './events.ts';
 import { attempts_scanned_max } from './logs.ts';
-import { inShort, Refused, refusedBy } from './problems.ts';
+import { invalid, Refused, refusedBy, valid } from './problems.ts';
 import { finishedRun, iso, jobPath, liveRun, present, runPath } from './resources.ts';
 import {
   command,
   type Exchange,
+  job_path,
   jsonBody,
   keyOfPath,
   noBody,
   noSuchRun,
+  problem,
   type Reply,
   type Route,
+  run_instance_path,
   unexpected,
 } from './route.ts';
 import { toldOf } from './runs.ts';
 import { read } from './steering.ts';
 
-const instance_path = '/api/v1/jobs/:role/:environment/:name/instances/:index';
-const types = [...json_types, ...yaml_types] as const;
+const instance_path = `${job_path}/instances/:index`;
 const refusals = {
-  404: { description: 'There is no such job, or no such instance that lives.', schema: 'Problem' },
-  422: { description: 'The request is wrong, or the instance has no health check or does not run.', schema: 'Problem' },
+  404: problem('There is no such job, or no such instance that lives.'),
+  422: problem('The request is wrong, or the instance has no health check or does not run.'),
 };
 
 export const snooze_request = z
@@ -38,7 +40,7 @@ export const snooze_request = z
 export const instance_routes: readonly Route[] = [
   {
     method: 'GET',
-    path: '/api/v1/jobs/:role/:environment/:name/runs/:run/instances/:index',
+    path: run_instance_path,
     id: 'getInstance',
     tag: 'runs',
     summary: 'Read one instance of a run, with all that it went through',
@@ -46,7 +48,7 @@ export const instance_routes: readonly Route[] = [
     permission: 'read',
     answers: {
       200: { description: 'The instance.', schema: 'InstanceDetail' },
-      404: { description: 'There is no such job, run or instance.', schema: 'Problem' },
+      404: problem('There is no such job, run or instance.'),
     },
     handle: detail,
   },
@@ -59,10 +61,10 @@ export const instance_routes: readonly Route[] = [
     description:
       'For so many minutes, until an instant, or, with neither, until it is woken. A sick task is not made well by it: one that has not been well yet waits. It ends with the attempt.',
     permission: 'operate',
-    body: { schema: 'SnoozeRequest', types },
+    body: { schema: 'SnoozeRequest', types: document_types },
     answers: { 202: { description: 'Recorded; its executor is being told.', schema: 'Snoozed' }, ...refusals },
     async handle(exchange) {
-      const until = untilOf(read(snooze_request, await jsonBody(exchange, types)), exchange);
+      const until = untilOf(read(snooze_request, await jsonBody(exchange, document_types)), exchange);
       return await ask(exchange, 'snooze', until);
     },
   },
@@ -86,16 +88,16 @@ function untilOf({ minutes, until }: z.infer<typeof snooze_request>, exchange: E
   if (minutes !== undefined) return now + Math.round(minutes * 60_000);
   if (until === undefined) return undefined;
   const time = parseTime(until, '/until');
-  if (!time.ok) throw new Refused('invalid', inShort(time.problems), time.problems);
-  const instant = time.value.wall - (time.value.offset_ms ?? 0);
+  const { wall, offset_ms = 0 } = valid(time);
+  const instant = wall - offset_ms;
   if (instant > now) return instant;
-  const problem = {
+  const passed = {
     place: '/until',
     value: until,
     message: `"${until}" has passed`,
     expected: `an instant after ${iso(now)}`,
   };
-  throw new Refused('invalid', inShort([problem]), [problem]);
+  throw invalid([passed]);
 }
 
 async function detail(exchange: Exchange): Promise<Reply> {

@@ -5,22 +5,26 @@ import type { JobKey } from '../../actors/model/ids.ts';
 import { type Job, keyOf, readJob } from '../../actors/model/job.ts';
 import type { JobView } from '../../actors/model/views.ts';
 import { permits } from '../credentials.ts';
-import { json_types, yaml_types } from './body.ts';
+import { document_types } from './body.ts';
 import { calendarsOf } from './calendars.ts';
 import { authorize } from './guard.ts';
 import { mayFollow, mayOrphan, orphans_query } from './kinship.ts';
-import { inShort, Refused, refusedBy } from './problems.ts';
+import { Refused, refusedBy, valid } from './problems.ts';
 import { remainingOf } from './remaining.ts';
 import { etagOf, jobPath, jobResource } from './resources.ts';
 import {
   command,
   type Exchange,
+  if_match,
+  job_path,
   jsonBody,
   keyOfPath,
   limit_query,
   limitOf,
   noBody,
   noSuchJob,
+  not_found,
+  problem,
   type Reply,
   type Route,
   type streaming,
@@ -28,16 +32,13 @@ import {
 } from './route.ts';
 import { json_headers, streamed } from './stream.ts';
 
-const job_path = '/api/v1/jobs/:role/:environment/:name';
-const document = { schema: 'JobSubmission', types: [...json_types, ...yaml_types] } as const;
-const if_match = 'The ETag of the version that is meant; `*` for whichever it is.';
-const not_found = { 404: { description: 'There is no such job.', schema: 'Problem' } };
-const mismatch = { 412: { description: 'The job has another version by now.', schema: 'Problem' } };
-const invalid = {
-  400: { description: 'The body cannot be read.', schema: 'Problem' },
-  413: { description: 'The body is too large.', schema: 'Problem' },
-  415: { description: 'The body is of another type than JSON or YAML.', schema: 'Problem' },
-  422: { description: 'The document is wrong: every problem in it.', schema: 'Problem' },
+const document = { schema: 'JobSubmission', types: document_types } as const;
+const mismatch = { 412: problem('The job has another version by now.') };
+const unreadable = {
+  400: problem('The body cannot be read.'),
+  413: problem('The body is too large.'),
+  415: problem('The body is of another type than JSON or YAML.'),
+  422: problem('The document is wrong: every problem in it.'),
 };
 
 export const job_routes: readonly Route[] = [
@@ -66,8 +67,8 @@ export const job_routes: readonly Route[] = [
     body: document,
     answers: {
       201: { description: 'Created, and durable.', schema: 'Job' },
-      409: { description: 'There is a job under this key, or it would follow itself.', schema: 'Problem' },
-      ...invalid,
+      409: problem('There is a job under this key, or it would follow itself.'),
+      ...unreadable,
     },
     handle: create,
   },
@@ -93,11 +94,11 @@ export const job_routes: readonly Route[] = [
     body: document,
     answers: {
       200: { description: 'Replaced, or the same as before.', schema: 'Job' },
-      409: { description: 'It would follow itself.', schema: 'Problem' },
-      428: { description: 'If-Match is missing.', schema: 'Problem' },
+      409: problem('It would follow itself.'),
+      428: problem('If-Match is missing.'),
       ...not_found,
       ...mismatch,
-      ...invalid,
+      ...unreadable,
     },
     handle: replace,
   },
@@ -116,7 +117,7 @@ export const job_routes: readonly Route[] = [
     }),
     answers: {
       204: { description: 'Deleted, and durable; none follows it any more.' },
-      409: { description: 'Jobs follow it, and nothing is said of them.', schema: 'Problem' },
+      409: problem('Jobs follow it, and nothing is said of them.'),
       ...not_found,
       ...mismatch,
     },
@@ -204,10 +205,7 @@ async function replace(exchange: Exchange): Promise<Reply> {
   const key = keyOfPath(exchange);
   const if_version = expectedVersion(exchange, key, true);
   const job = await submitted(exchange);
-  if (keyOf(job) !== key) {
-    const message = `the document is of job ${keyOf(job)}, the path of job ${key}`;
-    throw new Refused('invalid', message, [{ place: '/name', value: keyOf(job), message, expected: key }]);
-  }
+  mustBeOf(key, job, '/name');
   mayFollow(exchange, job);
   const answer = await command(exchange, { type: 'submit', mode: 'replace', job, ...if_version });
   if (answer.type === 'refused') throw refusedBy(answer);
@@ -259,11 +257,16 @@ const shown = (view: JobView, { who, services: { default_zone, views } }: Exchan
 
 /** The job in the body, its schedules read as well. Throws Refused with every problem there is. */
 async function submitted(exchange: Exchange): Promise<Job> {
-  const read = readJob(await jsonBody(exchange, document.types));
-  if (!read.ok) throw new Refused('invalid', inShort(read.problems), read.problems);
-  const compiled = exchange.services.compile(read.value);
-  if (!compiled.ok) throw new Refused('invalid', inShort(compiled.problems), compiled.problems);
-  return read.value;
+  const job = valid(readJob(await jsonBody(exchange, document.types)));
+  valid(exchange.services.compile(job));
+  return job;
+}
+
+/** A document that is sent to a job's path has that job in it. */
+export function mustBeOf(key: JobKey, job: Job, place: string): void {
+  if (keyOf(job) === key) return;
+  const message = `the document is of job ${keyOf(job)}, the path of job ${key}`;
+  throw new Refused('invalid', message, [{ place, value: keyOf(job), message, expected: key }]);
 }
 
 /** The version that If-Match names, when it is the present one. */

@@ -8,7 +8,7 @@
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { Refused } from './problems.ts';
-import type { Exchange, Reply, Route } from './route.ts';
+import { type Exchange, problem, type Reply, type Route } from './route.ts';
 
 export type LeaderNode = {
   readonly id: string;
@@ -143,8 +143,8 @@ export const leader_routes: readonly Route[] = [
     }),
     answers: {
       202: { description: 'It is being handed over.', schema: 'LeaderTransfer' },
-      404: { description: 'There is no such node.', schema: 'Problem' },
-      422: { description: 'There is nobody to hand over to.', schema: 'Problem' },
+      404: problem('There is no such node.'),
+      422: problem('There is nobody to hand over to.'),
     },
     handle: async ({ services, query, who }) => ({
       status: 202,

@@ -11,7 +11,17 @@ import { type JobKey, type RunId, taskId } from '../../actors/model/ids.ts';
 import type { FinishedAttempt } from '../../actors/model/records.ts';
 import type { SandboxFile } from '../../actors/model/views.ts';
 import { Refused } from './problems.ts';
-import { type Exchange, keyOfPath, noSuchJob, noSuchRun, type Route, type Services, streaming } from './route.ts';
+import {
+  type Exchange,
+  job_path,
+  keyOfPath,
+  noSuchJob,
+  noSuchRun,
+  problem,
+  type Route,
+  type Services,
+  streaming,
+} from './route.ts';
 
 /** How long a follower rests when there was nothing new. */
 const poll_ms = 150;
@@ -20,10 +30,17 @@ const heartbeat_ms = 15_000;
 /** How far back the agent of an earlier attempt is looked for. */
 export const attempts_scanned_max = 2_000;
 
+/** Of routes that ask `attemptAsked`. */
+export const attempt_query = z
+  .string()
+  .regex(/^[1-9]\d{0,8}$/, 'expected a number from 1')
+  .optional()
+  .describe('Which attempt; the latest when left out.');
+
 export const log_routes: readonly Route[] = [
   {
     method: 'GET',
-    path: '/api/v1/jobs/:role/:environment/:name/runs/:run/logs/:index/:stream',
+    path: `${job_path}/runs/:run/logs/:index/:stream`,
     id: 'readLog',
     tag: 'runs',
     summary: "Read or follow an instance's stdout or stderr",
@@ -37,11 +54,7 @@ export const log_routes: readonly Route[] = [
         .regex(/^-?\d{1,15}$/, 'expected a whole number')
         .optional()
         .describe('Byte to begin at; negative: that many from the end.'),
-      attempt: z
-        .string()
-        .regex(/^[1-9]\d{0,8}$/, 'expected a number from 1')
-        .optional()
-        .describe('Which attempt; the latest when left out.'),
+      attempt: attempt_query,
       process: z
         .string()
         .max(64)
@@ -58,10 +71,10 @@ export const log_routes: readonly Route[] = [
     answers: {
       200: { description: 'The output.', type: 'text/plain' },
       206: { description: 'The part that Range asked for.', type: 'text/plain' },
-      404: { description: 'There is no such job, run, instance or file.', schema: 'Problem' },
-      416: { description: 'There is nothing in that range.', schema: 'Problem' },
-      502: { description: 'The agent on which it ran does not answer.', schema: 'Problem' },
-      503: { description: 'Too many logs are being followed.', schema: 'Problem' },
+      404: problem('There is no such job, run, instance or file.'),
+      416: problem('There is nothing in that range.'),
+      502: problem('The agent on which it ran does not answer.'),
+      503: problem('Too many logs are being followed.'),
     },
     handle: log,
   },
@@ -69,27 +82,15 @@ export const log_routes: readonly Route[] = [
 
 async function log(exchange: Exchange): Promise<typeof streaming> {
   const { params, query, request, response, services } = exchange;
-  const key = keyOfPath(exchange);
-  const { stream = '', run = '' } = params;
+  const { stream = '' } = params;
   if (stream !== 'stdout' && stream !== 'stderr')
     throw new Refused('not-found', `there is no log "${stream.slice(0, 40)}": expected stdout or stderr`);
-  const index = /^\d{1,6}$/.test(params.index ?? '') ? Number(params.index) : -1;
-  const wanted: Wanted = {
-    key,
-    run,
-    index,
-    attempt: query.attempt === undefined ? undefined : Number(query.attempt),
-    ...ofProcess(query),
-  };
-  if (services.views.job(key) === undefined && services.views.finished_run(key, run) === undefined)
-    throw noSuchJob(key);
-  const attempt = attemptIn(services, wanted);
-  if (attempt === undefined) throw noSuchRun(key, `${run} with instance ${String(params.index).slice(0, 20)}`);
+  const { wanted, found } = attemptAsked(exchange);
   const events = (request.headers.accept ?? '').includes('text/event-stream');
   const opener = (which: Attempt) => open(services, wanted, which, stream);
   if (query.follow === 'true' || events) await follow(exchange, wanted, opener, events);
   else {
-    const file = await opener(attempt);
+    const file = await opener(found);
     if (file === undefined) throw new Refused('not-found', `there is no ${stream} of this attempt (any more)`);
     await sendFile(exchange, file, plain_headers);
   }
@@ -113,6 +114,21 @@ const ofProcess = ({ process, process_run }: Exchange['query']) => ({
   process_run: process_run === undefined ? undefined : Number(process_run),
 });
 export type Attempt = { readonly number: number; readonly agent_id: string | undefined; readonly over: boolean };
+
+/** The attempt that path and query name. Throws Refused when there is no such instance. */
+export function attemptAsked(exchange: Exchange): { readonly wanted: Wanted; readonly found: Attempt } {
+  const { params, query, services } = exchange;
+  const key = keyOfPath(exchange);
+  const { run = '', index: text = '' } = params;
+  const index = /^\d{1,6}$/.test(text) ? Number(text) : -1;
+  const attempt = query.attempt === undefined ? undefined : Number(query.attempt);
+  const wanted = { key, run, index, attempt, ...ofProcess(query) };
+  if (services.views.job(key) === undefined && services.views.finished_run(key, run) === undefined)
+    throw noSuchJob(key);
+  const found = attemptIn(services, wanted);
+  if (found === undefined) throw noSuchRun(key, `${run} with instance ${text.slice(0, 20)}`);
+  return { wanted, found };
+}
 
 /** The attempt that is meant, as things stand; `number` 0 = none has begun. */
 export function attemptIn(services: Services, { key, run, index, attempt }: Wanted): Attempt | undefined {

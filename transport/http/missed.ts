@@ -1,11 +1,10 @@
 // missed.ts: every target that nobody ran, across jobs: the list that a person looks at in the morning.
 
-import { z } from 'zod';
 import type { MissedRow } from '../../actors/model/records.ts';
 import { permits } from '../credentials.ts';
-import { Refused } from './problems.ts';
+import { isTimed, nextPage, page_query, readCursor } from './cursor.ts';
 import { outcomeResource } from './resources.ts';
-import { type Exchange, limit_query, limitOf, type Reply, type Route } from './route.ts';
+import { type Exchange, limitOf, type Reply, type Route } from './route.ts';
 
 export const missed_routes: readonly Route[] = [
   {
@@ -16,10 +15,7 @@ export const missed_routes: readonly Route[] = [
     summary: 'Targets of all jobs that were missed, newest first',
     description: 'Only those of jobs whose role the sender may read.',
     permission: 'read',
-    query: z.strictObject({
-      limit: limit_query.describe('Rows in this page; 100 when left out.'),
-      before: z.string().max(1_000).optional().describe('From the `next` of the page before.'),
-    }),
+    query: page_query,
     answers: { 200: { description: 'A page of missed targets.', schema: 'MissedPage' } },
     handle: missed,
   },
@@ -30,10 +26,7 @@ const rows_scanned_max = 10_000;
 
 function missed(exchange: Exchange): Reply {
   const limit = limitOf(exchange);
-  const given = exchange.query.before;
-  let before = given === undefined ? undefined : Buffer.from(given, 'base64url').toString('utf8');
-  if (before !== undefined && !/^[0-9a-z]{11}\//.test(before))
-    throw new Refused('malformed', 'the cursor is none of ours: follow "next" as it was given');
+  let before = readCursor(exchange.query.before, isTimed);
   const rows: unknown[] = [];
   for (let scanned = 0; rows.length < limit && scanned < rows_scanned_max; ) {
     const page = exchange.services.history.page('missed', '', limit - rows.length, before);
@@ -45,9 +38,5 @@ function missed(exchange: Exchange): Reply {
     before = page.next;
     if (before === undefined) break;
   }
-  const next =
-    before === undefined
-      ? {}
-      : { next: `/api/v1/missed?limit=${limit}&before=${Buffer.from(before).toString('base64url')}` };
-  return { status: 200, body: { missed: rows, ...next } };
+  return { status: 200, body: { missed: rows, ...nextPage('/api/v1/missed', limit, before) } };
 }

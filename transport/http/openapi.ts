@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import { calendar_types, json_types, yaml_types } from './body.ts';
 import { problem_type } from './problems.ts';
-import type { Answered, Route } from './route.ts';
+import { type Answered, problem, type Route } from './route.ts';
 import { components } from './schemas.ts';
 
 type Json = Record<string, unknown>;
@@ -70,10 +70,10 @@ function operation(route: Route): Json {
     ...(route.permission === 'nothing'
       ? {}
       : {
-          401: { description: 'Nobody is known by these credentials.', schema: 'Problem' },
-          403: { description: 'A permission is missing, or the page or the host is foreign.', schema: 'Problem' },
+          401: problem('Nobody is known by these credentials.'),
+          403: problem('A permission is missing, or the page or the host is foreign.'),
         }),
-    default: { description: 'Any other refusal.', schema: 'Problem' },
+    default: problem('Any other refusal.'),
   };
   return {
     operationId: route.id,

@@ -5,7 +5,7 @@
 // ours, is logged, and is answered 500 without saying what happened inside.
 
 import { type Refusal, refusal_statuses } from '../../actors/model/reasons.ts';
-import type { Problem } from '../../schedules/problem.ts';
+import type { Problem, Result } from '../../schedules/problem.ts';
 
 export type ProblemDocument = {
   readonly type: string;
@@ -85,6 +85,15 @@ export function problemDocument(refused: Refused): ProblemDocument {
     detail: refused.message,
     problems: refused.problems,
   };
+}
+
+/** A document that can be read, and is wrong: every problem in it. */
+export const invalid = (problems: readonly Problem[]) => new Refused('invalid', inShort(problems), problems);
+
+/** What a document says. Throws Refused with every problem in it. */
+export function valid<T>(read: Result<T>): T {
+  if (read.ok) return read.value;
+  throw invalid(read.problems);
 }
 
 /** What the core refused, as it leaves the server. */

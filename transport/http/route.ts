@@ -120,6 +120,18 @@ export type Route = {
   readonly handle: (exchange: Exchange) => Promise<Reply | typeof streaming> | Reply | typeof streaming;
 };
 
+// --- what routes share --------------------------------------------------------------------------------------------------
+
+/** Where a job is, and an instance of one of its runs; more hangs on both. */
+export const job_path = '/api/v1/jobs/:role/:environment/:name';
+export const run_instance_path = `${job_path}/runs/:run/instances/:index`;
+
+export const problem = (description: string): Answered => ({ description, schema: 'Problem' });
+export const not_found = { 404: problem('There is no such job.') };
+export const if_match = 'The ETag of the version that is meant; `*` for whichever it is.';
+/** Of routes that ask `requestOf`. */
+export const idempotency = { 'Idempotency-Key': 'Any text up to 255 characters that names this wish.' };
+
 // --- what handlers share ------------------------------------------------------------------------------------------------
 
 /** A page size: `limit`, as a number within bounds. */

@@ -1,19 +1,21 @@
 // runs.ts: the native API's routes for runs: start, list, read, kill; and what became of a job's targets.
 
-import { z } from 'zod';
 import type { JobKey } from '../../actors/model/ids.ts';
 import type { JobView, PendingReason, RunView, TaskReports } from '../../actors/model/views.ts';
-import { Refused, refusedBy } from './problems.ts';
+import { nextPage, page_query, readCursor } from './cursor.ts';
+import { refusedBy } from './problems.ts';
 import { finishedRun, jobPath, liveRun, outcomeResource, runPath, waitingRun } from './resources.ts';
 import {
   command,
   type Exchange,
+  idempotency,
+  job_path,
   keyOfPath,
-  limit_query,
   limitOf,
   noBody,
   noSuchJob,
   noSuchRun,
+  problem,
   type Reply,
   type Route,
   requestOf,
@@ -21,12 +23,7 @@ import {
 } from './route.ts';
 import type { RunResource } from './schemas.ts';
 
-const job_path = '/api/v1/jobs/:role/:environment/:name';
-const not_found = { 404: { description: 'There is no such job or run.', schema: 'Problem' } };
-const page_query = z.strictObject({
-  limit: limit_query.describe('Rows in this page; 100 when left out.'),
-  before: z.string().max(1_000).optional().describe('From the `next` of the page before.'),
-});
+const not_found = { 404: problem('There is no such job or run.') };
 
 export const run_routes: readonly Route[] = [
   {
@@ -37,10 +34,10 @@ export const run_routes: readonly Route[] = [
     summary: 'Start a run now',
     description: "Under the job's overlap policy. With an Idempotency-Key the same key always names the same run.",
     permission: 'operate',
-    headers: { 'Idempotency-Key': 'Any text up to 255 characters that names this wish.' },
+    headers: idempotency,
     answers: {
       202: { description: 'Recorded; Location names the run.', schema: 'RunStarted' },
-      409: { description: 'The overlap policy wants no second run, or the job has been put aside.', schema: 'Problem' },
+      409: problem('The overlap policy wants no second run, or the job has been put aside.'),
       ...not_found,
     },
     handle: start,
@@ -152,7 +149,7 @@ async function list(exchange: Exchange): Promise<Reply> {
   const { views, reports } = exchange.services;
   const limit = limitOf(exchange);
   const job = views.job(key);
-  const cursor = readCursor(exchange.query.before, key);
+  const cursor = cursorOf(exchange, key);
   const runs: RunResource[] = [];
   if (cursor.part === 'l') {
     const told = await toldOf(reports, job?.runs ?? []);
@@ -205,28 +202,20 @@ function outcomes(exchange: Exchange): Reply {
   const key = keyOfPath(exchange);
   const { views } = exchange.services;
   const limit = limitOf(exchange);
-  const { after } = readCursor(exchange.query.before, key);
+  const { after } = cursorOf(exchange, key);
   const { rows, next } = views.outcomes(key, limit, after);
   if (rows.length === 0 && views.job(key) === undefined) throw noSuchJob(key);
-  const path = `${jobPath(key)}/outcomes`;
-  const link = next === undefined ? {} : { next: `${path}?limit=${limit}&before=${writeCursor(`h${next}`)}` };
+  const link = nextPage(`${jobPath(key)}/outcomes`, limit, next === undefined ? undefined : `h${next}`);
   return { status: 200, body: { outcomes: rows.map(outcomeResource), ...link } };
 }
 
 function page(exchange: Exchange, limit: number, runs: readonly RunResource[], next: string | undefined): Reply {
-  const path = `${jobPath(keyOfPath(exchange) as JobKey)}/runs`;
-  const link = next === undefined ? {} : { next: `${path}?limit=${limit}&before=${writeCursor(next)}` };
-  return { status: 200, body: { runs, ...link } };
+  return { status: 200, body: { runs, ...nextPage(`${jobPath(keyOfPath(exchange))}/runs`, limit, next) } };
 }
 
-const writeCursor = (text: string) => Buffer.from(text).toString('base64url');
-/** A cursor comes back from strangers: one that points into another job's rows is refused. */
-function readCursor(given: string | undefined, key: JobKey): { part: 'l' | 'h'; after?: string } {
-  if (given === undefined) return { part: 'l' };
-  const text = Buffer.from(given, 'base64url').toString('utf8');
-  const part = text[0];
-  const after = text.slice(1);
-  if (part !== 'l' && !(part === 'h' && after.startsWith(`${key}/`)))
-    throw new Refused('malformed', `the cursor "${given.slice(0, 40)}" is none of ours: follow "next" as it was given`);
-  return { part, after };
+/** A run that lives (`l`), or a row of the history (`h`). */
+function cursorOf({ query }: Exchange, key: JobKey): { part: 'l' | 'h'; after?: string } {
+  const text = readCursor(query.before, text => text.startsWith('l') || text.startsWith(`h${key}/`));
+  if (text === undefined) return { part: 'l' };
+  return { part: text.startsWith('l') ? 'l' : 'h', after: text.slice(1) };
 }

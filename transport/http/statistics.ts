@@ -9,13 +9,21 @@ import { type Figures, figuresOf, percentiles } from '../../actors/model/duratio
 import { type JobKey, parseTaskId, splitInstanceKey } from '../../actors/model/ids.ts';
 import type { FinishedAttempt, TallyRecord } from '../../actors/model/records.ts';
 import { permits } from '../credentials.ts';
-import { Refused } from './problems.ts';
+import { nextPage, page_query, readCursor } from './cursor.ts';
 import { iso, isoOf, jobPath, present, runPath } from './resources.ts';
-import { type Exchange, keyOfPath, limit_query, limitOf, noSuchJob, type Reply, type Route } from './route.ts';
+import {
+  type Exchange,
+  job_path,
+  keyOfPath,
+  limit_query,
+  limitOf,
+  noSuchJob,
+  not_found,
+  type Reply,
+  type Route,
+} from './route.ts';
 import { count, end_reason, instant, links } from './shapes.ts';
 
-const job_path = '/api/v1/jobs/:role/:environment/:name';
-const not_found = { 404: { description: 'There is no such job.', schema: 'Problem' } };
 /** What jobs can be ordered by. */
 const figures = [...percentiles, 'mean', 'max'] as const;
 type Figure = (typeof figures)[number];
@@ -91,10 +99,7 @@ export const statistics_routes: readonly Route[] = [
     tag: 'runs',
     summary: 'Attempts of a job that are over, newest first: where, when, how they ended, and their logs',
     permission: 'read',
-    query: z.strictObject({
-      limit: limit_query.describe('Rows in this page; 100 when left out.'),
-      before: z.string().max(1_000).optional().describe('From the `next` of the page before.'),
-    }),
+    query: page_query,
     answers: { 200: { description: 'A page of attempts.', schema: 'AttemptPage' }, ...not_found },
     handle: attempts,
   },
@@ -149,21 +154,11 @@ function attempts(exchange: Exchange): Reply {
   const key = keyOfPath(exchange);
   const { history, views } = exchange.services;
   const limit = limitOf(exchange);
-  const given = exchange.query.before;
-  const before = given === undefined ? undefined : Buffer.from(given, 'base64url').toString('utf8');
-  if (before !== undefined && !before.startsWith(`${key}/`))
-    throw new Refused('malformed', 'the cursor is none of ours: follow "next" as it was given');
+  const before = readCursor(exchange.query.before, text => text.startsWith(`${key}/`));
   const page = history.page('finished-attempt', `${key}/`, limit, before);
   if (page.rows.length === 0 && views.job(key) === undefined) throw noSuchJob(key);
-  const path = `${jobPath(key)}/attempts`;
-  const next =
-    page.next === undefined
-      ? {}
-      : { next: `${path}?limit=${limit}&before=${Buffer.from(page.next).toString('base64url')}` };
-  return {
-    status: 200,
-    body: { attempts: page.rows.map(({ body }) => attempt(key, body as FinishedAttempt)), ...next },
-  };
+  const rows = page.rows.map(({ body }) => attempt(key, body as FinishedAttempt));
+  return { status: 200, body: { attempts: rows, ...nextPage(`${jobPath(key)}/attempts`, limit, page.next) } };
 }
 
 function attempt(key: JobKey, row: FinishedAttempt) {

@@ -4,26 +4,28 @@ import { z } from 'zod';
 import { overlap_policies } from '../../actors/model/job.ts';
 import { parseTime } from '../../schedules/iso8601.ts';
 import type { Problem } from '../../schedules/problem.ts';
-import { json_types, yaml_types } from './body.ts';
-import { inShort, Refused, refusedBy } from './problems.ts';
+import { document_types } from './body.ts';
+import { invalid, refusedBy } from './problems.ts';
 import { jobPath } from './resources.ts';
 import {
   command,
   type Exchange,
+  idempotency,
+  job_path,
   jsonBody,
   keyOfPath,
   noBody,
+  not_found,
+  problem,
   type Reply,
   type Route,
   requestOf,
   unexpected,
 } from './route.ts';
 
-const job_path = '/api/v1/jobs/:role/:environment/:name';
-const types = [...json_types, ...yaml_types] as const;
 const refusals = {
-  404: { description: 'There is no such job.', schema: 'Problem' },
-  422: { description: 'The request is wrong: every problem in it.', schema: 'Problem' },
+  ...not_found,
+  422: problem('The request is wrong: every problem in it.'),
 };
 
 export const pause_request = z.strictObject({
@@ -50,10 +52,10 @@ export function steeringRoutes(found: (exchange: Exchange, status: number) => Re
       tag: 'jobs',
       summary: 'Pause a job: nothing starts by itself, and targets that pass are told as skipped',
       permission: 'operate',
-      body: { schema: 'PauseRequest', types },
+      body: { schema: 'PauseRequest', types: document_types },
       answers: { 200: { description: 'As it is now.', schema: 'Job' }, ...refusals },
       async handle(exchange) {
-        const { note } = read(pause_request, await jsonBody(exchange, types));
+        const { note } = read(pause_request, await jsonBody(exchange, document_types));
         return await steer(exchange, { type: 'pause', key: keyOfPath(exchange), note }, found);
       },
     },
@@ -79,8 +81,8 @@ export function steeringRoutes(found: (exchange: Exchange, status: number) => Re
       description:
         'Under an overlap policy of its own. Its outcomes stand beside those that the targets had; its progress is in the job.',
       permission: 'operate',
-      headers: { 'Idempotency-Key': 'Any text up to 255 characters that names this wish.' },
-      body: { schema: 'BackfillRequest', types },
+      headers: idempotency,
+      body: { schema: 'BackfillRequest', types: document_types },
       answers: { 202: { description: 'Recorded, and under way.', schema: 'BackfillStarted' }, ...refusals },
       handle: backfill,
     },
@@ -100,7 +102,7 @@ async function steer(
 
 async function backfill(exchange: Exchange): Promise<Reply> {
   const key = keyOfPath(exchange);
-  const { from, to, ...rest } = read(backfill_request, await jsonBody(exchange, types));
+  const { from, to, ...rest } = read(backfill_request, await jsonBody(exchange, document_types));
   const problems: Problem[] = [];
   const instant = (name: string, text: string): number => {
     const time = parseTime(text, `/${name}`);
@@ -108,7 +110,7 @@ async function backfill(exchange: Exchange): Promise<Reply> {
     return time.ok ? time.value.wall - (time.value.offset_ms ?? 0) : 0;
   };
   const range = { from: instant('from', from), to: instant('to', to) };
-  if (problems.length > 0) throw new Refused('invalid', inShort(problems), problems);
+  if (problems.length > 0) throw invalid(problems);
   const request = requestOf(exchange).replace(/[^A-Za-z0-9_-]/g, '_');
   const answer = await command(exchange, { type: 'backfill', key, ...range, ...defined(rest), request });
   if (answer.type === 'refused') throw refusedBy(answer);
@@ -136,5 +138,5 @@ export function read<T>(schema: z.ZodType<T>, input: unknown): T {
     message: issue.message,
     expected: issue.message.replace(/^Invalid.*: /, ''),
   }));
-  throw new Refused('invalid', inShort(problems), problems);
+  throw invalid(problems);
 }

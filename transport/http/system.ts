@@ -5,7 +5,7 @@ import type { AuditRow } from '../../actors/model/records.ts';
 import { permits } from '../credentials.ts';
 import { exposition_type } from '../metrics.ts';
 import { chronosMetrics, wantsChronos } from './chronos/metrics.ts';
-import { Refused } from './problems.ts';
+import { isTimed, nextPage, page_query, readCursor } from './cursor.ts';
 import { iso } from './resources.ts';
 import { type Exchange, limit_query, limitOf, type Reply, type Route } from './route.ts';
 
@@ -85,10 +85,7 @@ export function systemRoutes(openapi: () => unknown): readonly Route[] {
       summary: 'Who did what, newest first',
       permission: 'admin',
       scope: '*',
-      query: z.strictObject({
-        limit: limit_query.describe('Rows in this page; 100 when left out.'),
-        before: z.string().max(1_000).optional().describe('From the `next` of the page before.'),
-      }),
+      query: page_query,
       answers: { 200: { description: 'A page of the audit.', schema: 'AuditPage' } },
       handle: audit,
     },
@@ -98,28 +95,19 @@ export function systemRoutes(openapi: () => unknown): readonly Route[] {
 function pending(exchange: Exchange): Reply {
   const { who, query, services } = exchange;
   const limit = limitOf(exchange);
-  const after = query.after === undefined ? undefined : Buffer.from(query.after, 'base64url').toString('utf8');
+  const after = readCursor(query.after, () => true);
   // Somebody who may read everything is not asked about every row.
   const sees = permits(who, 'read', '*') ? undefined : (role: string) => permits(who, 'read', role);
   const { rows, total, next } = services.views.pending_page(limit, after, sees);
-  const link =
-    next === undefined
-      ? {}
-      : { next: `/api/v1/pending?limit=${limit}&after=${Buffer.from(next).toString('base64url')}` };
+  const link = nextPage('/api/v1/pending', limit, next, 'after');
   return { status: 200, body: { pending: rows.map(row => ({ ...row, since: iso(row.since) })), total, ...link } };
 }
 
 function audit(exchange: Exchange): Reply {
   const limit = limitOf(exchange);
-  const cursor = exchange.query.before;
-  const before = cursor === undefined ? undefined : Buffer.from(cursor, 'base64url').toString('utf8');
-  if (before !== undefined && !/^[0-9a-z]{11}\//.test(before))
-    throw new Refused('malformed', 'the cursor is none of ours: follow "next" as it was given');
+  const before = readCursor(exchange.query.before, isTimed);
   const { rows, next } = exchange.services.history.page('audit', '', limit, before);
-  const link =
-    next === undefined
-      ? {}
-      : { next: `/api/v1/audit?limit=${limit}&before=${Buffer.from(next).toString('base64url')}` };
+  const link = nextPage('/api/v1/audit', limit, next);
   const shown = rows.map(row => {
     const { at, ...rest } = row.body as AuditRow;
     return { at: iso(at), ...rest };

@@ -2,14 +2,12 @@
 
 import { z } from 'zod';
 import { parseTaskId, splitInstanceKey } from '../../actors/model/ids.ts';
-import { json_types, yaml_types } from './body.ts';
+import { document_types } from './body.ts';
 import { authorize } from './guard.ts';
 import { Refused, refusedBy } from './problems.ts';
 import { jobPath, runPath } from './resources.ts';
-import { command, type Exchange, jsonBody, type Reply, type Route, unexpected } from './route.ts';
+import { command, type Exchange, jsonBody, problem, type Reply, type Route, unexpected } from './route.ts';
 import { read } from './steering.ts';
-
-const types = [...json_types, ...yaml_types] as const;
 
 export const completion = z.strictObject({
   status_code: z
@@ -30,15 +28,13 @@ export const task_routes: readonly Route[] = [
     description:
       'The id is what its command finds in HORAE_TASK_ID. Word that comes before the command has ended counts when it has. The same word twice is no mistake while the run lives; other word, or of an attempt that is behind it, is refused.',
     permission: 'operate',
-    body: { schema: 'Completion', types },
+    body: { schema: 'Completion', types: document_types },
     answers: {
       202: { description: 'Recorded.', schema: 'Completed' },
-      404: { description: 'There is no such job, or this is no task of ours.', schema: 'Problem' },
-      409: {
-        description:
-          'Nobody waits for word of this task: it is over, another attempt has taken its place, or its job is not async.',
-        schema: 'Problem',
-      },
+      404: problem('There is no such job, or this is no task of ours.'),
+      409: problem(
+        'Nobody waits for word of this task: it is over, another attempt has taken its place, or its job is not async.',
+      ),
     },
     handle: complete,
   },
@@ -46,7 +42,7 @@ export const task_routes: readonly Route[] = [
 
 async function complete(exchange: Exchange): Promise<Reply> {
   const { task = '' } = exchange.params;
-  const { status_code } = read(completion, await jsonBody(exchange, types));
+  const { status_code } = read(completion, await jsonBody(exchange, document_types));
   const instance = parseTaskId(task)?.instance;
   if (instance === undefined)
     throw new Refused(

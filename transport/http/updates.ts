@@ -2,23 +2,26 @@
 
 import { z } from 'zod';
 import type { JobKey } from '../../actors/model/ids.ts';
-import { keyOf } from '../../actors/model/job.ts';
 import { printed, rangesOf, sizeOf } from '../../actors/model/ranges.ts';
 import { readUpdateRequest } from '../../actors/model/update-request.ts';
 import type { FinishedUpdate, UpdateEvent, UpdateRecord } from '../../actors/model/updates.ts';
-import { json_types, yaml_types } from './body.ts';
-import { expectedVersion } from './jobs.ts';
-import { inShort, Refused, refusedBy } from './problems.ts';
+import { document_types } from './body.ts';
+import { nextPage, page_query, readCursor } from './cursor.ts';
+import { expectedVersion, mustBeOf } from './jobs.ts';
+import { Refused, refusedBy, valid } from './problems.ts';
 import { iso, jobPath, present } from './resources.ts';
 import {
   command,
   type Exchange,
+  idempotency,
+  if_match,
+  job_path,
   jsonBody,
   keyOfPath,
-  limit_query,
   limitOf,
   noBody,
   noSuchJob,
+  problem,
   type Reply,
   type Route,
   requestOf,
@@ -26,9 +29,7 @@ import {
 } from './route.ts';
 import type { UpdateResource } from './schemas.ts';
 
-const job_path = '/api/v1/jobs/:role/:environment/:name';
-const types = [...json_types, ...yaml_types] as const;
-const not_found = { 404: { description: 'There is no such job or update.', schema: 'Problem' } };
+const not_found = { 404: problem('There is no such job or update.') };
 const words = {
   pause: 'Pause an update: whoever is on his way is left as he is',
   resume: 'Let a paused update go on',
@@ -48,17 +49,14 @@ export const update_routes: readonly Route[] = [
     description:
       'Each instance is watched; when too many fail it goes back. While it is active, nothing else may change the job.',
     permission: 'submit',
-    headers: {
-      'If-Match': 'The ETag of the version that is meant; `*` for whichever it is.',
-      'Idempotency-Key': 'Any text up to 255 characters that names this wish.',
-    },
-    body: { schema: 'UpdateRequest', types },
+    headers: { 'If-Match': if_match, ...idempotency },
+    body: { schema: 'UpdateRequest', types: document_types },
     answers: {
       201: { description: 'Recorded, and under way; Location names it.', schema: 'UpdateTold' },
       200: { description: 'Nothing would change, or this Idempotency-Key began it before.', schema: 'UpdateTold' },
-      409: { description: 'Another update is active, or the service is not at rest.', schema: 'Problem' },
-      412: { description: 'The job has another version by now.', schema: 'Problem' },
-      422: { description: 'The request is wrong: every problem in it.', schema: 'Problem' },
+      409: problem('Another update is active, or the service is not at rest.'),
+      412: problem('The job has another version by now.'),
+      422: problem('The request is wrong: every problem in it.'),
       ...not_found,
     },
     handle: start,
@@ -90,10 +88,7 @@ export const update_routes: readonly Route[] = [
     tag: 'updates',
     summary: 'What happened in an update, newest first',
     permission: 'read',
-    query: z.strictObject({
-      limit: limit_query.describe('Rows in this page; 100 when left out.'),
-      before: z.string().max(1_000).optional().describe('From the `next` of the page before.'),
-    }),
+    query: page_query,
     answers: { 200: { description: 'A page of events.', schema: 'UpdateEventPage' }, ...not_found },
     handle: events,
   },
@@ -108,8 +103,8 @@ export const update_routes: readonly Route[] = [
       query: z.strictObject({ message: z.string().min(1).max(1_024).optional().describe('Why, for its history.') }),
       answers: {
         200: { description: 'Where it stands now.', schema: 'UpdateTold' },
-        409: { description: 'It is over, or stands where this cannot be asked of it.', schema: 'Problem' },
-        404: { description: 'There is no such job.', schema: 'Problem' },
+        409: problem('It is over, or stands where this cannot be asked of it.'),
+        404: problem('There is no such job.'),
       },
       handle: exchange => steer(exchange, what),
     }),
@@ -119,17 +114,11 @@ export const update_routes: readonly Route[] = [
 async function start(exchange: Exchange): Promise<Reply> {
   const key = keyOfPath(exchange);
   const if_version = expectedVersion(exchange, key, false);
-  const read = readUpdateRequest(await jsonBody(exchange, types));
-  if (!read.ok) throw new Refused('invalid', inShort(read.problems), read.problems);
-  const { job } = read.value;
-  if (keyOf(job) !== key) {
-    const message = `the document is of job ${keyOf(job)}, the path of job ${key}`;
-    throw new Refused('invalid', message, [{ place: '/job/name', value: keyOf(job), message, expected: key }]);
-  }
-  const compiled = exchange.services.compile(job);
-  if (!compiled.ok) throw new Refused('invalid', inShort(compiled.problems), compiled.problems);
+  const wish = valid(readUpdateRequest(await jsonBody(exchange, document_types)));
+  mustBeOf(key, wish.job, '/job/name');
+  valid(exchange.services.compile(wish.job));
   const request = requestOf(exchange);
-  const answer = await command(exchange, { type: 'start-update', key, ...read.value, ...if_version, request });
+  const answer = await command(exchange, { type: 'start-update', key, ...wish, ...if_version, request });
   if (answer.type === 'refused') throw refusedBy(answer);
   if (answer.type === 'unchanged')
     return { status: 200, body: { job: key, result: 'unchanged', links: { job: jobPath(key) } } };
@@ -175,17 +164,9 @@ function events(exchange: Exchange): Reply {
   const key = keyOfPath(exchange);
   const update = updateOf(exchange);
   const limit = limitOf(exchange);
-  const given = exchange.query.before;
-  const before = given === undefined ? undefined : Buffer.from(given, 'base64url').toString('utf8');
-  if (before !== undefined && !before.startsWith(`${key}/`))
-    throw new Refused(
-      'malformed',
-      `the cursor "${given!.slice(0, 40)}" is none of ours: follow "next" as it was given`,
-    );
+  const before = readCursor(exchange.query.before, text => text.startsWith(`${key}/`));
   const { rows, next } = exchange.services.views.update_events(key, update, limit, before);
-  const path = `${updatePath(key, update.id)}/events`;
-  const link =
-    next === undefined ? {} : { next: `${path}?limit=${limit}&before=${Buffer.from(next).toString('base64url')}` };
+  const link = nextPage(`${updatePath(key, update.id)}/events`, limit, next);
   return { status: 200, body: { events: rows.map(eventResource), ...link } };
 }
 

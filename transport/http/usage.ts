@@ -2,53 +2,39 @@
 
 import { z } from 'zod';
 import { taskId } from '../../actors/model/ids.ts';
-import { attemptIn } from './logs.ts';
+import { attempt_query, attemptAsked } from './logs.ts';
 import { Refused } from './problems.ts';
 import { iso, jobPath, runPath } from './resources.ts';
-import { type Exchange, keyOfPath, noSuchRun, type Reply, type Route } from './route.ts';
+import { type Exchange, problem, type Reply, type Route, run_instance_path } from './route.ts';
 
 export const usage_routes: readonly Route[] = [
   {
     method: 'GET',
-    path: '/api/v1/jobs/:role/:environment/:name/runs/:run/instances/:index/usage',
+    path: `${run_instance_path}/usage`,
     id: 'getUsage',
     tag: 'runs',
     summary: 'Read what an instance uses, and has used',
     description:
       'CPU seconds since it began, memory and disk, as a series of bounded length, from the agent on which it runs; of ended ones for a while. `since` is `agent` where the series holds all its life, and `watched` on agents that tell the moment alone: then it begins when it is first asked for.',
     permission: 'read',
-    query: z.strictObject({
-      attempt: z
-        .string()
-        .regex(/^[1-9]\d{0,8}$/, 'expected a number from 1')
-        .optional()
-        .describe('Which attempt; the latest when left out.'),
-    }),
+    query: z.strictObject({ attempt: attempt_query }),
     answers: {
       200: { description: 'The series.', schema: 'Usage' },
-      404: {
-        description: 'There is no such job, run or instance, or its agent knows nothing of it (any more).',
-        schema: 'Problem',
-      },
-      502: { description: 'The agent on which it ran does not answer.', schema: 'Problem' },
+      404: problem('There is no such job, run or instance, or its agent knows nothing of it (any more).'),
+      502: problem('The agent on which it ran does not answer.'),
     },
     handle: usage,
   },
 ];
 
 async function usage(exchange: Exchange): Promise<Reply> {
-  const { params, query, services } = exchange;
-  const key = keyOfPath(exchange);
-  const { run = '', index: text = '' } = params;
-  const index = /^\d{1,6}$/.test(text) ? Number(text) : -1;
-  const attempt = query.attempt === undefined ? undefined : Number(query.attempt);
-  const found = attemptIn(services, { key, run, index, attempt });
-  if (found === undefined) throw noSuchRun(key, `${run} with instance ${text.slice(0, 20)}`);
+  const { wanted, found } = attemptAsked(exchange);
+  const { key, run, index } = wanted;
   const { number, agent_id } = found;
   const told =
     number < 1 || agent_id === undefined
       ? undefined
-      : await services.usages.of(agent_id, taskId(`${key}/${run}/${index}`, number));
+      : await exchange.services.usages.of(agent_id, taskId(`${key}/${run}/${index}`, number));
   if (told === undefined)
     throw new Refused(
       'not-found',

@@ -77,11 +77,15 @@ export async function handSecrets(
       throw new Error(`secret "${of}" holds a zero byte, which no variable can: expected a file for it`);
     environment[name] = text;
   }
+  const contents: { readonly name: string; readonly bytes: Buffer }[] = [];
+  for (const { name, of } of files) contents.push({ name, bytes: await get(of) });
+  // From here on in one go: what ends the task takes away what lies there, and nothing may come after that.
+  signal.throwIfAborted();
   if (files.length === 0) return environment;
   const folder = join(sandbox, secrets_folder);
   forgetSecrets(sandbox); // An archive may have brought something of that name.
   mkdirSync(folder, { mode: 0o700 });
-  for (const { name, of } of files) writeFileSync(join(folder, name), await get(of), { mode: 0o400, flag: 'wx' });
+  for (const { name, bytes } of contents) writeFileSync(join(folder, name), bytes, { mode: 0o400, flag: 'wx' });
   return environment;
 }
 

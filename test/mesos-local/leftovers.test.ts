@@ -1,11 +1,12 @@
 // leftovers.test.ts: what tasks leave behind goes, however they left it: for an agent that is not root as for one that is.
 
 import { execFile } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
+import { forgetSecrets, handSecrets } from '../../mesos/local/secrets.ts';
 
 const folder = (t: ExecutionContext) => {
   const path = mkdtempSync(join(tmpdir(), 'horae-left-'));
@@ -59,4 +60,17 @@ test('a sandbox with read-only folders is swept like another', async t => {
   );
   t.deepEqual(JSON.parse(told), { swept: ['old', 'older'], stuck: is_root ? ['stuck'] : [] });
   t.deepEqual(readdirSync(join(work_dir, 'sandboxes', 'a')), is_root ? ['stuck'] : []);
+});
+
+test('a secret that comes when its task has ended is not laid into the sandbox any more', async t => {
+  const [sandbox, path] = [folder(t), folder(t)];
+  writeFileSync(join(path, 'key'), 'k');
+  const stop = new AbortController();
+  const wishes = { variables: [{ name: 'KEY', of: 'key' }], files: [{ name: 'key', of: 'key' }] };
+  const handed = handSecrets(wishes, { type: 'folder', path }, sandbox, stop.signal);
+  // As the end of a task goes: what is being brought is given up, then nothing is to stay.
+  stop.abort();
+  forgetSecrets(sandbox);
+  await t.throwsAsync(handed);
+  t.deepEqual(readdirSync(sandbox), []);
 });

@@ -10,6 +10,7 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import type { SessionEnd, SessionWish, WindowSize } from '../../sessions.ts';
+import { dress, exported, isExportable, quoted } from '../dress.ts';
 import { type Confinement, confined } from '../limits/users.ts';
 import { killTree } from '../process-tree.ts';
 import { hasCode, isAlive, isGone } from '../processes.ts';
@@ -47,12 +48,14 @@ export function runInside(task: Inside, id: string, wish: SessionWish): Running 
   const own = environmentOf(leader, boot);
   if (own === undefined) return undefined;
   const asked = Object.entries(wish.variables ?? {}).map(([name, value]) => [name, bytesOf(value)] as const);
-  const variables = { ...own, ...Object.fromEntries(asked), [mark_name]: id };
+  // A name that no shell can export is left out: its program may have had it from elsewhere.
+  const known = [...Object.entries(own), ...asked].filter(([name]) => isExportable(name));
+  const variables = { ...Object.fromEntries(known), [mark_name]: id };
   const argv = [
     ...['/bin/sh', '-c', enter, 'sh', join(meta, 'enter')],
     ...entering(leader),
     ...confined(dies_with_us, confinement),
-    ...['/bin/sh', '-c', dress, 'sh'],
+    ...['/bin/sh', '-c', `unset LC_ALL; ${dress}`, 'sh'],
     ...(wish.terminal === undefined ? wish.command : terminal(wish.command, wish.terminal)),
   ];
   const child = spawn(argv[0]!, argv.slice(1), {
@@ -68,7 +71,6 @@ export function runInside(task: Inside, id: string, wish: SessionWish): Running 
 const enter =
   'if [ -e "$1" ]; then while read -r group; do echo $$ > "$group" || exit 126; done < "$1"; fi; shift; exec "$@"';
 const dies_with_us = ['/usr/bin/setpriv', '--pdeathsig', 'KILL', '--'];
-const dress = 'unset LC_ALL; eval "$(cat <&3)"; exec 3<&-; exec "$@"';
 
 /** `script` asks SHELL what to start its line with; the task's own is given back behind it. */
 const terminal = (command: readonly string[], { rows, columns }: WindowSize): readonly string[] => {
@@ -181,11 +183,4 @@ function namespace(pid: number, name: string): string | undefined {
   }
 }
 
-/** As a shell reads it. A name that no shell can export is left out: its program may have had it from elsewhere. */
-const exported = (variables: Readonly<Record<string, string>>): string =>
-  Object.entries(variables)
-    .filter(([name]) => /^[A-Za-z_]\w*$/.test(name))
-    .map(([name, value]) => `export ${name}=${quoted(value)}\n`)
-    .join('');
 const bytesOf = (text: string): string => Buffer.from(text).toString('latin1');
-const quoted = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`;

@@ -4,8 +4,7 @@
 // it ended is there to be read. When it has ended, by itself or because it had to, nothing of it stays behind: a process
 // that it detached would otherwise run beside the next copy of its task.
 
-import { spawn } from 'node:child_process';
-import { appendFileSync, closeSync, mkdirSync, symlinkSync } from 'node:fs';
+import { appendFileSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../schedules/clock.ts';
 import type { CommandInfo, RLimit } from '../protocol.ts';
@@ -16,6 +15,7 @@ import { type FetchTerms, fetchAll } from './fetch/fetcher.ts';
 import { type Confinement, confinementOf, handOver } from './limits/users.ts';
 import type { Caps, Limitation, Ward } from './limits/ward.ts';
 import type { Warden } from './limits/warden.ts';
+import { startWrapper } from './process-start.ts';
 import { killTree } from './process-tree.ts';
 import { hasCode, isAlive, readIfThere } from './processes.ts';
 import { argumentsOf, pathsOf } from './sandbox.ts';
@@ -144,7 +144,7 @@ export function executorProcesses(options: ExecutorProcessesOptions): ExecutorPr
 
   const spawnWrapper = (run: Run, confinement: Confinement) => {
     const { container_id, command, environment } = run;
-    const { sandbox, meta, ended } = paths(container_id);
+    const { sandbox, meta } = paths(container_id);
     const cannot = (error: unknown) => {
       const launch_failure = error instanceof Error ? error.message : String(error);
       over(container_id, { status: 256, launch_failure });
@@ -152,15 +152,8 @@ export function executorProcesses(options: ExecutorProcessesOptions): ExecutorPr
     try {
       mkdirSync(meta, { mode: 0o700 });
       options.warden.admit(wardOf(run));
-      const { argv, env, wardrobe } = dressed(argumentsOf(command), environment(sandbox), confinement, meta);
-      const wrapper = spawn('/bin/sh', [wrapper_path, 'watch', meta, ended, ...argv], {
-        cwd: sandbox,
-        env,
-        detached: true,
-        stdio: ['ignore', 'ignore', 'ignore', ...(wardrobe === undefined ? [] : [wardrobe])],
-      });
-      if (wardrobe !== undefined) closeSync(wardrobe);
-      wrapper.unref();
+      const dress = dressed(argumentsOf(command), environment(sandbox), confinement, meta);
+      const wrapper = startWrapper(wrapper_path, paths(container_id), dress);
       wrapper.on('error', cannot);
       if (wrapper.pid === undefined) return;
       const known = runs.get(container_id);

@@ -1,7 +1,7 @@
 // task-process.ts: the first breath of a plain task: its sandbox, its limits, its user, its wrapper.
 
-import { type ChildProcess, spawn } from 'node:child_process';
-import { appendFileSync, closeSync, mkdirSync } from 'node:fs';
+import type { ChildProcess } from 'node:child_process';
+import { appendFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Instant } from '../../schedules/clock.ts';
 import type { Log } from './agent-options.ts';
@@ -14,6 +14,7 @@ import { type Confinement, confinementOf, handOver, userOf } from './limits/user
 import { capsOf, type Ward } from './limits/ward.ts';
 import type { Warden } from './limits/warden.ts';
 import type { Launch } from './messages.ts';
+import { startWrapper } from './process-start.ts';
 import { argumentsOf, environmentOf, type pathsOf } from './sandbox.ts';
 import { forgetSecrets, handSecrets, type SecretSource, secretsOf } from './secrets.ts';
 import { whyNot } from './task-terms.ts';
@@ -83,25 +84,17 @@ export function startTask(
 ): ChildProcess {
   const { work_dir, agent_id, wrapper_path, warden, containers } = ground;
   const { framework_id, launch, paths } = start;
-  const { sandbox, meta, ended } = paths;
+  const { sandbox, meta } = paths;
   const command = launch.task.command ?? {};
   const contained = isContained(launch.task);
   mkdirSync(meta, { mode: 0o700 });
   if (confinement.user !== undefined) handOver(sandbox, confinement.user, work_dir);
   warden.admit(wardOf(start, ground));
   const known = () => ({ ...environmentOf(sandbox, agent_id, framework_id, launch), ...secrets });
-  const { argv, env, wardrobe } = contained
+  const dress = contained
     ? { ...containers.attendant(launch, framework_id, paths), wardrobe: undefined }
     : dressed(argumentsOf(command), known(), confinement, meta);
-  const wrapper = spawn('/bin/sh', [wrapper_path, 'watch', meta, ended, ...argv], {
-    cwd: sandbox,
-    env,
-    detached: true,
-    stdio: ['ignore', 'ignore', 'ignore', ...(wardrobe === undefined ? [] : [wardrobe])],
-  });
-  if (wardrobe !== undefined) closeSync(wardrobe);
-  wrapper.unref();
-  return wrapper;
+  return startWrapper(wrapper_path, paths, dress);
 }
 
 /** What a container may use of the rest its engine sees to. */

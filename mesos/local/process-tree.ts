@@ -4,10 +4,8 @@
 // it was born with. So a tree is whoever is reached by parent, group and session from its root, and whoever carries the
 // root's mark in its environment.
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { environmentAt, processTable } from './limits/process-table.ts';
 import { hasCode, isGone } from './processes.ts';
-
-type Found = { readonly pid: number; readonly parent: number; readonly group: number; readonly session: number };
 
 /** Rounds of looking before killing: each stops what the one before had not seen. */
 const rounds_max = 20;
@@ -20,7 +18,7 @@ export function killTree(root: number | undefined, mark: string, beside: number 
   const spared = new Set([process.pid]);
   if (beside !== undefined) {
     spared.add(beside);
-    for (const { pid, parent } of processes()) if (parent === beside && pid !== root) spared.add(pid);
+    for (const { pid, parent } of processTable()) if (parent === beside && pid !== root) spared.add(pid);
   }
   const members = new Set<number>();
   for (let round = 0; round < rounds_max; round++) {
@@ -43,7 +41,7 @@ function membersOf(
   spared: ReadonlySet<number>,
   known: ReadonlySet<number>,
 ): number[] {
-  const all = processes();
+  const all = processTable();
   const members = new Set(known);
   for (const { pid } of all)
     if (!spared.has(pid) && !members.has(pid) && (pid === root || isMarked(pid, mark))) members.add(pid);
@@ -59,31 +57,7 @@ function membersOf(
   return [...members].filter(pid => !known.has(pid));
 }
 
-function processes(): Found[] {
-  const found: Found[] = [];
-  for (const entry of readdirSync('/proc')) {
-    if (!/^\d+$/.test(entry)) continue;
-    const stat = read(`/proc/${entry}/stat`);
-    if (stat === undefined) continue;
-    // pid (comm) state ppid pgrp session ...: comm may hold spaces and parentheses, so count from the last parenthesis.
-    const [state, parent, group, session] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    if (state === 'Z' || state === 'X') continue;
-    found.push({ pid: Number(entry), parent: Number(parent), group: Number(group), session: Number(session) });
-  }
-  return found;
-}
-
-const isMarked = (pid: number, mark: string) => read(`/proc/${pid}/environ`)?.split('\0').includes(mark) ?? false;
-
-/** Undefined for somebody else's, and for one that has just ended. */
-function read(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'latin1');
-  } catch (error) {
-    if (isGone(error) || hasCode(error, 'EACCES') || hasCode(error, 'EPERM')) return undefined;
-    throw error;
-  }
-}
+const isMarked = (pid: number, mark: string) => environmentAt(pid).includes(mark);
 
 function send(pid: number, signal: 'SIGSTOP' | 'SIGKILL'): void {
   if (pid === process.pid) return;

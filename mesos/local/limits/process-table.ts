@@ -26,11 +26,14 @@ export function processTable(): ProcessRow[] {
 /** What stands after `NAME=` in the environment that a process was born with. */
 export function bornWith(pid: number, name: string): string | undefined {
   const begin = `${name}=`;
-  return read(`/proc/${pid}/environ`)
-    ?.split('\0')
+  return environmentAt(pid)
     .find(entry => entry.startsWith(begin))
     ?.slice(begin.length);
 }
+
+/** All of it, one `NAME=VALUE` after the other. */
+export const environmentAt = (pid: number): readonly string[] =>
+  read(`/proc/${pid}/environ`, 'utf8')?.split('\0') ?? [];
 
 /** Memory of these processes where what they share counts once; what /proc/PID/stat says counts it for each of them. */
 export function sharedOnce(pids: readonly number[]): number {
@@ -43,9 +46,9 @@ export function sharedOnce(pids: readonly number[]): number {
 }
 
 /** Undefined for somebody else's, and for one that has just ended. */
-function read(path: string): string | undefined {
+function read(path: string, encoding: 'latin1' | 'utf8' = 'latin1'): string | undefined {
   try {
-    return readFileSync(path, 'latin1');
+    return readFileSync(path, encoding);
   } catch (error) {
     if (isGone(error) || hasCode(error, 'EACCES') || hasCode(error, 'EPERM')) return undefined;
     throw error;

@@ -9,7 +9,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { fileOwner, startZooKeeper, zookeeper } from '../test/support/zookeeper.ts';
+import { fileOwner } from '../test/support/temp.ts';
+import { startZooKeeper, zookeeper } from '../test/support/zookeeper.ts';
 import { type Figures, readOptions, report } from './report.ts';
 
 const options = readOptions(process.argv.slice(2), { instances: 400_000, instances_per_job: 1_000, agents: 1_000 });

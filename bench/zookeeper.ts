@@ -9,7 +9,8 @@
 
 import { existsSync } from 'node:fs';
 import { systemClock } from '../schedules/clock.ts';
-import { fileOwner, startZooKeeper, zookeeper } from '../test/support/zookeeper.ts';
+import { fileOwner } from '../test/support/temp.ts';
+import { startZooKeeper, zookeeper } from '../test/support/zookeeper.ts';
 import { zookeeperJournal } from '../transport/journal/zookeeper.ts';
 import { connectZooKeeper, type ZooKeeper } from '../transport/zookeeper/client.ts';
 import { instance, instances } from './instances.ts';

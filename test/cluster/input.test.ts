@@ -14,9 +14,9 @@ import { launch } from '../program/serving.ts';
 import { endOf } from '../support/child.ts';
 import { freePort } from '../support/free-port.ts';
 import { serialWith } from '../support/needs.ts';
-import { type Owner, tempDir } from '../support/temp.ts';
+import { fileOwner, type Owner, tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
-import { type Ensemble, fileOwner, startZooKeeper, zookeeper } from '../support/zookeeper.ts';
+import { type Ensemble, startZooKeeper, zookeeper } from '../support/zookeeper.ts';
 
 const testCluster = serialWith(zookeeper);
 const owner = fileOwner();

@@ -1,9 +1,13 @@
-// browser.ts: one Chromium for the tests of a file, and a page in it that may not complain.
+// browser.ts: one Chromium for the tests of a file, the real program before it, and a page in it that may not complain.
 
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { type Browser, chromium, type Page } from 'playwright-core';
+import { type Child, startChild } from '../support/child.ts';
 import { chromium as chromium_path } from '../support/needs.ts';
 import type { Owner } from '../support/temp.ts';
 
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const flags = [
   '--headless',
   '--no-sandbox',
@@ -16,6 +20,22 @@ const flags = [
 ];
 
 export const openBrowser = (): Promise<Browser> => chromium.launch({ executablePath: chromium_path, args: flags });
+
+/** The program as anybody starts it, and where its console is. */
+export async function startProgram(
+  t: Owner,
+  data: string,
+  more: readonly string[] = [],
+  http = '127.0.0.1:0',
+): Promise<{ program: Child; url: string }> {
+  const program = startChild(t, {
+    command: process.execPath,
+    argv: [join(root, 'main.ts'), 'dev', '--http', http, '--data-dir', data, '--log-level', 'warn', ...more],
+    cwd: root,
+  });
+  const [, url] = await program.line(/Console: (http:\/\/\S+)/, 60_000);
+  return { program, url: url! };
+}
 
 /** A page of its own, closed with the test. What it complained of, scripts refused by the policy among it, is in `complaints`. */
 export async function openPage(t: Owner, browser: Browser, url: string): Promise<{ page: Page; complaints: string[] }> {

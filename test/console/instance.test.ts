@@ -1,48 +1,34 @@
 // instance.test.ts: one instance in the console: a real service with processes, ports and a health check, in a real browser.
 
 import { rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import test from 'ava';
 import type { Browser } from 'playwright-core';
-import { startChild } from '../support/child.ts';
 import { freePort } from '../support/free-port.ts';
 import { chromium, serialWith } from '../support/needs.ts';
-import { type Owner, tempDir } from '../support/temp.ts';
+import { fileOwner, tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
-import { openBrowser, openPage } from './browser.ts';
+import { openBrowser, openPage, startProgram } from './browser.ts';
 
-const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const serial = serialWith(chromium);
 let browser: Browser;
 let url: string;
 let data: string;
-const cleanups: (() => void | Promise<void>)[] = [];
-const owner: Owner = { teardown: clean => void cleanups.unshift(clean) };
+const owner = fileOwner();
 
 test.before(async () => {
   if (chromium === undefined || chromium === '') return;
   data = await tempDir(owner);
   const port = await freePort();
-  const program = startChild(owner, {
-    command: process.execPath,
-    argv: [
-      ...[join(root, 'main.ts'), 'dev', '--http', '127.0.0.1:0', '--data-dir', data, '--log-level', 'warn'],
-      // So little is free on no disk: what has ended goes at once.
-      ...['--sandbox-free-percent', '99', '--sandbox-look-ms', '100'],
-      ...['--agent-resources', `cpus:4;mem:4000;disk:4000;ports:[${port}-${port}]`],
-    ],
-    cwd: root,
-  });
-  [browser, url] = await Promise.all([
-    openBrowser(),
-    program.line(/Console: (http:\/\/\S+)/, 60_000).then(([, shown]) => shown!),
-  ]);
+  const flags = [
+    // So little is free on no disk: what has ended goes at once.
+    ...['--sandbox-free-percent', '99', '--sandbox-look-ms', '100'],
+    ...['--agent-resources', `cpus:4;mem:4000;disk:4000;ports:[${port}-${port}]`],
+  ];
+  [browser, { url }] = await Promise.all([openBrowser(), startProgram(owner, data, flags)]);
   owner.teardown(() => browser.close());
 });
-test.after.always(async () => {
-  for (const clean of cleanups) await clean();
-});
+test.after.always(owner.clean);
 
 const submit = async (job: object) => {
   const answer = await fetch(`${url}/api/v1/jobs`, {

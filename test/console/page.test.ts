@@ -1,34 +1,26 @@
 // page.test.ts: the console in a real browser, before the real program.
 
 import { writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import test from 'ava';
 import type { Browser, Page } from 'playwright-core';
 import type { JobSubmission } from '../../actors/model/job.ts';
-import { type Child, startChild } from '../support/child.ts';
+import type { Child } from '../support/child.ts';
 import { chromium, serialWith } from '../support/needs.ts';
-import { type Owner, tempDir } from '../support/temp.ts';
+import { fileOwner, tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
-import { openBrowser, openPage } from './browser.ts';
+import { openBrowser, openPage, startProgram } from './browser.ts';
 
-const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 let browser: Browser;
 let url: string;
 let data: string;
 let program: Child;
-/** The program outlives single tests; what it leaves is cleaned up when the last one is over. */
-const cleanups: (() => void | Promise<void>)[] = [];
-const owner: Owner = { teardown: clean => void cleanups.unshift(clean) };
+const owner = fileOwner();
 
 const start = async (http: string) => {
-  program = startChild(owner, {
-    command: process.execPath,
-    argv: [join(root, 'main.ts'), 'dev', '--http', http, '--data-dir', data, '--log-level', 'warn'],
-    cwd: root,
-  });
-  const [, shown] = await program.line(/Console: (http:\/\/\S+)/);
-  return shown!;
+  const started = await startProgram(owner, data, [], http);
+  program = started.program;
+  return started.url;
 };
 
 test.before(async () => {
@@ -37,9 +29,7 @@ test.before(async () => {
   [url, browser] = await Promise.all([start('127.0.0.1:0'), openBrowser()]);
   owner.teardown(() => browser.close());
 });
-test.after.always(async () => {
-  for (const clean of cleanups) await clean();
-});
+test.after.always(owner.clean);
 
 const submit = async (name: string, more: Partial<JobSubmission>) => {
   const job = { role: 'www', environment: 'test', name, ...more };

@@ -1,40 +1,26 @@
 // took.test.ts: retries, time-outs, call-backs and how long runs take, on the page of a real job.
 
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import test from 'ava';
 import type { Browser } from 'playwright-core';
 import type { JobSubmission } from '../../actors/model/job.ts';
-import { startChild } from '../support/child.ts';
 import { chromium, serialWith } from '../support/needs.ts';
-import { type Owner, tempDir } from '../support/temp.ts';
+import { fileOwner, tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
-import { openBrowser, openPage } from './browser.ts';
+import { openBrowser, openPage, startProgram } from './browser.ts';
 
-const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const serial = serialWith(chromium);
 let browser: Browser;
 let url: string;
-const cleanups: (() => void | Promise<void>)[] = [];
-const owner: Owner = { teardown: clean => void cleanups.unshift(clean) };
+const owner = fileOwner();
 
 test.before(async () => {
   if (chromium === undefined || chromium === '') return;
   const data = await tempDir(owner);
-  const program = startChild(owner, {
-    command: process.execPath,
-    argv: [join(root, 'main.ts'), 'dev', '--http', '127.0.0.1:0', '--data-dir', data, '--log-level', 'warn'],
-    cwd: root,
-  });
-  [browser, url] = await Promise.all([
-    openBrowser(),
-    program.line(/Console: (http:\/\/\S+)/, 60_000).then(([, shown]) => shown!),
-  ]);
+  [browser, { url }] = await Promise.all([openBrowser(), startProgram(owner, data)]);
   owner.teardown(() => browser.close());
 });
-test.after.always(async () => {
-  for (const clean of cleanups) await clean();
-});
+test.after.always(owner.clean);
 
 const post = async (path: string, body?: object) => {
   const answer = await fetch(`${url}${path}`, {

@@ -15,17 +15,9 @@ import { visitServersets } from '../../transport/discovery/visit.ts';
 import { createProjection } from '../../transport/projection.ts';
 import { connectZooKeeper, type ZooKeeper, type ZooKeeperError } from '../../transport/zookeeper/client.ts';
 import { testWith } from '../support/needs.ts';
-import type { Owner } from '../support/temp.ts';
+import { fileOwner, type Owner } from '../support/temp.ts';
 import { until } from '../support/until.ts';
-import {
-  type Cable,
-  fileOwner,
-  operationOf,
-  operations,
-  startProxy,
-  startZooKeeper,
-  zookeeper,
-} from '../support/zookeeper.ts';
+import { type Cable, operationOf, operations, startProxy, startZooKeeper, zookeeper } from '../support/zookeeper.ts';
 import { observe } from './support.ts';
 
 const testZooKeeper = testWith(zookeeper);

@@ -8,9 +8,9 @@ import { connectZooKeeper } from '../../transport/zookeeper/client.ts';
 import { type Api, type Running, runsOf, startHorae } from '../program/horae.ts';
 import { freePort } from '../support/free-port.ts';
 import { serialWith } from '../support/needs.ts';
-import { tempDir } from '../support/temp.ts';
+import { fileOwner, tempDir } from '../support/temp.ts';
 import { deadline_ms_default, until as soon } from '../support/until.ts';
-import { fileOwner, startZooKeeper, zookeeper } from '../support/zookeeper.ts';
+import { startZooKeeper, zookeeper } from '../support/zookeeper.ts';
 import { commandOf, lastWords, observe, portsIn, sicknessOf, witness } from './support.ts';
 
 const testZooKeeper = serialWith(zookeeper);

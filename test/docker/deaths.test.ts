@@ -10,9 +10,8 @@ import { startChild } from '../support/child.ts';
 import { docker, startDocker, type TestEngine } from '../support/docker.ts';
 import { serialWith } from '../support/needs.ts';
 import { isAlive, send } from '../support/processes.ts';
-import type { Owner } from '../support/temp.ts';
+import { fileOwner, type Owner } from '../support/temp.ts';
 import { until } from '../support/until.ts';
-import { fileOwner } from '../support/zookeeper.ts';
 import { contained, isEmpty, openWard, terminal, wardFolder } from './ward.ts';
 
 const owner = fileOwner();

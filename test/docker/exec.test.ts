@@ -9,9 +9,8 @@ import { isGone } from '../../mesos/local/processes.ts';
 import { type Api, runsOf, startHorae } from '../program/horae.ts';
 import { docker, startDocker } from '../support/docker.ts';
 import { serialWith } from '../support/needs.ts';
-import { tempDir } from '../support/temp.ts';
+import { fileOwner, tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
-import { fileOwner } from '../support/zookeeper.ts';
 
 const owner = fileOwner();
 let api: Api;

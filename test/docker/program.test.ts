@@ -7,9 +7,8 @@ import { type Api, runsOf, startHorae } from '../program/horae.ts';
 import { docker, startDocker, type TestEngine } from '../support/docker.ts';
 import { freePort } from '../support/free-port.ts';
 import { serialWith } from '../support/needs.ts';
-import { tempDir } from '../support/temp.ts';
+import { fileOwner, tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
-import { fileOwner } from '../support/zookeeper.ts';
 
 const owner = fileOwner();
 let engine: TestEngine;

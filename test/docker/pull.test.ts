@@ -6,8 +6,8 @@ import test from 'ava';
 import { docker, startDocker, type TestEngine } from '../support/docker.ts';
 import { serialWith } from '../support/needs.ts';
 import { type Registry, startRegistry } from '../support/registry.ts';
+import { fileOwner } from '../support/temp.ts';
 import { until } from '../support/until.ts';
-import { fileOwner } from '../support/zookeeper.ts';
 import { contained, openWard, wardFolder } from './ward.ts';
 
 const owner = fileOwner();

@@ -6,8 +6,8 @@ import test from 'ava';
 import { docker, startDocker, type TestEngine } from '../support/docker.ts';
 import { freePort } from '../support/free-port.ts';
 import { serialWith } from '../support/needs.ts';
+import { fileOwner } from '../support/temp.ts';
 import { until } from '../support/until.ts';
-import { fileOwner } from '../support/zookeeper.ts';
 import { contained, folderIn, isEmpty, openWard, param } from './ward.ts';
 
 const owner = fileOwner();

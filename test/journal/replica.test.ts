@@ -12,8 +12,9 @@ import { openReplica, type Replica, type ReplicaBatch, type Source } from '../..
 import { clusterLog } from '../../transport/journal/zookeeper-log.ts';
 import { connectZooKeeper } from '../../transport/zookeeper/client.ts';
 import { testWith } from '../support/needs.ts';
+import { fileOwner } from '../support/temp.ts';
 import { until } from '../support/until.ts';
-import { fileOwner, startProxy, startZooKeeper, zookeeper } from '../support/zookeeper.ts';
+import { startProxy, startZooKeeper, zookeeper } from '../support/zookeeper.ts';
 import { folded, gone, put, stateOf } from './contract.ts';
 import { clock, cluster, journalAt } from './zookeeper.ts';
 

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { connectZooKeeper } from '../../transport/zookeeper/client.ts';
-import { fileOwner, startZooKeeper, zookeeper } from '../support/zookeeper.ts';
+import { fileOwner } from '../support/temp.ts';
+import { startZooKeeper, zookeeper } from '../support/zookeeper.ts';
 import { contract } from './contract.ts';
 import { clock, clusterHome } from './zookeeper.ts';
 

@@ -9,8 +9,9 @@ import { type Change, JournalError, type RecordEnvelope } from '../../transport/
 import { clusterLog } from '../../transport/journal/zookeeper-log.ts';
 import { connectZooKeeper, type ZooKeeper } from '../../transport/zookeeper/client.ts';
 import { testWith } from '../support/needs.ts';
+import { fileOwner } from '../support/temp.ts';
 import { until } from '../support/until.ts';
-import { type Cable, fileOwner, startProxy, startZooKeeper, type Verdict, zookeeper } from '../support/zookeeper.ts';
+import { type Cable, startProxy, startZooKeeper, type Verdict, zookeeper } from '../support/zookeeper.ts';
 import { folded, gone, put, stateOf } from './contract.ts';
 import { clock, cluster, journalAt } from './zookeeper.ts';
 

@@ -7,8 +7,9 @@ import { nodeName } from '../../transport/journal/zookeeper-tree.ts';
 import { connectZooKeeper, type ZooKeeper } from '../../transport/zookeeper/client.ts';
 import { freePort } from '../support/free-port.ts';
 import { testWith } from '../support/needs.ts';
+import { fileOwner } from '../support/temp.ts';
 import { until } from '../support/until.ts';
-import { fileOwner, startProxy, startZooKeeper, zookeeper } from '../support/zookeeper.ts';
+import { startProxy, startZooKeeper, zookeeper } from '../support/zookeeper.ts';
 import { folded, gone, opened, put, stateOf } from './contract.ts';
 import { clock, journalAt } from './zookeeper.ts';
 

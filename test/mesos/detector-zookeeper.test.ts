@@ -10,9 +10,9 @@ import { runsOf } from '../program/horae.ts';
 import { killAlone, launchServe, startMesos, startServe } from '../program/serving.ts';
 import { endOf } from '../support/child.ts';
 import { testWith } from '../support/needs.ts';
-import { tempDir } from '../support/temp.ts';
+import { fileOwner, tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
-import { fileOwner, startProxy, startZooKeeper, zookeeper } from '../support/zookeeper.ts';
+import { startProxy, startZooKeeper, zookeeper } from '../support/zookeeper.ts';
 import { masterInfo } from './support/zookeeper.ts';
 
 const testZooKeeper = testWith(zookeeper);

@@ -6,23 +6,20 @@
 
 import { join } from 'node:path';
 import test from 'ava';
-import { type Owner, tempDir } from '../support/temp.ts';
+import { fileOwner, tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { type Api, runsOf, startHorae } from './horae.ts';
 
 let lenient: Api;
 let strictly: Api;
-const cleaners: (() => void | Promise<void>)[] = [];
+const owner = fileOwner();
 test.before(async () => {
-  const owner: Owner = { teardown: each => void cleaners.push(each) };
   const flags = ['--agent-resources', 'cpus:8;mem:8000;disk:9000', '--failure-retry', '10'];
   const start = async (...more: string[]) =>
     (await startHorae(owner, join(await tempDir(owner), 'data'), [...flags, ...more])).api;
   [lenient, strictly] = await Promise.all([start(), start('--chronos-compat', 'strict')]);
 });
-test.after.always(async () => {
-  for (const each of cleaners.splice(0).reverse()) await each();
-});
+test.after.always(owner.clean);
 
 const prefixes = ['/v1/scheduler', '/scheduler'] as const;
 const json = 'application/json';

@@ -7,20 +7,17 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test from 'ava';
 import { testWith } from '../support/needs.ts';
-import { type Owner, tempDir } from '../support/temp.ts';
+import { fileOwner, tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { type Api, type RunAnswer, runsOf, startHorae } from './horae.ts';
 
-const cleaners: (() => void | Promise<void>)[] = [];
-const owner: Owner = { teardown: each => void cleaners.push(each) };
+const owner = fileOwner();
 let api: Api;
 test.before(async () => {
   const flags = ['--agent-resources', 'cpus:16;mem:16000;disk:10000', '--failure-retry', '50'];
   ({ api } = await startHorae(owner, join(await tempDir(owner), 'data'), flags));
 });
-test.after.always(async () => {
-  for (const each of cleaners.splice(0).reverse()) await each();
-});
+test.after.always(owner.clean);
 
 const run = promisify(execFile);
 /** The status and the body of a line of a script, whose server is ours. */

@@ -8,9 +8,8 @@ import { buffer, text } from 'node:stream/consumers';
 import test from 'ava';
 import { isGone } from '../../mesos/local/processes.ts';
 import { as_root, may_group, serialWith } from '../support/needs.ts';
-import { tempDir } from '../support/temp.ts';
+import { fileOwner, tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
-import { fileOwner } from '../support/zookeeper.ts';
 import { type Api, runsOf, startHorae } from './horae.ts';
 
 const root = join(import.meta.dirname, '..', '..');

@@ -3,12 +3,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { type Owner, tempDir } from '../support/temp.ts';
+import { fileOwner, tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { type Api, startHorae } from './horae.ts';
 
-const cleaners: (() => void | Promise<void>)[] = [];
-const owner: Owner = { teardown: each => void cleaners.push(each) };
+const owner = fileOwner();
 let api: Api;
 let scratch: string;
 test.before(async () => {
@@ -16,9 +15,7 @@ test.before(async () => {
   const flags = ['--agent-resources', 'cpus:16;mem:16000;disk:10000'];
   ({ api } = await startHorae(owner, join(scratch, 'data'), flags));
 });
-test.after.always(async () => {
-  for (const each of cleaners.splice(0).reverse()) await each();
-});
+test.after.always(owner.clean);
 
 const far = { cron: '0 0 1 1 *' };
 async function create(name: string, fields: object): Promise<void> {

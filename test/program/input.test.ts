@@ -8,12 +8,11 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { WebSocket } from 'ws';
 import type { Child } from '../support/child.ts';
-import { type Owner, tempDir } from '../support/temp.ts';
+import { fileOwner, tempDir } from '../support/temp.ts';
 import { type Api, jobsOf, startHorae } from './horae.ts';
 
 // One program takes all the blows: after each of them it must be as it was.
-const cleaners: (() => void | Promise<void>)[] = [];
-const owner: Owner = { teardown: each => void cleaners.push(each) };
+const owner = fileOwner();
 let api: Api;
 let child: Child;
 let port: number;
@@ -23,9 +22,7 @@ test.before(async () => {
   const answer = await api.request('POST', '/api/v1/jobs', job({ name: 'witness' }));
   if (answer.status !== 201) throw new Error(answer.text);
 });
-test.after.always(async () => {
-  for (const each of cleaners.splice(0).reverse()) await each();
-});
+test.after.always(owner.clean);
 
 const job = (fields: object) => ({
   role: 'me',

@@ -5,12 +5,11 @@ import { join } from 'node:path';
 import test from 'ava';
 import { freePort } from '../support/free-port.ts';
 import { runningUnder, send } from '../support/processes.ts';
-import { type Owner, tempDir } from '../support/temp.ts';
+import { fileOwner, tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { type Api, type Running, runsOf, startHorae } from './horae.ts';
 
-const cleaners: (() => void | Promise<void>)[] = [];
-const owner: Owner = { teardown: each => void cleaners.push(each) };
+const owner = fileOwner();
 let api: Api;
 let horae: Running;
 let scratch: string;
@@ -28,9 +27,7 @@ async function start() {
   horae = await startHorae(owner, data_dir, ['--agent-resources', `cpus:4;mem:4000;disk:10000;ports:[${ranges}]`]);
   ({ api } = horae);
 }
-test.after.always(async () => {
-  for (const each of cleaners.splice(0).reverse()) await each();
-});
+test.after.always(owner.clean);
 
 /** Answers as its state file says, and prints a line for each question. */
 const server = `

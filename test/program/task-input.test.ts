@@ -4,13 +4,12 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { isAlive, runningUnder } from '../support/processes.ts';
-import { type Owner, tempDir } from '../support/temp.ts';
+import { fileOwner, tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { type Api, type RunAnswer, type Running, runsOf } from './horae.ts';
 import { startMesos, startServe } from './serving.ts';
 
-const cleaners: (() => void | Promise<void>)[] = [];
-const owner: Owner = { teardown: each => void cleaners.push(each) };
+const owner = fileOwner();
 let mesos: { readonly url: string };
 let horae: Running;
 let api: Api;
@@ -28,9 +27,7 @@ test.before(async () => {
   ({ api } = horae);
   await create('bystander', { service: true, command: 'sleep 100000' });
 });
-test.after.always(async () => {
-  for (const each of cleaners.splice(0).reverse()) await each();
-});
+test.after.always(owner.clean);
 
 const submit = (name: string, fields: object, at = api) =>
   at.request('POST', '/api/v1/jobs', { role: 'me', environment: 'test', name, ...fields });

@@ -4,13 +4,12 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { isAlive } from '../support/processes.ts';
-import { type Owner, tempDir } from '../support/temp.ts';
+import { fileOwner, tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { type Api, everything, outcomesOf, type RunAnswer, runsOf, startHorae } from './horae.ts';
 
 // One program for all of them: they must not disturb each other anyhow.
-const cleaners: (() => void | Promise<void>)[] = [];
-const owner: Owner = { teardown: each => void cleaners.push(each) };
+const owner = fileOwner();
 let api: Api;
 let scratch: string;
 test.before(async () => {
@@ -18,9 +17,7 @@ test.before(async () => {
   const flags = ['--agent-resources', 'cpus:16;mem:16000;disk:10000'];
   ({ api } = await startHorae(owner, join(scratch, 'data'), flags));
 });
-test.after.always(async () => {
-  for (const each of cleaners.splice(0).reverse()) await each();
-});
+test.after.always(owner.clean);
 
 async function create(name: string, fields: object): Promise<string> {
   const key = `me/test/${name}`;

@@ -17,3 +17,17 @@ export async function tempDir(t: Owner): Promise<string> {
   });
   return directory;
 }
+
+/**
+ * Owns what lives as long as the tests of a file. AVA wants all its hooks declared in one go, after whatever was awaited:
+ * `test.after.always(owner.clean)` stands with the tests.
+ */
+export function fileOwner(): Owner & { readonly clean: () => Promise<void> } {
+  const cleans: (() => void | Promise<void>)[] = [];
+  return {
+    teardown: clean => void cleans.push(clean),
+    async clean() {
+      for (const clean of cleans.reverse()) await clean();
+    },
+  };
+}

@@ -57,20 +57,6 @@ export type Ensemble = {
 const attempts_max = 5;
 const here: Place = { host: '127.0.0.1', enter: [] };
 
-/**
- * Owns what lives as long as the tests of a file. AVA wants all its hooks declared in one go, after whatever was awaited:
- * `test.after.always(owner.clean)` stands with the tests.
- */
-export function fileOwner(): Owner & { readonly clean: () => Promise<void> } {
-  const cleans: (() => void | Promise<void>)[] = [];
-  return {
-    teardown: clean => void cleans.push(clean),
-    async clean() {
-      for (const clean of cleans.reverse()) await clean();
-    },
-  };
-}
-
 /** Resolves when every member serves. */
 export async function startZooKeeper(t: Owner, options: EnsembleOptions = {}): Promise<Ensemble> {
   const directory = await tempDir(t);

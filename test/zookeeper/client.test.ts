@@ -9,9 +9,9 @@ import {
   ZooKeeperError,
 } from '../../transport/zookeeper/client.ts';
 import { testWith } from '../support/needs.ts';
-import type { Owner } from '../support/temp.ts';
+import { fileOwner, type Owner } from '../support/temp.ts';
 import { until } from '../support/until.ts';
-import { fileOwner, startProxy, startZooKeeper, zookeeper } from '../support/zookeeper.ts';
+import { startProxy, startZooKeeper, zookeeper } from '../support/zookeeper.ts';
 
 const testZooKeeper = testWith(zookeeper);
 const owner = fileOwner();

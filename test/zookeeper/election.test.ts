@@ -7,8 +7,9 @@ import { connectZooKeeper, type ZooKeeper } from '../../transport/zookeeper/clie
 import { type Election, type Standing, standForLeader } from '../../transport/zookeeper/election.ts';
 import { type Child, startChild } from '../support/child.ts';
 import { testWith } from '../support/needs.ts';
+import { fileOwner } from '../support/temp.ts';
 import { until } from '../support/until.ts';
-import { fileOwner, startProxy, startZooKeeper, zookeeper } from '../support/zookeeper.ts';
+import { startProxy, startZooKeeper, zookeeper } from '../support/zookeeper.ts';
 
 const testZooKeeper = testWith(zookeeper);
 const owner = fileOwner();

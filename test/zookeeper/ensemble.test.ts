@@ -9,8 +9,9 @@ import {
   ZooKeeperError,
 } from '../../transport/zookeeper/client.ts';
 import { testWith } from '../support/needs.ts';
+import { fileOwner } from '../support/temp.ts';
 import { until } from '../support/until.ts';
-import { fileOwner, type Member, startZooKeeper, zookeeper } from '../support/zookeeper.ts';
+import { type Member, startZooKeeper, zookeeper } from '../support/zookeeper.ts';
 
 const testZooKeeper = testWith(zookeeper);
 const owner = fileOwner();

@@ -6,6 +6,7 @@ import type { JobState } from './job.ts';
 import type { Kin } from './kin.ts';
 import type { Command, CommandEnvelope } from './model/commands.ts';
 import { refusal } from './model/reasons.ts';
+import type { TallyRecord } from './model/records.ts';
 import { type Step, step } from './step.ts';
 import { tallied } from './tally.ts';
 import { clearTokens, leaveTokens } from './tokens.ts';
@@ -32,7 +33,13 @@ export function decreed(
     return step(state, ...cleared, told, reply(request_id, { type: 'cleared', key, count: cleared.length }));
   }
   if (jobs.job.service) return refuse('invalid', `job ${key} is a service: its runs do not succeed`);
-  const tally = tallied(state.tally, 'succeeded', now);
+  const changed = reply(request_id, { type: 'changed', key, version: jobs.version });
+  const { marked = [] } = state.tally ?? {};
+  if (marked.includes(wanted.request)) return step(state, audit(envelope, now, 'unchanged'), changed);
+  const tally: TallyRecord = {
+    ...tallied(state.tally, 'succeeded', now),
+    marked: [...marked, wanted.request].slice(-marked_max),
+  };
   const run = `${jobs.incarnation}.marked.${wanted.request}`;
   return step(
     { ...state, tally },
@@ -41,6 +48,9 @@ export function decreed(
     // As if it had run: what lay before it belongs to that.
     ...(jobs.job.join === 'latest' ? clearTokens(kin, key) : []),
     audit(envelope, now, 'changed'),
-    reply(request_id, { type: 'changed', key, version: jobs.version }),
+    changed,
   );
 }
+
+/** As many as are remembered of runs that were started by hand. */
+const marked_max = 32;

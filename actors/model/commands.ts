@@ -24,7 +24,7 @@ export type Command =
     }
   /** `orphans`: what becomes of jobs that follow it; refused when there are some and nothing is said. */
   | { readonly type: 'delete'; readonly key: JobKey; readonly if_version?: number; readonly orphans?: Orphans }
-  /** Its last run is to be taken for a success: those that follow it go on. */
+  /** Its last run is to be taken for a success: those that follow it go on. `request`: the same one counts once. */
   | { readonly type: 'mark-success'; readonly key: JobKey; readonly request: string }
   /** Runs of parents that wait are forgotten: of all, or of one. */
   | { readonly type: 'clear-tokens'; readonly key: JobKey; readonly parent?: JobKey }

@@ -182,6 +182,8 @@ export type TallyRecord = {
   readonly last_failure_at?: number;
   /** How long the runs that succeeded took, from the first process to the end of the last. */
   readonly durations?: Durations;
+  /** The latest wishes that it be taken for a success: whoever repeats one changes nothing. */
+  readonly marked?: readonly string[];
 };
 
 /**

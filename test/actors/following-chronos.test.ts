@@ -71,6 +71,28 @@ test('Chronos 44: with no retries two successes and a failure are counted as two
   t.true(tally(w, 'a').last_failure_at! > tally(w, 'a').last_success_at!);
 });
 
+test('the same wish to mark a job successful, said again, counts once, also after a crash', async t => {
+  const w = await world();
+  await submit(w, root('bad'));
+  await submit(w, root('good'));
+  await submit(w, child('c', ['bad', 'good']));
+  const wish = { type: 'mark-success', key: keyOf('bad'), request: 'wish' } as const;
+  const first = await w.submit(wish);
+  t.is(first.type, 'changed');
+  t.deepEqual(await w.submit(wish), first);
+  await w.crash();
+  t.deepEqual(await w.submit(wish), first);
+  t.is(tokens(w), 1);
+  t.is(tally(w, 'bad').successes, 1);
+  for (let n = 0; n < 2; n++) {
+    await run(w, 'good');
+    await pass(w);
+  }
+  t.deepEqual(await w.submit(wish), first, 'its token has been taken meanwhile');
+  await pass(w);
+  t.is(count(w, 'c'), 1);
+});
+
 test('Chronos 45: a failed parent that is marked successful starts the child whose other parent is done', async t => {
   const w = await world();
   await submit(w, root('bad', { command: 'sleep 1; exit 1' }));

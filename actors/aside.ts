@@ -8,16 +8,15 @@
 import type { TaskStatus } from '../mesos/protocol.ts';
 import { type Conclusion, conclude } from '../mesos/statuses.ts';
 import { call, type Effect, log, record, reply, tell } from './effects.ts';
-import { reasonOf } from './hearing.ts';
-import type { InstanceMessage, InstanceState } from './instance.ts';
+import { left, reasonOf } from './hearing.ts';
+import type { InstanceMessage, InstanceState, Live } from './instance.ts';
 import type { JobMessage } from './job.ts';
 import { attemptOf, type JobKey, taskId } from './model/ids.ts';
 import { type EndReason, refusal } from './model/reasons.ts';
 import { type FinishedAttempt, type InstanceRecord, sortable } from './model/records.ts';
+import { isTriedAgain } from './model/tries.ts';
 import { letGo } from './orphans.ts';
 import type { TriggerMessage } from './trigger.ts';
-
-type Live = Exclude<InstanceRecord, { status: 'pending' } | { status: 'over' }>;
 
 export function jobAside(message: JobMessage, key: JobKey, reason: string): readonly Effect[] {
   // Nobody waits for it to change itself; when it is there again it finds that its parent is not.
@@ -67,7 +66,7 @@ export function instanceAside(
     case 'dropped':
       if (at?.status !== 'assigned' && at?.status !== 'killing') return [];
       if (attemptOf(message.task_id) !== at.attempt) return [];
-      if (at.status === 'killing') return over(state, at, 'killed', { code: 'killed', by: at.by }, now);
+      if (at.status === 'killing') return ended(state, at, 'killed', { code: 'killed', by: at.by }, now, now);
       return [record('instance', state.key, again(at, at.failures, now))];
     case 'kill': {
       const { by, replace, grace } = message;
@@ -80,8 +79,12 @@ export function instanceAside(
               ...over(state, at, 'killed', { code: 'killed', by }, now),
             ];
       if (at.status === 'awaiting') return replace ? [] : over(state, at, 'killed', { code: 'killed', by }, now);
+      const { timed_out, ...rest } = at.status === 'killing' ? at : { ...at, timed_out: undefined };
+      const for_good = at.status === 'killing' && at.replace && !replace;
       const next: Killing = {
-        ...at,
+        ...rest,
+        // Whoever kills it for good outweighs the time that it took.
+        ...(timed_out === undefined || for_good ? {} : { timed_out }),
         status: 'killing',
         by,
         replace: replace && (at.status !== 'killing' || at.replace),
@@ -102,6 +105,8 @@ export function instanceAside(
   }
 }
 
+/** What its task left for those that follow. */
+type Left = { readonly result?: string };
 type Killing = Extract<InstanceRecord, { status: 'killing' }>;
 
 /** Killed now, and again as long as nobody says that it is over. */
@@ -150,6 +155,7 @@ function followed(
   now: number,
 ): readonly Effect[] {
   const said = status.timestamp === undefined ? now : Math.round(status.timestamp * 1000);
+  const { called_back } = at;
   switch (concluded.kind) {
     case 'starting':
     case 'killing':
@@ -170,11 +176,16 @@ function followed(
     case 'killed':
       return ended(state, at, 'lost', reasonOf(concluded), said, now);
     case 'finished':
-      if (state.job.async === true && at.status !== 'killing' && at.called_back === undefined)
-        return [record('instance', state.key, { ...at, status: 'awaiting', since: now })];
-      if (at.called_back !== undefined && at.called_back.status_code !== 0)
-        return ended(state, at, 'failed', { code: 'called-back', ...at.called_back }, said, now);
-      return ended(state, at, 'finished', reasonOf(concluded), said, now);
+      if (state.job.async === true && at.status !== 'killing' && called_back === undefined)
+        return [record('instance', state.key, { ...at, status: 'awaiting', since: now, ...left(state, status) })];
+      return ended(
+        state,
+        { ...at, ...left(state, status) },
+        called_back === undefined || called_back.status_code === 0 ? 'finished' : 'failed',
+        called_back === undefined ? reasonOf(concluded) : { code: 'called-back', ...called_back },
+        said,
+        now,
+      );
     case 'invalid':
     case 'failed':
       return ended(state, at, 'failed', reasonOf(concluded), said, now);
@@ -183,15 +194,18 @@ function followed(
 
 function ended(
   state: InstanceState,
-  at: Live,
+  at: Live & Left,
   how: FinishedAttempt['outcome'],
   why: EndReason,
   ended_at: number,
   now: number,
 ): readonly Effect[] {
-  const killed = at.status === 'killing';
-  const outcome = killed ? 'killed' : how;
-  const reason: EndReason = killed ? { code: 'killed', by: at.by } : why;
+  // One that was killed because it took too long has failed, however it went then.
+  const late = at.status === 'killing' ? at.timed_out : undefined;
+  const killed = at.status === 'killing' && late === undefined;
+  const outcome = late !== undefined ? 'failed' : killed ? 'killed' : how;
+  const reason: EndReason =
+    late !== undefined ? { code: 'timed-out', ...late } : killed ? { code: 'killed', by: at.by } : why;
   const task_id = taskId(state.key, at.attempt);
   const row: FinishedAttempt = {
     task_id,
@@ -210,7 +224,7 @@ function ended(
   const { service, max_task_failures } = state.job;
   const failures = at.failures + (outcome === 'failed' ? 1 : 0);
   if (!service && outcome === 'finished') return [told, ...over(state, at, 'succeeded', reason, now)];
-  const last = reason.code === 'invalid' || (max_task_failures !== -1 && failures >= max_task_failures);
+  const last = !isTriedAgain(state.job, reason) || (max_task_failures !== -1 && failures >= max_task_failures);
   if (!service && outcome === 'failed' && last)
     return [told, ...over(state, { ...at, failures }, 'failed', reason, now)];
   return [told, record('instance', state.key, again(at, failures, now))];
@@ -225,14 +239,23 @@ const again = ({ attempt }: Live, failures: number, now: number): InstanceRecord
 
 function over(
   { key, job_key, run, index }: InstanceState,
-  at: Pick<Live, 'attempt' | 'failures'> & { readonly agent_id?: string },
+  at: Pick<Live, 'attempt' | 'failures'> & Partial<Pick<Live, 'agent_id' | 'hostname'>> & Left,
   outcome: 'succeeded' | 'failed' | 'killed',
   reason: EndReason,
   now: number,
 ): readonly Effect[] {
-  const { attempt, failures, agent_id } = at;
-  const place = agent_id === undefined ? {} : { agent_id };
-  const last = { status: 'over', attempt, failures, since: now, outcome, reason, ...place } as const;
+  const { attempt, failures, agent_id, hostname, result } = at;
+  const last = {
+    status: 'over',
+    attempt,
+    failures,
+    since: now,
+    outcome,
+    reason,
+    ...(agent_id === undefined ? {} : { agent_id }),
+    ...(hostname === undefined ? {} : { hostname }),
+    ...(result === undefined ? {} : { result }),
+  } as const;
   return [
     record('instance', key, last),
     tell({ to: 'job', key: job_key, message: { type: 'instance-over', run, index, record: last } }),

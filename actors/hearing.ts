@@ -171,7 +171,7 @@ function handedOver({ called_back }: Live): Heard {
 }
 
 /** What it left for those that follow its job: the first instance speaks for all. */
-function left({ index }: InstanceState, { data }: TaskStatus): { readonly result?: string } {
+export function left({ index }: InstanceState, { data }: TaskStatus): { readonly result?: string } {
   const result = index === 0 ? resultOf(data) : undefined;
   return result === undefined ? {} : { result };
 }

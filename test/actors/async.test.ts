@@ -2,9 +2,10 @@
 
 import test from 'ava';
 import { instanceAside } from '../../actors/aside.ts';
-import { type InstanceState, instance } from '../../actors/instance.ts';
+import { type InstanceMessage, type InstanceState, instance } from '../../actors/instance.ts';
 import { type JobSubmission, readJob } from '../../actors/model/job.ts';
 import type { FinishedAttempt, FinishedRun, InstanceRecord } from '../../actors/model/records.ts';
+import type { TaskStatus } from '../../mesos/protocol.ts';
 import { tree_settings, type World, type WorldOptions, world } from '../support/world.ts';
 
 const base = { role: 'www', environment: 'prod', name: 'work' } as const;
@@ -221,6 +222,47 @@ test('an instance that was put aside keeps what awaits: word of it is refused, a
     one => one.type === 'record',
   );
   t.like(record, { kind: 'instance', body: { status: 'awaiting', since: 5 } }, 'the end of its command is not its end');
+});
+
+test('an instance that was put aside ends as its job says: too late is failed, and what is not to be tried again is not', t => {
+  const read = readJob({
+    ...base,
+    command: 'true',
+    max_task_failures: 3,
+    retry: { exit_codes: [7] },
+    timeouts: { total_ms: 9 },
+  });
+  if (!read.ok) throw new Error('not a job');
+  const at = { attempt: 1, failures: 0, since: 0, agent_id: 'S0', hostname: 'h', version: 1, started_at: 1 };
+  const told = (record: InstanceRecord, message: InstanceMessage) => {
+    const state: InstanceState = {
+      ...{ key: `${key}/1.once/0`, job_key: key, run: '1.once', index: 0, cause: { type: 'once' } },
+      ...{ job: read.value, version: 1, run_created_at: 0, record },
+    };
+    const effects = instanceAside(state, message, 5, 5_000);
+    return effects.flatMap(one => (one.type === 'record' && one.kind === 'instance' ? [one.body] : []))[0];
+  };
+  const after = (record: InstanceRecord, status: Pick<TaskStatus, 'state' | 'message' | 'data'>) =>
+    told(record, { type: 'updated', status: { task_id: { value: task(1) }, ...status } });
+  const timed_out = { which: 'total', limit_ms: 9 } as const;
+  t.like(
+    after({ status: 'killing', by: 'its total time-out', replace: false, timed_out, ...at }, { state: 'TASK_KILLED' }),
+    { status: 'over', outcome: 'failed', reason: { code: 'timed-out', ...timed_out } },
+  );
+  const late: InstanceRecord = { status: 'killing', by: 'its run time-out', replace: true, timed_out, ...at };
+  const for_good = told(late, { type: 'kill', by: 'bob', replace: false, grace: true });
+  t.like(for_good, { status: 'killing', by: 'bob', replace: false, timed_out: undefined }, 'bob outweighs the time');
+  const running: InstanceRecord = { status: 'running', ...at };
+  const exited = (code: number) => ({ state: 'TASK_FAILED', message: `Command exited with status ${code}` }) as const;
+  t.like(after(running, exited(7)), { status: 'pending', failures: 1 });
+  t.like(after(running, exited(8)), { status: 'over', outcome: 'failed' });
+  t.like(after(running, { state: 'TASK_FINISHED', data: btoa(JSON.stringify({ result: 'left' })) }), {
+    ...{ status: 'over', outcome: 'succeeded', hostname: 'h', result: 'left' },
+  });
+  const called_back = { status_code: 0, by: 'bob' };
+  t.like(after({ ...running, called_back }, { state: 'TASK_FINISHED' }), {
+    ...{ status: 'over', outcome: 'succeeded', reason: { code: 'called-back', ...called_back } },
+  });
 });
 
 test('what its command left for those that follow is kept until its call-back', t => {

@@ -9,6 +9,7 @@ import type { Clock } from '../schedules/clock.ts';
 import type { AgentPlace } from './agent-sessions.ts';
 import { type ByteString, bytesOf, percentOf } from './byte-names.ts';
 import { type Got, httpGet } from './http-get.ts';
+import { jsonIn } from './json.ts';
 import type { Event, Url } from './protocol.ts';
 
 /** An agent that should have the file cannot be asked. Another time, perhaps. */
@@ -203,7 +204,7 @@ function originOfUrl(url: Url | undefined): string | undefined {
 
 /** From what the master says of its agents: `slave(1)@10.0.0.1:5051`. */
 function originIn(text: string, agent_id: string, protocol: string): string | undefined {
-  const told = parsed(text) as {
+  const told = jsonIn(text) as {
     slaves?: readonly { id?: unknown; pid?: unknown; hostname?: unknown; port?: unknown }[];
   };
   const agent = told?.slaves?.find(({ id }) => id === agent_id);
@@ -222,14 +223,14 @@ function originFrom(scheme: string, host: string, port: number): string | undefi
 
 /** Latin-1 gives every byte a character of its own number, and back. */
 function readPiece(body: Buffer, origin: string): { readonly bytes: Uint8Array; readonly offset: number } {
-  const told = parsed(body.toString('latin1')) as { data?: unknown; offset?: unknown } | undefined;
+  const told = jsonIn(body.toString('latin1')) as { data?: unknown; offset?: unknown } | undefined;
   if (typeof told?.data !== 'string' || typeof told.offset !== 'number')
     throw new AgentAway(`${origin} answers what is no piece of a file: ${body.toString('latin1').slice(0, 100)}`);
   return { bytes: Buffer.from(told.data, 'latin1'), offset: told.offset };
 }
 
 function readListing(body: Buffer, origin: string): readonly AgentEntry[] {
-  const told = parsed(body.toString('latin1'));
+  const told = jsonIn(body.toString('latin1'));
   if (!Array.isArray(told))
     throw new AgentAway(`${origin} answers what is no folder: ${body.toString('latin1').slice(0, 100)}`);
   return told.flatMap((each: Record<string, unknown>): AgentEntry[] => {
@@ -245,13 +246,4 @@ function readListing(body: Buffer, origin: string): readonly AgentEntry[] {
       },
     ];
   });
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
 }

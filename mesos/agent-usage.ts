@@ -6,6 +6,7 @@
 
 import type { Clock } from '../schedules/clock.ts';
 import { AgentAway, type AgentFiles } from './agent-files.ts';
+import { jsonIn } from './json.ts';
 import { Series, type Usage } from './local/limits/series.ts';
 
 export type TaskUsage = {
@@ -55,12 +56,7 @@ export function agentUsage(files: Pick<AgentFiles, 'ask'>, clock: Clock) {
 
 /** Reads an agent's answer, which may be anything; adds the moment to `series` where only the moment is told. */
 export function usageIn(text: string, task_id: string, series: Series): TaskUsage | undefined {
-  let told: unknown;
-  try {
-    told = JSON.parse(text);
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-  }
+  const told = jsonIn(text);
   if (!Array.isArray(told)) return undefined;
   const found = told.find(one => (one as { executor_id?: unknown } | null)?.executor_id === task_id);
   const statistics = (found as { statistics?: unknown } | undefined)?.statistics;

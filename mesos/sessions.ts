@@ -3,6 +3,7 @@
 // Three conversations make one session. The answer to the launch is its output, record by record, for as long as it lasts; a
 // request that is never quite finished carries its input and the size of its terminal; a third asks how it ended.
 
+import { jsonIn } from './json.ts';
 import { signal_names } from './local/signals.ts';
 
 export type ContainerId = { readonly value: string; readonly parent?: ContainerId };
@@ -80,7 +81,7 @@ export function record(message: object): string {
 
 /** A piece of output; undefined for a record that says something else, such as that the connection lives. */
 export function readPiece(bytes: Uint8Array): SessionPiece | undefined {
-  const told = parsed(Buffer.from(bytes).toString('utf8')) as {
+  const told = jsonIn(Buffer.from(bytes).toString('utf8')) as {
     type?: unknown;
     data?: { type?: unknown; data?: unknown };
   };
@@ -91,7 +92,7 @@ export function readPiece(bytes: Uint8Array): SessionPiece | undefined {
 
 /** From the answer to WAIT_NESTED_CONTAINER, whose number is what waitpid(2) gives. */
 export function readEnd(text: string): SessionEnd {
-  const told = parsed(text) as { wait_nested_container?: { exit_status?: unknown } } | undefined;
+  const told = jsonIn(text) as { wait_nested_container?: { exit_status?: unknown } } | undefined;
   const status = told?.wait_nested_container?.exit_status;
   if (typeof status !== 'number') return 'unknown';
   return (status & 0x7f) === 0 ? { code: (status >> 8) & 0xff } : { signal: status & 0x7f };
@@ -112,7 +113,7 @@ export function containerIn(text: string, framework_id: string | undefined, task
       }[];
     };
   };
-  const { launched_tasks = [] } = (parsed(text) as Told | undefined)?.get_tasks ?? {};
+  const { launched_tasks = [] } = (jsonIn(text) as Told | undefined)?.get_tasks ?? {};
   const task = launched_tasks.find(
     each =>
       each.task_id?.value === task_id && (framework_id === undefined || each.framework_id?.value === framework_id),
@@ -127,13 +128,4 @@ export function inWords(end: SessionEnd): string {
   return 'code' in end
     ? `exited with ${end.code}`
     : `ended by signal ${end.signal} (${signal_names[end.signal] ?? '?'})`;
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
 }

@@ -6,6 +6,7 @@
 // us the others. Whoever reads events behind this line need not ask whether a field is there.
 
 import { isAscii } from 'node:buffer';
+import { jsonIn } from './json.ts';
 import type { Event, Offer } from './protocol.ts';
 import { recordParser } from './recordio.ts';
 
@@ -42,7 +43,7 @@ export function subscriptionReader(record_bytes_max: number): SubscriptionReader
       const textOf = textsOf(chunk, read.records);
       for (const record of read.records) {
         const text = textOf(record);
-        const value = parseJson(text);
+        const value = jsonIn(text);
         if (value === undefined) broken = `a record that is not JSON: ${brief(text)}`;
         else {
           const event = readEvent(value);
@@ -210,15 +211,6 @@ function textsOf(chunk: Uint8Array, records: readonly Uint8Array[]): (record: Ui
   };
 }
 const decoder = new TextDecoder();
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
-}
 
 const brief = (text: string | undefined): string => {
   const known = text ?? 'nothing';

@@ -9,6 +9,7 @@ import { lstat, readdir, readlink, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock, Instant, Wake } from '../../schedules/clock.ts';
+import { jsonIn } from '../json.ts';
 import type { Log } from './agent-options.ts';
 import { diskWalk } from './limits/disk-walk.ts';
 import { isGone, readIfThere } from './processes.ts';
@@ -190,10 +191,6 @@ function openBook(path: string, rows_max: number) {
 
 /** A line that a full disk cut short says nothing. */
 function parsed(line: string): Swept[] {
-  try {
-    return line === '' ? [] : [JSON.parse(line) as Swept];
-  } catch (error) {
-    if (error instanceof SyntaxError) return [];
-    throw error;
-  }
+  const told = jsonIn(line);
+  return told === undefined ? [] : [told as Swept];
 }

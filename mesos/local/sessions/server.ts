@@ -4,6 +4,7 @@
 // pipes until it is wanted, so the slowest link sets the pace and nothing gathers here.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { jsonIn } from '../../json.ts';
 import { recordParser } from '../../recordio.ts';
 import {
   type ContainerId,
@@ -237,13 +238,8 @@ const cells = (value: unknown, unset: number): number =>
   typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= 10_000 ? value : unset;
 
 function callIn(body: string): Call | undefined {
-  try {
-    const call: unknown = JSON.parse(body);
-    return typeof call === 'object' && call !== null ? (call as Call) : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
+  const call = jsonIn(body);
+  return typeof call === 'object' && call !== null ? (call as Call) : undefined;
 }
 
 type Input = { readonly container_id?: ContainerId; readonly data?: Buffer; readonly size?: WindowSize };

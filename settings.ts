@@ -86,6 +86,8 @@ export const settings = {
   swept_max: whole({ group: agent, unit: 'sandboxes', default: 10_000, min: 0, max: 1_000_000, help: 'Sandboxes that went and of which it is kept when and why; then the oldest rows go.' }),
   fetch_mb_max: whole({ group: agent, unit: 'MB', default: 8_192, min: 1, max: 10_000_000, help: 'The largest file that a task may have fetched into its sandbox; what it asks for beyond that fails it.' }),
   fetch_unpacked_mb_max: whole({ group: agent, unit: 'MB', default: 32_768, min: 1, max: 100_000_000, help: 'What one fetched archive may hold when it is unpacked; the task of a larger one fails.' }),
+  fetch_files_max: whole({ group: agent, unit: 'files', default: 1_000_000, min: 1, max: 100_000_000, help: 'Files and folders that one fetched archive may hold; the task of one with more fails.' }),
+  fetches_at_once_max: whole({ group: agent, unit: 'tasks', default: 64, min: 1, max: 10_000, help: 'Tasks whose files are fetched at a time on the embedded agent; the others stand in line.' }),
   fetch_cache_mb: whole({ group: agent, unit: 'MB', default: 2_048, min: 0, max: 10_000_000, help: 'What is kept of fetched files that tasks may share; beyond it goes what was wanted longest ago.' }),
   secrets_dir: text({ group: agent, value: 'DIR', expected: 'a directory', matches: /./, help: 'Where the secrets are that jobs refer to: secret NAME of a job is the file ROLE/NAME in there, ROLE being the role of the job.' }),
   secrets_command: text({ group: agent, value: 'COMMAND', expected: 'a program and its arguments, separated by spaces', matches: /^\S/, help: 'A program that prints a secret, instead of a directory: run without a shell, with ROLE/NAME after its arguments.' }),

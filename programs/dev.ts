@@ -58,6 +58,8 @@ async function machineAsMesos(ground: Ground): Promise<Mesos> {
     fetch: {
       bytes_max: settings.fetch_mb_max * 2 ** 20,
       unpacked_bytes_max: settings.fetch_unpacked_mb_max * 2 ** 20,
+      files_max: settings.fetch_files_max,
+      at_once_max: settings.fetches_at_once_max,
       cache_bytes_max: settings.fetch_cache_mb * 2 ** 20,
     },
     ...secretsFrom(settings),

@@ -4,12 +4,12 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { fetchAll } from '../../mesos/local/fetch/fetcher.ts';
+import { type FetchTerms, fetch_defaults, fetchAll } from '../../mesos/local/fetch/fetcher.ts';
 import { systemClock } from '../../schedules/clock.ts';
 import { type Owner, tempDir } from '../support/temp.ts';
 
 /** An archive with one file, and sandboxes into which it is fetched. */
-async function stage(t: Owner, name: string, words: readonly string[]) {
+async function stage(t: Owner, name: string, words: readonly string[], terms: Partial<FetchTerms> = {}) {
   const folder = await tempDir(t);
   mkdirSync(join(folder, 'in'));
   writeFileSync(join(folder, 'in', 'word'), 'hello');
@@ -27,13 +27,21 @@ async function stage(t: Owner, name: string, words: readonly string[]) {
       const say = (line: string) => void said.push(line);
       const now = systemClock().now();
       await fetchAll([{ value: archive, cache: true, extract: true }], {
-        ...{ sandbox, cache, now, say },
+        ...{ sandbox, cache, now, say, terms: { ...fetch_defaults, ...terms } },
         signal: new AbortController().signal,
       });
       return readFileSync(join(sandbox, 'word'), 'utf8');
     },
   };
 }
+
+// One by one: who stands in line is counted for the whole program.
+test.serial('as many fetch at a time as may, and the others stand in line', async t => {
+  const { fetch, said } = await stage(t, 'words.tar', ['-cf'], { at_once_max: 1 });
+  await Promise.all(['a', 'b', 'c'].map(fetch));
+  const words = said.map(line => line.split(' ')[0]).filter(word => word?.startsWith('Fetch'));
+  t.deepEqual(words, Array(3).fill(['Fetching', 'Fetched']).flat());
+});
 
 test('a cached archive is inflated once, for however many want it at a time, and unpacked for each', async t => {
   const { fetch, cache } = await stage(t, 'words.tar.gz', ['-czf']);

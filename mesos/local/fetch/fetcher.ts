@@ -21,6 +21,8 @@ export type FetchTerms = {
   /** What one archive may hold, unpacked. */
   readonly unpacked_bytes_max: number;
   readonly files_max: number;
+  /** How many fetch at a time on one machine; the others stand in line. */
+  readonly at_once_max: number;
   /** What is kept for the next; beyond it goes what was wanted longest ago. */
   readonly cache_bytes_max: number;
 };
@@ -28,6 +30,7 @@ export const fetch_defaults: FetchTerms = {
   bytes_max: 8 * 2 ** 30,
   unpacked_bytes_max: 32 * 2 ** 30,
   files_max: 1_000_000,
+  at_once_max: 64,
   cache_bytes_max: 2 * 2 ** 30,
 };
 
@@ -44,14 +47,13 @@ export type Fetch = {
   readonly signal: AbortSignal;
 };
 
-/** How many fetch at a time on one machine; the others stand in line. */
-const at_once_max = 64;
 let fetching = 0;
 const line: (() => void)[] = [];
 
 /** Throws when one of them cannot be had, or is not to be had in this way. */
 export async function fetchAll(uris: readonly Uri[], fetch: Fetch): Promise<void> {
   if (uris.length === 0) return;
+  const { at_once_max } = fetch.terms ?? fetch_defaults;
   if (fetching >= at_once_max) await new Promise<void>(resolve => line.push(resolve));
   else fetching++;
   try {

@@ -6,7 +6,18 @@
 import type { JobKey } from '../../actors/model/ids.ts';
 import type { FeedBatch, JobView, Views } from '../../actors/model/views.ts';
 import type { Counters, ListWatch } from './messages.ts';
-import { addTo, belongs, countersOf, order, type Row, rowOf, sameRow, searchText, searchWords } from './rows.ts';
+import {
+  addTo,
+  belongs,
+  countersOf,
+  firstOf,
+  order,
+  type Row,
+  rowOf,
+  sameRow,
+  searchText,
+  searchWords,
+} from './rows.ts';
 
 export interface Board {
   /** Grows with every change that a list could show. */
@@ -123,11 +134,10 @@ export function createBoard(views: Views): Board {
         if (sees !== undefined) visible.push(row);
         if (test(row) && words.every(word => text.includes(word))) rows.push(row);
       }
-      if (sort !== 'key') rows.sort(order(sort, descending));
-      else if (descending) rows.reverse();
+      if (sort === 'key' && descending) rows.reverse();
       return {
         total: rows.length,
-        rows: cut(rows),
+        rows: cut(sort === 'key' ? rows : firstOf(rows, offset + limit, order(sort, descending))),
         counters: sees === undefined ? { ...counters } : countersOf(visible),
       };
     },

@@ -187,3 +187,26 @@ export function order(sort: Exclude<Sort, 'key'>, descending: boolean): (a: Row,
     return sign * (left - right);
   };
 }
+
+/**
+ * The first `count` rows in an order, as sorting all of them would give them: a list of which a screenful is seen is not sorted
+ * whole ten times a second.
+ */
+export function firstOf(rows: readonly Row[], count: number, compare: (a: Row, b: Row) => number): readonly Row[] {
+  const kept: Row[] = [];
+  const cut = () => {
+    kept.sort(compare);
+    kept.length = Math.min(kept.length, count);
+  };
+  let last: Row | undefined;
+  for (const row of rows) {
+    // What is told apart by nothing stays as it came, so one that comes later does not go before.
+    if (last !== undefined && compare(row, last) >= 0) continue;
+    kept.push(row);
+    if (kept.length < 2 * count) continue;
+    cut();
+    last = kept.at(-1);
+  }
+  cut();
+  return kept;
+}

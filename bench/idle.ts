@@ -3,45 +3,17 @@
 // A scheduler is idle nearly all of its life, mostly on somebody's laptop. The program is started as anybody starts it and
 // given jobs whose next target is far away; after it has come to rest, /proc tells what its whole process tree used.
 
-import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { readdirSync, readFileSync } from 'node:fs';
+import { type Program, withProgram } from './program.ts';
 import { readOptions, report } from './report.ts';
 
 const options = readOptions(process.argv.slice(2), { jobs: 1_000, seconds: 60, rest_seconds: 15 });
 /** What the kernel counts processor time in; 100 a second on every Linux that Node runs on. */
 const ticks_per_s = 100;
 
-const data_dir = mkdtempSync(join(tmpdir(), 'horae-idle-'));
-const program = spawn(
-  process.execPath,
-  [
-    ...process.execArgv.filter(flag => flag !== '--expose-gc'),
-    join(import.meta.dirname, '..', 'main.ts'),
-    'dev',
-    '--http',
-    '127.0.0.1:0',
-    '--data-dir',
-    data_dir,
-    '--log-level',
-    'error',
-  ],
-  { stdio: ['ignore', 'pipe', 'inherit'] },
-);
-const ended = new Promise<string>(resolve =>
-  program.once('exit', (status, signal) => resolve(`the program ended with ${status ?? signal}`)),
-);
-try {
-  await Promise.race([measure(await consoleOf()), ended.then(how => Promise.reject(new Error(how)))]);
-} finally {
-  program.kill('SIGTERM');
-  await ended;
-  rmSync(data_dir, { recursive: true });
-}
+await withProgram('idle', [], measure);
 
-async function measure(url: string): Promise<void> {
+async function measure({ url, process: { pid } }: Program): Promise<void> {
   for (let index = 0; index < options.jobs; index++) {
     const job = { role: 'bench', environment: 'idle', name: `job-${index}`, command: 'true', cron: '0 0 29 2 *' };
     const answer = await fetch(`${url}/api/v1/jobs`, {
@@ -53,10 +25,10 @@ async function measure(url: string): Promise<void> {
     await answer.arrayBuffer();
   }
   await pass(options.rest_seconds);
-  const before = usage();
+  const before = usage(pid);
   const began = performance.now();
   await pass(options.seconds);
-  const after = usage();
+  const after = usage(pid);
   const elapsed_s = (performance.now() - began) / 1000;
   report(
     {
@@ -74,21 +46,12 @@ async function measure(url: string): Promise<void> {
   );
 }
 
-/** The address that it prints when it listens. */
-async function consoleOf(): Promise<string> {
-  for await (const line of createInterface({ input: program.stdout })) {
-    const url = /Console: (\S+)/.exec(line)?.[1];
-    if (url !== undefined) return url;
-  }
-  throw new Error('the program did not say where its console is');
-}
-
 function pass(seconds: number): Promise<void> {
   return new Promise(resolve => void setTimeout(resolve, seconds * 1000));
 }
 
 /** What the program and all its descendants have used so far, and hold now. */
-function usage(): { ticks: number; rss_bytes: number; processes: number } {
+function usage(pid: number): { ticks: number; rss_bytes: number; processes: number } {
   const parents = new Map<number, number>();
   const stats = new Map<number, readonly string[]>();
   for (const name of readdirSync('/proc')) {
@@ -97,7 +60,7 @@ function usage(): { ticks: number; rss_bytes: number; processes: number } {
     stats.set(Number(name), fields);
     parents.set(Number(name), Number(fields[1]));
   }
-  const tree = [program.pid!];
+  const tree = [pid];
   for (const ancestor of tree) for (const [child, parent] of parents) if (parent === ancestor) tree.push(child);
   let ticks = 0;
   let rss_bytes = 0;

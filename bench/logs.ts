@@ -4,39 +4,24 @@
 // is measured is the way to its first byte, and that nobody reads the rest of it.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { get } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { main, node_flags, withProgram } from './program.ts';
 import { readOptions, report } from './report.ts';
 
 const options = readOptions(process.argv.slice(2), { seconds: 10, mb_per_s: 50, log_gb: 10 });
-const main = join(import.meta.dirname, '..', 'main.ts');
-const flags = process.execArgv.filter(flag => flag !== '--expose-gc');
-const data_dir = mkdtempSync(join(tmpdir(), 'horae-logs-'));
-const program = spawn(
-  process.execPath,
-  [...flags, main, 'dev', '--http', '127.0.0.1:0', '--data-dir', data_dir, '--log-level', 'error'],
-  { stdio: ['ignore', 'pipe', 'inherit'] },
-);
-const ended = new Promise<void>(resolve => program.once('exit', () => resolve()));
 let url = '';
-try {
-  for await (const line of createInterface({ input: program.stdout })) {
-    url = /Console: (\S+)/.exec(line)?.[1]?.replace(/\/$/, '') ?? '';
-    if (url !== '') break;
+await withProgram('logs', [], async program => {
+  url = program.url;
+  try {
+    await measure(program.process);
+  } finally {
+    for (const name of ['large', 'writer']) await call('POST', `/api/v1/jobs/bench/logs/${name}/kill`).catch(() => {});
+    await until(async () => (await live()) === 0).catch(() => {});
   }
-  await measure();
-} finally {
-  for (const name of ['large', 'writer']) await call('POST', `/api/v1/jobs/bench/logs/${name}/kill`).catch(() => {});
-  await until(async () => (await live()) === 0).catch(() => {});
-  program.kill('SIGTERM');
-  await ended;
-  rmSync(data_dir, { recursive: true });
-}
+});
 
-async function measure(): Promise<void> {
+async function measure(program: ChildProcess): Promise<void> {
   const large = await started('large', `truncate -s ${options.log_gb}G stdout; exec sleep 100000`);
   const first_ms: number[] = [];
   for (let index = 0; index < 20; index++) first_ms.push(await firstByte(`${large}/logs/0/stdout`));
@@ -46,9 +31,13 @@ async function measure(): Promise<void> {
   const line = `while :; do head -c ${piece} /dev/zero | tr "\\0" x; sleep 0.045; done`;
   const program_before = rssOf(program);
   await started('writer', line);
-  const client = spawn(process.execPath, [...flags, main, 'task', 'logs', '-f', 'bench/logs/writer', '--url', url], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const client = spawn(
+    process.execPath,
+    [...node_flags, main, 'task', 'logs', '-f', 'bench/logs/writer', '--url', url],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
   let bytes = 0;
   client.stdout.on('data', (part: Buffer) => {
     bytes += part.length;

@@ -14,7 +14,7 @@ import { nearest } from '../schedules/nearest.ts';
 
 const here = import.meta.dirname;
 /** Files that benchmarks share, or run. */
-const parts = ['main.ts', 'report.ts', 'engine.ts', 'instances.ts', 'restoring.ts', 'listed.ts'];
+const parts = ['main.ts', 'report.ts', 'engine.ts', 'instances.ts', 'restoring.ts', 'listed.ts', 'program.ts'];
 const names = readdirSync(here)
   .filter(file => file.endsWith('.ts') && !parts.includes(file))
   .map(file => basename(file, '.ts'))

@@ -6,10 +6,8 @@
 // private, what would come free if the task went. Between the two stands the proportional share, which adds up to the truth.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { type Program, withProgram } from './program.ts';
 import { readOptions, report } from './report.ts';
 
 const options = readOptions(process.argv.slice(2), { tasks: 500, executors: 4 });
@@ -19,34 +17,19 @@ const look_ms = 20;
 const rest_ms = 15_000;
 
 const bare = await bareSpawn();
-const data_dir = mkdtempSync(join(tmpdir(), 'horae-tasks-'));
-const program = spawn(
-  process.execPath,
-  [
-    ...process.execArgv.filter(flag => flag !== '--expose-gc'),
-    join(import.meta.dirname, '..', 'main.ts'),
-    ...['dev', '--http', '127.0.0.1:0', '--data-dir', data_dir, '--log-level', 'error'],
-    ...[
-      '--agent-resources',
-      `cpus:${options.tasks};mem:${64 * options.tasks + 4_000};disk:${64 * options.tasks + 4_000}`,
-    ],
-  ],
-  { stdio: ['ignore', 'pipe', 'inherit'] },
-);
-const ended = new Promise<string>(resolve =>
-  program.once('exit', (status, signal) => resolve(`the program ended with ${status ?? signal}`)),
-);
-try {
-  await Promise.race([measure(await consoleOf()), ended.then(how => Promise.reject(new Error(how)))]);
-} finally {
-  program.kill('SIGTERM');
-  await ended;
+/** For all of them, and what else is started beside them. */
+const room = 64 * options.tasks + 4_000;
+await withProgram(
+  'tasks',
+  ['--agent-resources', `cpus:${options.tasks};mem:${room};disk:${room}`],
+  measure,
   // Tasks outlive the scheduler; these go now.
-  for (const pid of [...taskProcesses(), ...under(data_dir)]) killed(pid);
-  rmSync(data_dir, { recursive: true, maxRetries: 10, retryDelay: 100 });
-}
+  data_dir => {
+    for (const pid of [...taskProcesses(), ...under(data_dir)]) killed(pid);
+  },
+);
 
-async function measure(url: string): Promise<void> {
+async function measure({ url, data_dir, process: { pid } }: Program): Promise<void> {
   const ask = async (method: string, path: string, job?: object) => {
     const answer = await fetch(`${url}${path}`, {
       method,
@@ -66,13 +49,13 @@ async function measure(url: string): Promise<void> {
       await pass(look_ms * 10);
     }
   };
-  const before = ticksOf(program.pid!);
+  const before = ticksOf(pid);
   const began = performance.now();
   await started('sleepers', options.tasks, { command: `sleep ${seconds}`, cpus: 0.5, mem: 32 });
   // And there, as the kernel has it.
   while (sleepers().length < options.tasks) await pass(look_ms);
   const start_s = (performance.now() - began) / 1000;
-  const scheduler_cpu_s = (ticksOf(program.pid!) - before) / 100;
+  const scheduler_cpu_s = (ticksOf(pid) - before) / 100;
   const processes = taskProcesses();
   const memory = memoryOf(processes);
   await started('looked-after', options.executors, {
@@ -123,15 +106,6 @@ async function bareSpawn(): Promise<{ readonly start_s: number; readonly memory:
     }),
   );
   return { start_s, memory };
-}
-
-/** The address that the program prints when it listens. */
-async function consoleOf(): Promise<string> {
-  for await (const line of createInterface({ input: program.stdout })) {
-    const url = /Console: (\S+)/.exec(line)?.[1];
-    if (url !== undefined) return url;
-  }
-  throw new Error('the program did not say where its console is');
 }
 
 function pass(ms: number): Promise<void> {

@@ -12,6 +12,7 @@ import type { JobState } from './job.ts';
 import type { CommandEnvelope, CompleteCommand } from './model/commands.ts';
 import { attemptOf, type InstanceKey, parseTaskId, splitInstanceKey } from './model/ids.ts';
 import { refusal } from './model/reasons.ts';
+import { lives } from './runs.ts';
 import { type Step, step } from './step.ts';
 
 type Envelope = CommandEnvelope<CompleteCommand>;
@@ -39,7 +40,7 @@ export function taskIn({ key, runs }: JobState, task_id: string): InstanceKey | 
   if (instance === undefined) return undefined;
   const { job, run, index } = splitInstanceKey(instance);
   const active = runs.get(run);
-  return job !== key || active === undefined || index >= active.size || active.over.has(index) ? undefined : instance;
+  return job === key && active !== undefined && lives(active, index) ? instance : undefined;
 }
 
 /** What the report means to the instance. */

@@ -304,8 +304,7 @@ function command(
       'version-mismatch',
       `job ${state.key} is at version ${state.record.version}, not ${wanted.if_version}: read it again and decide anew`,
     );
-  if (state.update !== undefined && wanted.type !== 'start-update' && wanted.type !== 'steer-update')
-    return refuse('updating', updatingText(state));
+  if (state.update !== undefined && !beside_updates.has(wanted.type)) return refuse('updating', updatingText(state));
   const more = furtherInstances(state, wanted);
   if (more > 0 && more > room()) return refuse('too-many', noRoom(more, room()));
   switch (wanted.type) {
@@ -432,6 +431,12 @@ function command(
     }
   }
 }
+
+/** What may be said to a job while it is updated: about the update, and about tasks as they are. */
+const beside_updates: ReadonlySet<Command['type']> = new Set([
+  ...(['start-update', 'steer-update'] as const),
+  ...(['snooze', 'wake', 'progress', 'complete-task'] as const),
+]);
 
 /** How many instances a service would have more than it has. */
 function furtherInstances({ record: { job }, runs }: JobState, wanted: Command): number {

@@ -64,8 +64,7 @@ export function killRuns(
     next = { ...next, runs: with_(next.runs, id, { ...run, record: killing }) };
     effects.push(record('run', runKey(state.key, id), killing));
     for (let index = 0; index < run.size; index++)
-      if (!run.over.has(index) && run.unborn?.has(index) !== true)
-        effects.push(killInstance(state, id, index, by, grace));
+      if (lives(run, index)) effects.push(killInstance(state, id, index, by, grace));
   }
   return stepWith(next, effects);
 }
@@ -85,6 +84,10 @@ export function spawnInstance(state: JobState, run: RunRecord, index: number, at
     },
   };
 }
+
+/** Whether there is such an instance: begun, and not over. */
+export const lives = ({ over, size, unborn }: ActiveRun, index: number): boolean =>
+  index < size && !over.has(index) && unborn?.has(index) !== true;
 
 /** Every instance that there has been is over. */
 export const isEveryoneOver = ({ over, size, unborn }: ActiveRun): boolean => over.size + (unborn?.size ?? 0) >= size;

@@ -15,6 +15,7 @@ import type { CommandEnvelope, SnoozeCommand } from './model/commands.ts';
 import { instanceKey, taskId } from './model/ids.ts';
 import { refusal } from './model/reasons.ts';
 import type { Snooze } from './model/records.ts';
+import { lives } from './runs.ts';
 import { type Step, step } from './step.ts';
 
 /** The wish as it is written down. */
@@ -58,7 +59,7 @@ export function snoozed(
       'invalid',
       `job ${key} has no health check that could be snoozed: expected a job with "health_check"`,
     );
-  const run = [...state.runs.values()].findLast(one => index < one.size && !one.over.has(index));
+  const run = [...state.runs.values()].findLast(one => lives(one, index));
   if (run === undefined) return refuse('not-found', `job ${key} has no instance ${index} that lives`);
   return step(
     state,

@@ -15,7 +15,7 @@ import { type RefusalCode, refusal } from './model/reasons.ts';
 import { type JobRecord, type RunRecord, sortable } from './model/records.ts';
 import type { FinishedUpdate, UpdateEvent, UpdateRecord } from './model/updates.ts';
 import { launched } from './rollout.ts';
-import { type ActiveRun, killInstance, spawnInstance, with_ } from './runs.ts';
+import { type ActiveRun, killInstance, lives, spawnInstance, with_ } from './runs.ts';
 import { revive } from './service.ts';
 import { type Step, step, stepWith } from './step.ts';
 import {
@@ -302,8 +302,7 @@ function reshaped(run: ActiveRun, shape: ReturnType<typeof shapeOf>): ActiveRun 
 function bring(state: JobState, id: RunId, index: number, now: number): Step<JobState, Effect> {
   const run = state.runs.get(id)!;
   if (!wants(run.record, index)) {
-    if (run.over.has(index) || run.unborn?.has(index) === true) return step(state);
-    return step(state, killInstance(state, id, index, by_update));
+    return lives(run, index) ? step(state, killInstance(state, id, index, by_update)) : step(state);
   }
   if (run.unborn?.has(index) === true) {
     const unborn = new Set(run.unborn);
@@ -334,7 +333,7 @@ function softened(state: JobState, { renewed, plan, run: id }: UpdateRecord): re
   if (renewed || run === undefined) return [];
   const { job, version } = state.record;
   return Array.from({ length: run.record.instances }, (_, index) => index).flatMap(index => {
-    const stays = wants(run.record, index) && !run.over.has(index) && run.unborn?.has(index) !== true;
+    const stays = wants(run.record, index) && lives(run, index);
     const other = run.record.others?.some(one => has(one.indexes, index)) === true;
     if (!stays || other || has(plan.change, index)) return [];
     const key = instanceKey(state.key, id, index);
@@ -346,7 +345,7 @@ const thereOf =
   (state: JobState, id: RunId): There =>
   index => {
     const run = state.runs.get(id);
-    return run !== undefined && !run.over.has(index) && run.unborn?.has(index) !== true && index < run.size;
+    return run !== undefined && lives(run, index);
   };
 
 const eventRow = ({ key }: JobState, update: UpdateRecord, number: number, event: UpdateEvent): Effect =>

@@ -259,6 +259,36 @@ test('cases 75 and 121: while it is updated nobody else may change a job, and is
   t.is(s.instances().size, 0);
 });
 
+test('an instance that an update has not made is none: whoever names it is answered', async t => {
+  const checked = { health_check: { checker: { type: 'shell', command: 'true' } } } as const;
+  const s = await stage(web({ instances: 1, ...checked }));
+  await s.update(web({ instances: 3, ...checked }), {}, { only: rangesOf([2]) });
+  const [run] = [...s.w.outbox.entries('run')].map(([one]) => one.split('/').at(-1)!);
+  const words = [
+    { type: 'snooze', key, index: 1 },
+    { type: 'progress', key, task_id: `${key.replaceAll('/', ':')}:${run}:1:1`, elements: 1 },
+  ] as const;
+  for (const word of words) t.like(await s.w.submit(word), { type: 'refused', code: 'not-found' }, word.type);
+});
+
+test('what is said of its tasks changes no job, and is heard while it is updated', async t => {
+  const s = await stage();
+  await s.update(next());
+  const [run] = [...s.w.outbox.entries('run')].map(([one]) => one.split('/').at(-1)!);
+  const task_id = `${key.replaceAll('/', ':')}:${run}:2:1`;
+  t.like(await s.w.submit({ type: 'progress', key, task_id, elements: 3 }), { type: 'progressed', elements: 3 });
+  t.is(s.status(), 'ROLLING_FORWARD');
+
+  // Tasks with checks have an executor, and there is none here: so a no is the instance's own.
+  const checked = { health_check: { checker: { type: 'shell', command: 'true' } } } as const;
+  const waits = await stage(web(checked));
+  await waits.update(next(checked));
+  for (const type of ['snooze', 'wake'] as const) {
+    const answer = await waits.w.submit({ type, key, index: 2 });
+    t.regex(answer.type === 'refused' ? answer.message : answer.type, /^instance /);
+  }
+});
+
 test('case 76: an update to what is there already does nothing, and is not kept', async t => {
   const s = await stage();
   t.like(await s.update(old), { type: 'unchanged', version: 1 });

@@ -26,7 +26,7 @@ testWith(chromium)('the page of a service shows its update, how far it is, and t
   const wish = { job: { ...job, command: 'exec sleep 2000' }, watch_ms: 3_600_000, message: '<b>bold</b> plans' };
   await ask('POST', `${path}/updates`, wish);
   await card.getByText('Rolling forward').first().waitFor();
-  await card.getByText('0 of 2 instances, under way: 0').waitFor();
+  await card.getByText('0 of 2 instances, under way: #0').waitFor();
   await card.getByText('Instance 0 is being updated').waitFor();
   await card.locator('.line', { hasText: '<b>bold</b> plans' }).waitFor();
   await card.getByRole('button', { name: 'Pause' }).click();

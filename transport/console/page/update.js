@@ -83,8 +83,10 @@ export function updateCard(key) {
       bar.max = Math.max(1, total);
       bar.value = done;
       const of = `${done.toLocaleString()} of ${total.toLocaleString()} instances`;
-      const now = under_way.length === 0 ? '' : `, under way: ${under_way.join(', ')}`;
-      say(counted, `${of}${now}${failed.length === 0 ? '' : `, failed: ${failed.join(', ')}`}`);
+      // Written as in the list of instances: a bare 0 would be taken for how many.
+      const named = (what, indexes) =>
+        indexes.length === 0 ? '' : `, ${what}: ${indexes.map(n => `#${n}`).join(', ')}`;
+      say(counted, `${of}${named('under way', under_way)}${named('failed', failed)}`);
       const paused = status.endsWith('_PAUSED');
       buttons.pause.hidden = over || paused;
       buttons.resume.hidden = over || !paused;

@@ -72,6 +72,7 @@ serial('the page of an instance tells its processes, its health, its ports and w
   const memory = life.locator('.usage figure', { has: page.getByText('Memory', { exact: true }) });
   await memory.getByText(/^\d[\d.]* MB of 128 MB$/).waitFor();
   await memory.locator('svg .used[points*=" "]').waitFor();
+  await life.locator('.usage').getByText('limits are the job’s and its executor’s together').waitFor();
   const process = (name: string) => life.locator('.processes li', { has: page.getByText(name, { exact: true }) });
   await process('prepare').getByText('Succeeded').waitFor();
   await process('serve').getByText('Running').waitFor();

@@ -31,7 +31,13 @@ export function usageView() {
           spark('Memory', of('rss_bytes', limits.mem_bytes), size),
           spark('Disk', of('disk_bytes', limits.disk_bytes), size),
         ),
-        h('small', {}, `${last.cpu_s.toFixed(1)} s of CPU in all`),
+        h(
+          'small',
+          {},
+          `${last.cpu_s.toFixed(1)} s of CPU in all`,
+          // Or 64 MB would be read in a job that asked for 32.
+          limits.mem_bytes !== undefined && '; limits are the job’s and its executor’s together',
+        ),
       );
     },
   };

@@ -3,7 +3,6 @@
 // Every condition is here: is this place still wanted, is that task ours, is it too late, what does the policy say. What comes
 // out is one happening, and from there on nothing is weighed any more: the table says what follows.
 
-import { windowMs } from '../mesos/executor/health.ts';
 import type { TaskStatus } from '../mesos/protocol.ts';
 import { resultOf } from '../mesos/results.ts';
 import { type Conclusion, conclude } from '../mesos/statuses.ts';
@@ -17,7 +16,7 @@ import { groupOf } from './launch.ts';
 import { attemptOf } from './model/ids.ts';
 import type { Job } from './model/job.ts';
 import { givenUpAt, policyOf } from './model/partition.ts';
-import { hasExecutor, taskOf } from './model/processes.ts';
+import { checksMs } from './model/processes.ts';
 import type { EndReason } from './model/reasons.ts';
 import type { Attempted, InstanceRecord, Snooze } from './model/records.ts';
 import { isHeard, snoozeOf } from './snooze.ts';
@@ -207,7 +206,4 @@ export function reasonOf(concluded: Conclusion): EndReason {
 }
 
 /** How long it may take to its first TASK_RUNNING: with a health check, which ends by itself, all of its attempts on top. */
-const startMs = (job: Job, times: InstanceSettings): number => {
-  const health = hasExecutor(job) ? taskOf(job).health : undefined;
-  return times.start_timeout_ms + (health === undefined ? 0 : windowMs(health));
-};
+const startMs = (job: Job, times: InstanceSettings): number => times.start_timeout_ms + checksMs(job);

@@ -15,7 +15,7 @@ import type { Command, CommandEnvelope } from './model/commands.ts';
 import { instanceKey, type JobKey, type RunId, runKey } from './model/ids.ts';
 import type { Job } from './model/job.ts';
 import { refusal } from './model/reasons.ts';
-import type { JobRecord, RunRecord, TallyRecord } from './model/records.ts';
+import { type JobRecord, type RunRecord, same, type TallyRecord } from './model/records.ts';
 import { calendarNames } from './model/schedules.ts';
 import {
   bereft,
@@ -588,6 +588,3 @@ function leaveIfDone(state: JobState, kin: Kin): Step<JobState, Effect> {
     log('info', { job: state.key }, 'job deleted'),
   );
 }
-
-/** Records are plain JSON with keys in one order: equal text is equal meaning. */
-const same = (one: unknown, other: unknown): boolean => JSON.stringify(one) === JSON.stringify(other);

@@ -9,7 +9,7 @@
 // never leaves this actor, and `initial` makes a new one.
 
 import { DueQueue } from '../schedules/due-queue.ts';
-import { type Effect, type Mail, tell } from './effects.ts';
+import { type Effect, tell } from './effects.ts';
 import { type Step, step, stepWith } from './step.ts';
 
 export type Resting = { readonly to: 'trigger' | 'job' | 'instance' | 'framework' | 'offers'; readonly key: string };
@@ -81,8 +81,9 @@ function tellDue(to: Resting['to'], key: string, noticed_at: number): Effect {
     case 'trigger':
       return tell({ to, key, message: { type: 'due', noticed_at } });
     case 'job':
+      return tell({ to, key, message: { type: 'due' } });
     case 'instance':
-      return tell({ to, key, message: { type: 'due' } } as Mail);
+      return tell({ to, key, message: { type: 'due' } });
     case 'framework':
       return tell({ to, message: { type: 'due', what: key } });
     case 'offers':

@@ -4,13 +4,10 @@
 // next one go. What is decided here is who sets out, who has arrived, who has failed, and in which of the statuses the
 // whole thing is. The job, whose update it is, brings the instances and writes everything down (updating.ts).
 
-import { windowMs } from '../mesos/executor/health.ts';
-import type { Job } from './model/job.ts';
-import { hasExecutor, taskOf } from './model/processes.ts';
+import { checksMs } from './model/processes.ts';
 import { has, printed, rangesOf } from './model/ranges.ts';
 import {
   type Flight,
-  isOver,
   type UpdateEvent,
   type UpdateRecord,
   type UpdateStatus,
@@ -312,12 +309,6 @@ const isToRun = ({ plan, rolled }: UpdateRecord, index: number): boolean =>
 
 /** The deadline, and what is granted in any case: the grace of whom it replaces, and the time of its health checks. */
 function patienceMs({ how, before, after }: UpdateRecord): number {
-  const health = (job: Job): number => {
-    const of = hasExecutor(job) ? taskOf(job).health : undefined;
-    return of === undefined ? 0 : windowMs(of);
-  };
   const grace_ms = Math.max(before.job.kill_grace_ms, after.job.kill_grace_ms);
-  return how.progress_deadline_ms + grace_ms + Math.max(health(before.job), health(after.job));
+  return how.progress_deadline_ms + grace_ms + Math.max(checksMs(before.job), checksMs(after.job));
 }
-
-export { isOver };

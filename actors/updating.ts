@@ -12,8 +12,8 @@ import type { Answer, Command, CommandEnvelope } from './model/commands.ts';
 import { instanceKey, type RunId, runKey } from './model/ids.ts';
 import { has, printed, sizeOf } from './model/ranges.ts';
 import { type RefusalCode, refusal } from './model/reasons.ts';
-import { type JobRecord, type RunRecord, sortable } from './model/records.ts';
-import type { FinishedUpdate, UpdateEvent, UpdateRecord } from './model/updates.ts';
+import { type JobRecord, type RunRecord, same, sortable } from './model/records.ts';
+import { type FinishedUpdate, isOver, type UpdateEvent, type UpdateRecord } from './model/updates.ts';
 import { launched } from './rollout.ts';
 import { type ActiveRun, killInstance, lives, spawnInstance, with_ } from './runs.ts';
 import { revive } from './service.ts';
@@ -23,7 +23,6 @@ import {
   dueAt,
   type Heard,
   heardOf,
-  isOver,
   lookedAt,
   steered,
   type There,
@@ -379,6 +378,3 @@ function answered(
 ): Step<JobState, Effect> {
   return stepWith(next.state, [...next.effects, audit(envelope, now, result), reply(envelope.request_id, answer)]);
 }
-
-/** Records are plain JSON with keys in one order: equal text is equal meaning. */
-const same = (one: unknown, other: unknown): boolean => JSON.stringify(one) === JSON.stringify(other);

@@ -291,6 +291,9 @@ export type AuditRow = {
   readonly detail?: string;
 };
 
+/** Records are plain JSON with keys in one order: equal text is equal meaning. */
+export const same = (one: unknown, other: unknown): boolean => JSON.stringify(one) === JSON.stringify(other);
+
 /** An instant as 11 digits of base 36, so that keys sort as instants do. */
 export const sortable = (instant: number): string => Math.max(0, Math.floor(instant)).toString(36).padStart(11, '0');
 

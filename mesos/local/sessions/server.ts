@@ -92,6 +92,8 @@ export function openSessions({ agent_id, log, admits, tenants, run }: SessionsOp
       return say(500, error instanceof Error ? error.message : String(error));
     }
     if (running === undefined) return say(400, `Unknown parent container '${keyOf(parent)}'`);
+    // He has hung up while it began.
+    if (response.destroyed) return running.kill();
     const session: Open = { parent: keyOf(parent), running, end: undefined };
     open.set(key, session);
     log.info({ session: key }, 'a session began');

@@ -71,6 +71,17 @@ export function signalGroup(leader: Identity, boot: string, signal: 'SIGTERM' | 
   }
 }
 
+/** Signals exactly this process. False when it is gone, or not ours to signal. */
+export function signalProcess(identity: Identity, boot: string, signal: NodeJS.Signals | number): boolean {
+  if (!isAlive(identity, boot)) return false;
+  try {
+    return process.kill(identity.pid, signal);
+  } catch (error) {
+    if (isGone(error) || hasCode(error, 'EPERM')) return false;
+    throw error;
+  }
+}
+
 /** Whether any process has this among its arguments. Looks at every process of the machine: for rare doubts only. */
 export function anyProcessWith(argument: string): boolean {
   for (const entry of readdirSync('/proc')) {

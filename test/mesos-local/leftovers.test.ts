@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
+import { bootId, identityOf } from '../../mesos/local/processes.ts';
 import { forgetSecrets, handSecrets } from '../../mesos/local/secrets.ts';
 
 const folder = (t: ExecutionContext) => {
@@ -73,4 +74,22 @@ test('a secret that comes when its task has ended is not laid into the sandbox a
   forgetSecrets(sandbox);
   await t.throwsAsync(handed);
   t.deepEqual(readdirSync(sandbox), []);
+});
+
+test('a container that runs on without its engine, as somebody whom the agent may not end, is told as lost', async t => {
+  const work_dir = folder(t);
+  // Somebody else's, who lives as long as the machine does.
+  const first = identityOf(1, bootId());
+  mkdirSync(join(work_dir, 'containers'));
+  writeFileSync(join(work_dir, 'containers', 'task'), JSON.stringify({ started: { at_ms: 0, process: first } }));
+  const told = await asNobody(
+    'docker/containers.ts',
+    `const docker = { ...module.docker_defaults, address: { socketPath: '${work_dir}/no.sock' } };
+     const log = { info() {}, warn() {}, error() {} };
+     const containers = module.hostContainers({ work_dir: '${work_dir}', agent_id: 'a', docker, log });
+     console.log(JSON.stringify(await containers.settle('task', '${bootId()}')));`,
+  );
+  const { type, message } = JSON.parse(told);
+  t.is(type, 'lost');
+  t.regex(message, /^its attendant is gone, and no Docker engine answers at /);
 });

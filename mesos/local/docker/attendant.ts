@@ -11,7 +11,7 @@ import { readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
-import { bootId, hasCode, identityOf, isAlive, readIfThere } from '../processes.ts';
+import { bootId, hasCode, identityOf, isAlive, readIfThere, signalProcess } from '../processes.ts';
 import type { Identity } from '../wrapper.ts';
 import { type Address, type Engine, EngineAway, EngineRefused, type Inspected, openEngine } from './engine.ts';
 import { loginFor, loginHeader } from './registry.ts';
@@ -73,7 +73,7 @@ export async function attend(errand: Errand): Promise<number> {
       const process_ = word.started?.process;
       const number = numberOf(signal);
       // Without the engine the kernel will do, as long as the process is surely the container's.
-      if (process_ !== undefined && number !== undefined && isAlive(process_, boot)) process.kill(process_.pid, number);
+      if (process_ !== undefined && number !== undefined) signalProcess(process_, boot, number);
       complain(`${signal} could not be sent by the engine: ${wordsOf(error)}`);
     }
   };

@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url';
 import type { Instant } from '../../../schedules/clock.ts';
 import type { Log } from '../agent-options.ts';
 import type { Launch } from '../messages.ts';
-import { isAlive, readIfThere } from '../processes.ts';
+import { isAlive, readIfThere, signalProcess } from '../processes.ts';
 import { path_default } from '../sandbox.ts';
 import type { Identity } from '../wrapper.ts';
 import type { Errand } from './attendant.ts';
@@ -126,7 +126,7 @@ export function hostContainers(options: {
         return await settleWith(task_id);
       } catch (error) {
         const process_ = wordOf(task_id).started?.process;
-        if (process_ !== undefined && isAlive(process_, boot)) process.kill(process_.pid, 'SIGKILL');
+        if (process_ !== undefined) signalProcess(process_, boot, 'SIGKILL');
         const message = error instanceof Error ? error.message : String(error);
         log.warn({ task: task_id, error: message }, 'what became of a container cannot be asked');
         return { type: 'lost', message: `its attendant is gone, and ${message}` };

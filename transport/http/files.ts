@@ -195,7 +195,7 @@ function pathIn(text: string): string {
 }
 
 /** Text as bytes, one character each; `\xNN` is one, `\\` is a backslash. */
-export function bytesIn(text: string): string {
+function bytesIn(text: string): string {
   return text.replace(/\\x([0-9a-f]{2})|\\\\|[^\\]+|\\/gi, (piece, hex: string | undefined) => {
     if (hex !== undefined) return String.fromCharCode(Number.parseInt(hex, 16));
     return piece === '\\\\' ? '\\' : Buffer.from(piece, 'utf8').toString('latin1');

@@ -131,7 +131,7 @@ export function attemptAsked(exchange: Exchange): { readonly wanted: Wanted; rea
 }
 
 /** The attempt that is meant, as things stand; `number` 0 = none has begun. */
-export function attemptIn(services: Services, { key, run, index, attempt }: Wanted): Attempt | undefined {
+function attemptIn(services: Services, { key, run, index, attempt }: Wanted): Attempt | undefined {
   const { views } = services;
   const live = views.run(key, run)?.instances.find(each => each.index === index)?.record;
   if (live !== undefined) {

@@ -51,7 +51,6 @@ const kinds = {
   behind: [503, 'This node has not caught up in time'],
 } as const satisfies Readonly<Record<string, readonly [number, string]>>;
 export type RefusalKind = keyof typeof kinds;
-export const refusal_kinds = Object.keys(kinds) as readonly RefusalKind[];
 
 export class Refused extends Error {
   override readonly name = 'Refused';

@@ -18,7 +18,6 @@ import type { History } from '../journal/journal.ts';
 import type { Metrics } from '../metrics.ts';
 import { type BodyType, readBody, readNoBody } from './body.ts';
 import type { ChronosRules } from './chronos/rules.ts';
-import { authorize } from './guard.ts';
 import type { Cluster } from './leader.ts';
 import { Refused } from './problems.ts';
 import type { Turnstile } from './stream.ts';
@@ -171,8 +170,6 @@ export const noSuchRun = (key: JobKey, run: string) =>
 export const jsonBody = ({ request, services }: Exchange, types: readonly BodyType[]) =>
   readBody(request, types, services.limits.body_bytes_max);
 export const noBody = ({ request, services }: Exchange) => readNoBody(request, services.limits.body_bytes_max);
-
-export const mayRead = (exchange: Exchange, role: string) => authorize(exchange.who, 'read', role);
 
 /** Hands a command to the core under the sender's name. Resolves when its answer is durable. */
 export const command = (exchange: Exchange, what: CommandEnvelope['command']) =>

@@ -180,7 +180,7 @@ export async function toldOf(reports: TaskReports, runs: readonly RunView[]): Pr
   );
 }
 
-export function liveRuns(
+function liveRuns(
   job: JobView,
   pending: readonly PendingReason[],
   reports: Pick<TaskReports, 'of'>,

@@ -186,7 +186,7 @@ function updateOf(exchange: Exchange): UpdateRecord | FinishedUpdate {
 
 const updatePath = (key: JobKey, update: string) => `${jobPath(key)}/updates/${encodeURIComponent(update)}`;
 
-export function updateResource(key: JobKey, update: UpdateRecord | FinishedUpdate): UpdateResource {
+function updateResource(key: JobKey, update: UpdateRecord | FinishedUpdate): UpdateResource {
   const { how, plan, before, after, taken, rolled, failed } = update;
   const total = rolled === undefined ? sizeOf(plan.create) + sizeOf(plan.change) + sizeOf(plan.remove) : taken;
   const flights = 'flights' in update ? update.flights : [];

@@ -10,6 +10,7 @@ import {
   instanceKey,
   type JobKey,
   type RunId,
+  roleOf,
   splitInstanceKey,
   splitRunKey,
   splitTokenKey,
@@ -347,7 +348,7 @@ export function createProjection(inputs: ProjectionInputs): Projection {
       const page: InstanceKey[] = [];
       let more = false;
       for (const key of pending?.keys() ?? []) {
-        if (sees !== undefined && !sees(key.slice(0, key.indexOf('/')))) continue;
+        if (sees !== undefined && !sees(roleOf(key))) continue;
         total++;
         if (after !== undefined && key <= after) continue;
         if (page.length >= limit) {

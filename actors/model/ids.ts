@@ -37,6 +37,8 @@ export const job_key_bytes_max = 180;
 export const jobKey = (role: string, environment: string, name: string): JobKey => `${role}/${environment}/${name}`;
 export const runKey = (job: JobKey, run: RunId): RunKey => `${job}/${run}`;
 export const instanceKey = (job: JobKey, run: RunId, index: number): InstanceKey => `${job}/${run}/${index}`;
+/** The role in the key of a job, or of anything of a job. */
+export const roleOf = (key: JobKey): string => key.slice(0, key.indexOf('/'));
 
 export function parseJobKey(text: string): Result<{ role: string; environment: string; name: string }> {
   const [role, environment, name, ...rest] = text.split('/');

@@ -3,7 +3,7 @@
 // Sorting and searching 50,000 jobs is cheap when a row is at hand and dear when it must be made of a job, its counters and
 // its runs. So rows are made once, and again only for jobs of which a record was committed. Nobody looking: no board.
 
-import type { JobKey } from '../../actors/model/ids.ts';
+import { type JobKey, roleOf } from '../../actors/model/ids.ts';
 import type { FeedBatch, JobView, Views } from '../../actors/model/views.ts';
 import type { Counters, ListWatch } from './messages.ts';
 import {
@@ -143,8 +143,6 @@ export function createBoard(views: Views): Board {
     },
   };
 }
-
-export const roleOf = (key: JobKey): string => key.slice(0, key.indexOf('/'));
 
 /** The job that a record is about: job keys have three parts, and every key of a job's records begins with its own. */
 function jobOf(kind: string, key: string): JobKey | undefined {

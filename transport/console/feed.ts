@@ -8,12 +8,12 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Packr, Unpackr } from 'msgpackr';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
-import type { JobKey } from '../../actors/model/ids.ts';
+import { type JobKey, roleOf } from '../../actors/model/ids.ts';
 import type { Views } from '../../actors/model/views.ts';
 import type { Clock, Instant, Wake } from '../../schedules/clock.ts';
 import { calendarsOf } from '../http/calendars.ts';
 import type { Metrics } from '../metrics.ts';
-import { type Board, createBoard, roleOf, type Sees } from './board.ts';
+import { type Board, createBoard, type Sees } from './board.ts';
 import { createWording, jobParts } from './detail.ts';
 import {
   type Frame,

@@ -1,6 +1,6 @@
 // kin.ts: whom a job follows and who follows it, as its page shows them: how each stands, and what lies on the way between.
 
-import type { JobKey } from '../../actors/model/ids.ts';
+import { type JobKey, roleOf } from '../../actors/model/ids.ts';
 import type { JobView, Views } from '../../actors/model/views.ts';
 import type { Sees } from './board.ts';
 import type { Kin, Relative } from './messages.ts';
@@ -15,7 +15,7 @@ export function kinOf(views: Views, { key, record: { job } }: JobView, sees?: Se
   if (parents.length === 0 && children.size === 0) return null;
   const lying = views.tokens(key);
   const relative = (other: JobKey, waiting: number): Relative => {
-    const view = sees === undefined || sees(other.slice(0, other.indexOf('/'))) ? views.job(other) : undefined;
+    const view = sees === undefined || sees(roleOf(other)) ? views.job(other) : undefined;
     if (view === undefined) return { key: other, waiting };
     const { state, last_outcome, last_at } = rowOf(view);
     return {

@@ -1,7 +1,7 @@
 // jobs.ts: the native API's routes for jobs: create, list, read, replace, delete, switch on and off.
 
 import { z } from 'zod';
-import type { JobKey } from '../../actors/model/ids.ts';
+import { type JobKey, roleOf } from '../../actors/model/ids.ts';
 import { type Job, keyOf, readJob } from '../../actors/model/job.ts';
 import type { JobView } from '../../actors/model/views.ts';
 import { permits } from '../credentials.ts';
@@ -252,7 +252,7 @@ const shown = (view: JobView, { who, services: { default_zone, views } }: Exchan
   jobResource(
     view,
     remainingOf(view, () => ({ default_zone, calendars: calendarsOf(views) })),
-    [...views.children(view.key)].filter(child => permits(who, 'read', child.slice(0, child.indexOf('/')))),
+    [...views.children(view.key)].filter(child => permits(who, 'read', roleOf(child))),
   );
 
 /** The job in the body, its schedules read as well. Throws Refused with every problem there is. */

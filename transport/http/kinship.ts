@@ -1,7 +1,7 @@
 // kinship.ts: who may follow whose jobs, and who may change those that follow.
 
 import { z } from 'zod';
-import type { JobKey } from '../../actors/model/ids.ts';
+import { type JobKey, roleOf } from '../../actors/model/ids.ts';
 import type { Job } from '../../actors/model/job.ts';
 import { orphan_policies } from '../../actors/model/records.ts';
 import { permits } from '../credentials.ts';
@@ -14,7 +14,7 @@ export const orphans_query = z.enum(orphan_policies).optional();
 /** Whoever follows a job hears how its runs end: they may follow only those whose runs they may read. */
 export function mayFollow({ who }: Exchange, { parents = [] }: Job): void {
   for (const parent of parents) {
-    const role = parent.slice(0, parent.indexOf('/'));
+    const role = roleOf(parent);
     if (!permits(who, 'read', role))
       throw new Refused('not-permitted', `${who.name} may not read jobs of role ${role}, so none can follow ${parent}`);
   }
@@ -28,7 +28,7 @@ export function mayOrphan({ who, services: { views } }: Exchange, key: JobKey, p
   if (policy === undefined || policy === 'detach') return;
   const touched = policy === 'delete' ? views.descendants(key) : views.children(key);
   for (const child of touched) {
-    const role = child.slice(0, child.indexOf('/'));
+    const role = roleOf(child);
     if (!permits(who, 'submit', role))
       throw new Refused('not-permitted', `${who.name} may not change ${child}, which follows ${key}`);
   }

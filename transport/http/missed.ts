@@ -1,5 +1,6 @@
 // missed.ts: every target that nobody ran, across jobs: the list that a person looks at in the morning.
 
+import { roleOf } from '../../actors/model/ids.ts';
 import type { MissedRow } from '../../actors/model/records.ts';
 import { permits } from '../credentials.ts';
 import { isTimed, nextPage, page_query, readCursor } from './cursor.ts';
@@ -32,7 +33,7 @@ function missed(exchange: Exchange): Reply {
     const page = exchange.services.history.page('missed', '', limit - rows.length, before);
     for (const { body } of page.rows) {
       const { job, ...row } = body as MissedRow;
-      if (permits(exchange.who, 'read', job.slice(0, job.indexOf('/')))) rows.push({ job, ...outcomeResource(row) });
+      if (permits(exchange.who, 'read', roleOf(job))) rows.push({ job, ...outcomeResource(row) });
     }
     scanned += page.rows.length;
     before = page.next;

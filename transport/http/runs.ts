@@ -180,11 +180,7 @@ export async function toldOf(reports: TaskReports, runs: readonly RunView[]): Pr
   );
 }
 
-function liveRuns(
-  job: JobView,
-  pending: readonly PendingReason[],
-  reports: Pick<TaskReports, 'of'>,
-): RunResource[] {
+function liveRuns(job: JobView, pending: readonly PendingReason[], reports: Pick<TaskReports, 'of'>): RunResource[] {
   const waits = waitsOf(pending);
   const live = [
     ...(job.trigger?.waiting.map(start => waitingRun(job.key, start, job.record.job.instances)) ?? []),

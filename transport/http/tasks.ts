@@ -1,7 +1,7 @@
 // tasks.ts: the route by which whoever does the work of an async task says that it is done.
 
 import { z } from 'zod';
-import { parseTaskId, splitInstanceKey } from '../../actors/model/ids.ts';
+import { parseTaskId, roleOf, splitInstanceKey } from '../../actors/model/ids.ts';
 import { document_types } from './body.ts';
 import { authorize } from './guard.ts';
 import { Refused, refusedBy } from './problems.ts';
@@ -50,7 +50,7 @@ async function complete(exchange: Exchange): Promise<Reply> {
       `"${task.slice(0, 255)}" is no task id: expected role:environment:name:run:instance:attempt`,
     );
   const { job: key, run } = splitInstanceKey(instance);
-  authorize(exchange.who, 'operate', key.slice(0, key.indexOf('/')));
+  authorize(exchange.who, 'operate', roleOf(key));
   const answer = await command(exchange, { type: 'complete-task', key, task_id: task, status_code });
   if (answer.type === 'refused') throw refusedBy(answer);
   if (answer.type !== 'completed') throw unexpected(answer);

@@ -7,7 +7,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import type { Submit } from '../../actors/model/commands.ts';
-import { identifier, jobKey } from '../../actors/model/ids.ts';
+import { identifier, jobKey, roleOf } from '../../actors/model/ids.ts';
 import type { Session, SessionEnd, TaskSessions, Views } from '../../actors/model/views.ts';
 import type { Clock, Wake } from '../../schedules/clock.ts';
 import type { Authenticated } from '../credentials.ts';
@@ -100,7 +100,7 @@ export function createSessionDesk(options: SessionDeskOptions): SessionDesk {
   return {
     accept(request, socket, head, who) {
       const wanted = wantedOf(request.url ?? '');
-      authorize(who, 'operate', wanted.key.slice(0, wanted.key.indexOf('/')));
+      authorize(who, 'operate', roleOf(wanted.key));
       if (sessions === undefined) throw new Refused('not-found', 'this scheduler runs no commands in tasks');
       if (open.size >= limits.sessions_max)
         throw new Refused(

@@ -9,6 +9,7 @@ import {
   type JobKey,
   parseChronosTaskId,
   parseTaskId,
+  roleOf,
   splitInstanceKey,
 } from '../../../actors/model/ids.ts';
 import type { Job } from '../../../actors/model/job.ts';
@@ -100,7 +101,7 @@ function taskNamed(exchange: Exchange, id: string): Named {
   const instance = parseTaskId(id)?.instance;
   if (instance !== undefined) {
     const { job: key } = splitInstanceKey(instance);
-    authorize(exchange.who, 'operate', key.slice(0, key.indexOf('/')));
+    authorize(exchange.who, 'operate', roleOf(key));
     return { key, task_id: id };
   }
   const read = parseChronosTaskId(id);

@@ -2,37 +2,17 @@
 
 import test from 'ava';
 import type { Effect } from '../../actors/effects.ts';
-import { type InstanceState, instance } from '../../actors/instance.ts';
-import { readJob } from '../../actors/model/job.ts';
+import { instance } from '../../actors/instance.ts';
 import type { InstanceRecord } from '../../actors/model/records.ts';
 import type { TaskState, TaskStatus } from '../../mesos/protocol.ts';
+import { jobOf, stateOf, times } from './support/lone-instance.ts';
 
-const key = 'www/prod/hello/1.service/0';
-const read = readJob({ role: 'www', environment: 'prod', name: 'hello', command: 'serve', service: true });
-if (!read.ok) throw new Error(read.problems[0]!.message);
-const job = { ...read.value, partition_policy: { reschedule: false } };
-const move = instance({
-  retry_delay_ms: 1_000,
-  retry_delay_ms_max: 60_000,
-  kill_retry_ms: 5_000,
-  well_after_ms: 300_000,
-  start_timeout_ms: 900_000,
-  executor: { cpus: 0.01, mem: 32, disk: 1 },
-});
+const job = jobOf({ command: 'serve', service: true, partition_policy: { reschedule: false } });
+const move = instance(times);
 
 function play() {
   const placed = { attempt: 2, failures: 0, since: 0, agent_id: 'S0', hostname: 'h0', version: 1 };
-  let state: InstanceState = {
-    key,
-    job_key: 'www/prod/hello',
-    run: '1.service',
-    index: 0,
-    cause: { type: 'service' },
-    job,
-    version: 1,
-    run_created_at: 0,
-    record: { status: 'starting', ...placed },
-  };
+  let state = stateOf('1.service', { type: 'service' }, job, { status: 'starting', ...placed });
   const hear = (said: TaskState, healthy?: boolean): readonly InstanceRecord[] => {
     const status: TaskStatus = {
       task_id: { value: 'www:prod:hello:1.service:0:2' },

@@ -7,41 +7,25 @@ import type { Effect } from '../../actors/effects.ts';
 import { type InstanceMessage, type InstanceState, instance } from '../../actors/instance.ts';
 import { requirements } from '../../actors/launch.ts';
 import { taskId } from '../../actors/model/ids.ts';
-import { readJob } from '../../actors/model/job.ts';
 import type { InstanceRecord } from '../../actors/model/records.ts';
 import type { TaskState, TaskStatus } from '../../mesos/protocol.ts';
+import { jobOf, now, times as ours, stateOf } from './support/lone-instance.ts';
 import { brief } from './support/shorthand.ts';
 
-const now = Date.UTC(2026, 0, 1);
 const key = 'www/prod/hello/1.service/0';
 /** Aurora's own numbers. */
 const times = {
+  ...ours,
   retry_delay_ms: 30_000,
   retry_delay_ms_max: 300_000,
   kill_retry_ms: 15_000,
-  well_after_ms: 300_000,
   start_timeout_ms: 300_000,
-  executor: { cpus: 0.01, mem: 32, disk: 1 },
 };
 const move = instance(times);
-function jobOf(more: object = {}) {
-  const read = readJob({ role: 'www', environment: 'prod', name: 'hello', command: 'true', ...more });
-  if (!read.ok) throw new Error(read.problems[0]!.message);
-  return read.value;
-}
 const once = jobOf();
 const service = jobOf({ service: true });
-const at = (record: InstanceRecord, job = service): InstanceState => ({
-  key,
-  job_key: 'www/prod/hello',
-  run: '1.service',
-  index: 0,
-  cause: { type: 'service' },
-  job,
-  version: 1,
-  run_created_at: now - 60_000,
-  record,
-});
+const at = (record: InstanceRecord, job = service): InstanceState =>
+  stateOf('1.service', { type: 'service' }, job, record);
 const base = { attempt: 2, failures: 0, since: now };
 const placed = { ...base, agent_id: 'S0', hostname: 'h0', version: 1 };
 const pending = { status: 'pending', ...base } as const;

@@ -20,27 +20,13 @@ import {
 } from '../../actors/instance-table.ts';
 import { requirements } from '../../actors/launch.ts';
 import { taskId } from '../../actors/model/ids.ts';
-import { readJob } from '../../actors/model/job.ts';
 import type { InstanceRecord } from '../../actors/model/records.ts';
 import type { TaskStatus } from '../../mesos/protocol.ts';
+import { jobOf, now, stateOf, times } from './support/lone-instance.ts';
 
-const now = Date.UTC(2026, 0, 1);
 const key = 'www/prod/hello/1.service.v1/0';
-const times = {
-  retry_delay_ms: 1_000,
-  retry_delay_ms_max: 60_000,
-  kill_retry_ms: 5_000,
-  well_after_ms: 300_000,
-  start_timeout_ms: 900_000,
-  executor: { cpus: 0.01, mem: 32, disk: 1 },
-};
 const move = instance(times);
 
-function jobOf(more: object = {}) {
-  const read = readJob({ role: 'www', environment: 'prod', name: 'hello', command: 'true', ...more });
-  if (!read.ok) throw new Error(read.problems[0]!.message);
-  return read.value;
-}
 const once = jobOf({ max_task_failures: 3 });
 const service = jobOf({ service: true });
 const called = jobOf({ async: true, max_task_failures: 3 });
@@ -65,17 +51,8 @@ const asked = (record: InstanceRecord | undefined): InstanceRecord | undefined =
   record === undefined || record.status === 'pending' || record.status === 'over'
     ? record
     : { ...record, snooze: { by: 'bob', since: now } };
-const at = (record: InstanceRecord | undefined, job = once): InstanceState => ({
-  key,
-  job_key: 'www/prod/hello',
-  run: '1.service.v1',
-  index: 0,
-  cause: { type: 'once' },
-  job,
-  version: 1,
-  run_created_at: now - 60_000,
-  record,
-});
+const at = (record: InstanceRecord | undefined, job = once): InstanceState =>
+  stateOf('1.service.v1', { type: 'once' }, job, record);
 
 const update = (state: TaskStatus['state'], more: Partial<TaskStatus> = {}, attempt = 2): InstanceMessage => ({
   type: 'updated',

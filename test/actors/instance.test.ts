@@ -8,40 +8,18 @@ import type { Effect } from '../../actors/effects.ts';
 import { type InstanceMessage, type InstanceState, instance } from '../../actors/instance.ts';
 import { requirements } from '../../actors/launch.ts';
 import { taskId } from '../../actors/model/ids.ts';
-import { readJob } from '../../actors/model/job.ts';
 import type { FinishedAttempt, InstanceRecord } from '../../actors/model/records.ts';
 import { type TaskState, type TaskStatus, task_states } from '../../mesos/protocol.ts';
+import { jobOf as anyJob, now, stateOf, times } from './support/lone-instance.ts';
 import { brief } from './support/shorthand.ts';
 
-const now = Date.UTC(2026, 0, 1);
 const key = 'www/prod/hello/1.cron.abc/0';
-const times = {
-  retry_delay_ms: 1_000,
-  retry_delay_ms_max: 60_000,
-  kill_retry_ms: 5_000,
-  well_after_ms: 300_000,
-  start_timeout_ms: 900_000,
-  executor: { cpus: 0.01, mem: 32, disk: 1 },
-};
 const move = instance(times);
 
-function jobOf(more: object = {}) {
-  const read = readJob({ role: 'www', environment: 'prod', name: 'hello', command: 'true', retries: 2, ...more });
-  if (!read.ok) throw new Error(read.problems[0]!.message);
-  return read.value;
-}
+const jobOf = (more: object = {}) => anyJob({ retries: 2, ...more });
 const job = jobOf();
-const at = (record: InstanceRecord | undefined, the = job): InstanceState => ({
-  key,
-  job_key: 'www/prod/hello',
-  run: '1.cron.abc',
-  index: 0,
-  cause: { type: 'target', schedule: 'cron', at: now - 60_000 },
-  job: the,
-  version: 1,
-  run_created_at: now - 60_000,
-  record,
-});
+const at = (record: InstanceRecord | undefined, the = job): InstanceState =>
+  stateOf('1.cron.abc', { type: 'target', schedule: 'cron', at: now - 60_000 }, the, record);
 
 const base = { attempt: 2, failures: 0, since: now - 1_000 };
 const placed = { ...base, agent_id: 'S0', hostname: 'h0', version: 1 };

@@ -38,7 +38,7 @@ export const jobKey = (role: string, environment: string, name: string): JobKey 
 export const runKey = (job: JobKey, run: RunId): RunKey => `${job}/${run}`;
 export const instanceKey = (job: JobKey, run: RunId, index: number): InstanceKey => `${job}/${run}/${index}`;
 /** The role in the key of a job, or of anything of a job. */
-export const roleOf = (key: JobKey): string => key.slice(0, key.indexOf('/'));
+export const roleOf = (key: JobKey | RunKey | InstanceKey): string => key.slice(0, key.indexOf('/'));
 
 export function parseJobKey(text: string): Result<{ role: string; environment: string; name: string }> {
   const [role, environment, name, ...rest] = text.split('/');

@@ -14,6 +14,7 @@ import {
   readTask,
   type TaskDocument,
 } from '../../mesos/executor/document.ts';
+import { windowMs } from '../../mesos/executor/health.ts';
 import { portsIn, templateProblems } from '../../mesos/executor/template.ts';
 import type { Problem } from '../../schedules/problem.ts';
 
@@ -189,6 +190,12 @@ export function taskOf(job: Runs): TaskDocument {
   }
   read.set(job, task.value);
   return task.value;
+}
+
+/** How long this job's health checks may take until a healthy instance is called running; 0: it has none. */
+export function checksMs(job: Runs): number {
+  const health = hasExecutor(job) ? taskOf(job).health : undefined;
+  return health === undefined ? 0 : windowMs(health);
 }
 
 /** Every port that a job needs, and whatever is wrong with how it runs. */

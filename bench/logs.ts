@@ -27,10 +27,9 @@ async function measure(program: ChildProcess): Promise<void> {
   for (let index = 0; index < 20; index++) first_ms.push(await firstByte(`${large}/logs/0/stdout`));
   first_ms.sort((a, b) => a - b);
 
-  const piece = Math.round(options.mb_per_s * 50_000);
-  const line = `while :; do head -c ${piece} /dev/zero | tr "\\0" x; sleep 0.045; done`;
+  const line = `exec '${process.execPath}' -e '${writer(options.mb_per_s)}'`;
   const program_before = rssOf(program);
-  await started('writer', line);
+  const run = await started('writer', line);
   const client = spawn(
     process.execPath,
     [...node_flags, main, 'task', 'logs', '-f', 'bench/logs/writer', '--url', url],
@@ -44,20 +43,24 @@ async function measure(program: ChildProcess): Promise<void> {
   });
   await until(async () => bytes > 0);
   const client_before = rssOf(client);
-  const [bytes_before, began] = [bytes, performance.now()];
+  const [bytes_before, written_before, began] = [bytes, await sizeOf(run), performance.now()];
   let [program_most, client_most] = [program_before, client_before];
   while (performance.now() - began < options.seconds * 1_000) {
     await pass(100);
     program_most = Math.max(program_most, rssOf(program));
     client_most = Math.max(client_most, rssOf(client));
   }
-  const elapsed_s = (performance.now() - began) / 1_000;
+  // Its size first: what was followed by then may be more, and is not counted as behind.
+  const [written, elapsed_s] = [await sizeOf(run), (performance.now() - began) / 1_000];
+  const behind = Math.max(0, written - bytes);
   client.kill('SIGKILL');
   report(
     {
       name: 'logs',
       figures: {
+        written_mb_per_s: (written - written_before) / 1e6 / elapsed_s,
         followed_mb_per_s: (bytes - bytes_before) / 1e6 / elapsed_s,
+        behind_ms: (behind / 1e6 / options.mb_per_s) * 1_000,
         scheduler_growth_mb: (program_most - program_before) / 2 ** 20,
         client_growth_mb: (client_most - client_before) / 2 ** 20,
         log_gb: options.log_gb,
@@ -65,6 +68,9 @@ async function measure(program: ChildProcess): Promise<void> {
         first_byte_max_ms: first_ms.at(-1)!,
       },
       floors: {
+        written_mb_per_s: { at_least: options.mb_per_s * 0.98 },
+        followed_mb_per_s: { at_least: options.mb_per_s * 0.98 },
+        behind_ms: { at_most: 1_000 },
         scheduler_growth_mb: { at_most: 50 },
         client_growth_mb: { at_most: 50 },
         first_byte_p50_ms: { at_most: 100 },
@@ -72,6 +78,26 @@ async function measure(program: ChildProcess): Promise<void> {
     },
     options,
   );
+}
+
+/** Lines at this rate, however long a write takes: what was held up is made good. A program without quotes, for a shell. */
+function writer(mb_per_s: number): string {
+  return `
+    const line = Buffer.alloc(1 << 18, String.fromCharCode(120).repeat(127) + String.fromCharCode(10));
+    const began = performance.now();
+    let written = 0;
+    const write = () => {
+      const wanted = (performance.now() - began) * ${mb_per_s * 1_000};
+      while (written < wanted) written += require(\`fs\`).writeSync(1, line);
+    };
+    setInterval(write, 5);`;
+}
+
+async function sizeOf(run: string): Promise<number> {
+  const { entries } = JSON.parse(await call('GET', `${run.slice(url.length)}/instances/0/files`)) as {
+    entries: { name: string; size: number }[];
+  };
+  return entries.find(({ name }) => name === 'stdout')?.size ?? 0;
 }
 
 /** A service that runs; the address of its run. */

@@ -29,6 +29,8 @@ const scripts = [
   'dialog.js',
   'dom.js',
   'feed.js',
+  'file.js',
+  'files.js',
   'icons.js',
   'instance.js',
   'job.js',
@@ -36,6 +38,7 @@ const scripts = [
   'list.js',
   'log.js',
   'main.js',
+  'output.js',
   'runs.js',
   'sandboxes.js',
   'steer.js',
@@ -47,7 +50,7 @@ const scripts = [
   'usage.js',
   'words.js',
 ];
-const styles = ['base.css', 'list.css', 'job.css', 'instance.css', 'steer.css', 'kin.css'];
+const styles = ['base.css', 'list.css', 'job.css', 'instance.css', 'steer.css', 'kin.css', 'files.css'];
 
 /** Every path there is, and the file behind it. */
 const files: ReadonlyMap<string, string> = new Map([

@@ -79,3 +79,40 @@ export const readPage = path => ask('GET', path);
 
 export const logPath = (key, run, index, stream) => `${runPath(key, run)}/logs/${index}/${stream}`;
 export const readLog = path => ask('GET', path);
+
+export const filesPath = (key, run, index) => `${runPath(key, run)}/instances/${index}/files`;
+/** Up to `rows` entries of a folder, page by page: `{ ok: true, entries, is_all }`. */
+export async function readFolder(files, { path, attempt, rows }) {
+  const entries = [];
+  let next;
+  while (entries.length < rows) {
+    const query = new URLSearchParams({ path, limit: String(rows - entries.length) });
+    if (attempt !== undefined) query.set('attempt', attempt);
+    if (next !== undefined) query.set('after', next);
+    const answer = await ask('GET', `${files}?${query}`);
+    if (!answer.ok) return answer;
+    entries.push(...answer.body.entries);
+    next = answer.body.next;
+    if (next === undefined) break;
+  }
+  return { ok: true, entries, is_all: next === undefined };
+}
+
+/** At most `count` bytes of a file, and how many it has: `{ ok: true, bytes, size }`. */
+export async function readBytes(url, from, count) {
+  try {
+    const response = await fetch(url, { headers: { range: `bytes=${from}-${from + count - 1}` } });
+    const [, size] = /\/(\d+)$/.exec(response.headers.get('content-range') ?? '') ?? [];
+    if (response.status === 416) return { ok: true, bytes: new Uint8Array(0), size: Number(size) };
+    if (response.ok) return { ok: true, bytes: new Uint8Array(await response.arrayBuffer()), size: Number(size) };
+    return await refusalOf(response);
+  } catch {
+    return { ok: false, status: 0, message: 'The scheduler cannot be reached.' };
+  }
+}
+
+export async function refusalOf(response) {
+  const told = await response.json().catch(() => undefined);
+  const message = told?.detail ?? told?.title ?? `The scheduler answered ${response.status}.`;
+  return { ok: false, status: response.status, message };
+}

@@ -120,6 +120,7 @@ export const tabs = (selected, hash) =>
       ['life', 'Instance'],
       ['stdout', 'stdout'],
       ['stderr', 'stderr'],
+      ['files', 'Files'],
     ].map(([which, words]) =>
       h('a.tab', { role: 'tab', href: hash(which), 'aria-selected': String(which === selected) }, words),
     ),

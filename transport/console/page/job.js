@@ -4,6 +4,7 @@ import * as api from './api.js';
 import { commandOf, containerFacts } from './container.js';
 import { ask } from './dialog.js';
 import { fill, h, keyed, say } from './dom.js';
+import { browsing, filesView } from './files.js';
 import { icon } from './icons.js';
 import { instanceView } from './instance.js';
 import { askChildren, drawKin } from './kin.js';
@@ -19,7 +20,7 @@ import { catch_ups, count, instant, kinds, late, nameOf, outcomes, overlaps, tar
 
 const rows_kept_max = 2_000;
 
-/** `log`: `{ run, index, stream }` of the log that is open, if any; `back`: the list; `go(hash)` moves on. */
+/** `log`: `{ run, index, stream }` of the log, or what else of an instance, that is open, if any; `back`: the list; `go(hash)` moves on. */
 export function jobView({ feed, key, log, back, go }) {
   const [role, environment] = key.split('/');
   const name = nameOf(key);
@@ -236,19 +237,24 @@ export function jobView({ feed, key, log, back, go }) {
   };
 
   const openLog = wanted => {
+    const moved = wanted !== undefined && log_open?.move?.(wanted) === true;
+    log = wanted;
+    if (moved) return;
     log_open?.end();
     log_open = undefined;
-    log = wanted;
     if (wanted === undefined) return;
-    const view = wanted.stream === 'life' ? instanceView : logView;
+    const view = wanted.stream === 'life' ? instanceView : browsing.has(wanted.stream) ? filesView : logView;
     log_open = view({
       key,
       name,
       ...wanted,
       close: () => go(home),
-      hash(stream, process) {
+      go,
+      /** `within`: a process, or the path of a file. */
+      hash(stream, within = '', attempt) {
         const base = `${logHash(wanted.run, wanted.index)}/${stream}`;
-        return process === undefined ? base : `${base}/${encodeURIComponent(process)}`;
+        const place = within === '' ? base : `${base}/${encodeURIComponent(within)}`;
+        return attempt === undefined ? place : `${place}?attempt=${attempt}`;
       },
     });
     element.append(log_open.element);

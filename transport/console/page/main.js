@@ -5,6 +5,7 @@ import { calendarsView } from './calendars.js';
 import { isAsking } from './dialog.js';
 import { fill, h } from './dom.js';
 import { connect } from './feed.js';
+import { browsing } from './files.js';
 import { icon } from './icons.js';
 import { jobView } from './job.js';
 import { listView } from './list.js';
@@ -66,12 +67,13 @@ const go = hash => {
 
 /**
  * `#/`, `#/?filter=failing`, `#/new`, `#/calendars[/NAME]`, `#/sandboxes`, `#/jobs/ROLE/ENV/NAME`, `.../edit`,
- * `.../runs/RUN/INDEX[/life|/stderr]`, `.../runs/RUN/INDEX/stdout/PROCESS`.
+ * `.../runs/RUN/INDEX[/life|/stderr]`, `.../runs/RUN/INDEX/stdout/PROCESS`, `.../runs/RUN/INDEX/files[/FOLDER][?attempt=2]`,
+ * `.../runs/RUN/INDEX/file/PATH`, `.../runs/RUN/INDEX/link/PATH`: a path is one part, its slashes encoded.
  */
 function route() {
   const [path, query = ''] = location.hash.slice(1).split('?');
   const parts = path.split('/').filter(Boolean).map(decoded);
-  const [place, role, environment, name, what, run, index, stream = 'stdout', process] = parts;
+  const [place, role, environment, name, what, run, index, stream = 'stdout', within] = parts;
   if (place === 'calendars') return show(calendarsView({ feed, back: list_hash, go, name: role }));
   if (place === 'sandboxes') return show(sandboxesView({ feed, back: list_hash, go }));
   if (place === 'new') return show(submitView({ feed, back: list_hash, go }));
@@ -87,10 +89,16 @@ function route() {
   if (what === 'edit') return show(submitView({ feed, key, back: jobHash(key), go }));
   const log =
     what === 'runs' && index !== undefined
-      ? { run, index: Number(index), stream: ['life', 'stderr'].includes(stream) ? stream : 'stdout', process }
+      ? { run, index: Number(index), ...lookedAt(stream, within, new URLSearchParams(query).get('attempt')) }
       : undefined;
   if (view?.key_of === key) return view.move(log);
   return show(jobView({ feed, key, log, back: list_hash, go }));
+}
+
+/** What of an instance an address means. */
+function lookedAt(stream, within, attempt) {
+  if (browsing.has(stream)) return { stream, path: within ?? '', ...(attempt === null ? {} : { attempt }) };
+  return { stream: ['life', 'stderr'].includes(stream) ? stream : 'stdout', process: within };
 }
 
 function show(next) {

@@ -20,7 +20,10 @@ import { catch_ups, count, instant, kinds, late, nameOf, outcomes, overlaps, tar
 
 const rows_kept_max = 2_000;
 
-/** `log`: `{ run, index, stream }` of the log, or what else of an instance, that is open, if any; `back`: the list; `go(hash)` moves on. */
+/**
+ * `log`: `{ run, index, stream }` of the log, or what else of an instance, that is open, if any; `back`: the list; `go(hash)`
+ * moves on.
+ */
 export function jobView({ feed, key, log, back, go }) {
   const [role, environment] = key.split('/');
   const name = nameOf(key);

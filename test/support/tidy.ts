@@ -110,6 +110,7 @@ const package_homes: Readonly<Record<string, readonly string[]>> = {
   ws: ['transport/'],
   'find-my-way': ['transport/http/'],
   'ical.js': ['transport/http/'],
+  nodemailer: ['transport/notify/mail.ts'],
   msgpackr: ['transport/'],
   pino: ['programs/', 'transport/'],
   zod: ['actors/model/', 'transport/http/'],

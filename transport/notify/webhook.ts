@@ -1,0 +1,93 @@
+// webhook.ts: letters as JSON, to an address that a job names, or to the one that Chronos was told of.
+//
+// A receiver must be able to know that a letter is ours, that it is no old one sent again by somebody else, and that it is
+// the one it has already had. So every POST carries the letter's id, which stays the same however often it is sent, and the
+// time of sending with a signature over time and body under a secret that both sides have.
+// The form of Chronos has none of it: strings alone, one job, and a password where there is one.
+
+import { createHmac } from 'node:crypto';
+import type { Letter, Notice } from '../../actors/model/notices.ts';
+import { type Channel, refused } from './channel.ts';
+import { type Post, webAddress } from './post.ts';
+
+export type WebhookOptions = {
+  readonly post: Post;
+  readonly now: () => number;
+  readonly secret?: string | undefined;
+  /** Where letters go that are for nobody's address in particular, in the form of Chronos. */
+  readonly chronos?: { readonly url: string; readonly credentials?: string | undefined } | undefined;
+};
+
+export function createWebhook({ post, now, secret, chronos }: WebhookOptions): Channel {
+  return {
+    async deliver(letter, signal) {
+      const to_chronos = letter.to === '' ? chronos : undefined;
+      const url = webAddress(to_chronos?.url ?? letter.to);
+      if (url === undefined)
+        return letter.to === ''
+          ? refused('nobody says where to: expected --http-notification-url')
+          : refused('the address is none: expected one such as https://example.com/horae');
+      const body = JSON.stringify(to_chronos === undefined ? document(letter) : chronosDocument(letter));
+      const headers = {
+        'Content-Type': 'application/json',
+        'Horae-Delivery': inHeader(letter.id),
+        ...(to_chronos === undefined ? signed(body, secret, now()) : basic(to_chronos.credentials)),
+      };
+      return post({ url, headers, body, trusted: to_chronos !== undefined }, signal);
+    },
+    close: async () => {},
+  };
+}
+
+/** What a receiver computes to know that a letter is ours: see docs/notifications.md. */
+export function signatureOf(body: string, secret: string, timestamp: string): string {
+  return `sha256=${createHmac('sha256', secret).update(`${timestamp}.${body}`).digest('hex')}`;
+}
+
+function signed(body: string, secret: string | undefined, now: number): Record<string, string> {
+  const timestamp = String(Math.floor(now / 1_000));
+  return {
+    'Horae-Timestamp': timestamp,
+    ...(secret === undefined ? {} : { 'Horae-Signature': signatureOf(body, secret, timestamp) }),
+  };
+}
+
+function basic(credentials: string | undefined): Record<string, string> {
+  return credentials === undefined ? {} : { Authorization: `Basic ${Buffer.from(credentials).toString('base64')}` };
+}
+
+/** A header holds ASCII alone. */
+const inHeader = (id: string) => (/^[ -~]+$/.test(id) ? id : encodeURI(id.toWellFormed()));
+
+const document = ({ id, subject, text, notices, more }: Letter) => ({ id, subject, text, notices, more });
+
+/** Names that Chronos gave, each with a string. */
+const chronos_facts = [
+  'cpus',
+  'softError',
+  'errorCount',
+  'errorsSinceLastSuccess',
+  'executor',
+  'executorFlags',
+  'lastError',
+  'lastSuccess',
+  'mem',
+  'retries',
+  'successCount',
+  'uris',
+  'async',
+  'epsilon',
+] as const;
+
+function chronosDocument({ subject, text, notices }: Letter): Readonly<Record<string, string>> {
+  const notice: Notice | undefined = notices[0];
+  const facts = Object.fromEntries(chronos_facts.map(name => [name, notice?.facts?.[name] ?? '']));
+  return {
+    subject,
+    message: text,
+    to: notice?.owner ?? '',
+    job: notice?.name ?? notice?.job ?? '',
+    command: notice?.command ?? '',
+    ...facts,
+  };
+}

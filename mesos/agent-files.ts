@@ -4,11 +4,13 @@
 // by here; of an agent that has offered us nothing since we came, the leading master knows. An agent tells at most 64 KiB at
 // a time, as JSON whose string is the raw bytes of the file, so the answer is read byte by byte, never as UTF-8.
 
+import type * as http from 'node:http';
 import type * as tls from 'node:tls';
 import type { Clock } from '../schedules/clock.ts';
 import type { AgentPlace } from './agent-sessions.ts';
 import { type ByteString, bytesOf, percentOf } from './byte-names.ts';
-import { type Got, httpGet } from './http-get.ts';
+import { type FilePiece, readPiece } from './file-piece.ts';
+import { type Got, httpGet, keptConnections } from './http-get.ts';
 import { jsonIn } from './json.ts';
 import type { Event, Url } from './protocol.ts';
 
@@ -19,6 +21,8 @@ export type AgentFile = {
   readonly size: () => Promise<number>;
   /** Up to `length` bytes from `position`; fewer where the agent tells fewer at a time, none beyond the end. */
   readonly read: (position: number, length: number) => Promise<Uint8Array>;
+  /** Nothing more will be read. */
+  readonly close: () => void;
 };
 
 /** As an agent tells it; a link with the size of what it points at. */
@@ -61,6 +65,8 @@ export type AgentFiles = {
 
 /** What an agent gives in one answer. */
 const piece_bytes_max = 65_536;
+/** Pieces of one file that are asked for at once, so that the way there and back is not waited for with each. */
+const pieces_ahead_max = 4;
 const answer_bytes_max = 1024 * 1024;
 const listing_bytes_max = 16 * 1024 * 1024;
 const agents_bytes_max = 64 * 1024 * 1024;
@@ -78,9 +84,15 @@ export function agentFiles(options: AgentFilesOptions): AgentFiles {
     if (addresses.size > agents_max && oldest !== undefined) addresses.delete(oldest);
   };
 
-  const ask = async (url: URL, headers: Readonly<Record<string, string>>, bytes_max: number) => {
+  const ask = async (
+    url: URL,
+    headers: Readonly<Record<string, string>>,
+    bytes_max: number,
+    connections?: http.Agent,
+  ) => {
     try {
-      return await httpGet(url, { headers, tls, timeout_ms, bytes_max, clock });
+      const kept = connections === undefined ? {} : { agent: connections };
+      return await httpGet(url, { headers, tls, timeout_ms, bytes_max, clock, ...kept });
     } catch (error) {
       throw new AgentAway(`${url.origin}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
     }
@@ -115,22 +127,29 @@ export function agentFiles(options: AgentFilesOptions): AgentFiles {
   };
 
   /** A piece of a file; undefined when there is none of that path. */
-  const piece = async (origin: string, path: ByteString, offset: number, length: number) => {
-    const query = `path=${percentOf(path)}&offset=${offset}${length < 0 ? '' : `&length=${length}`}`;
-    const url = new URL(`/files/read?${query}`, origin);
-    const { status, body } = await ask(url, options.agent_headers(), answer_bytes_max);
-    return told_by(origin, status, body) ? readPiece(body, origin) : undefined;
+  const piece = async (url: string, connections: http.Agent, offset: number, length: number) => {
+    const query = `&offset=${offset}${length < 0 ? '' : `&length=${length}`}`;
+    const got = await ask(new URL(`${url}${query}`), options.agent_headers(), answer_bytes_max, connections);
+    const { origin } = new URL(url);
+    if (!told_by(origin, got.status, got.body)) return undefined;
+    const read = readPiece(got.body);
+    if (read !== undefined) return read;
+    throw new AgentAway(`${origin} answers what is no piece of a file: ${got.body.toString('latin1', 0, 100)}`);
   };
 
-  const fileAmong = async (origin: string, paths: readonly string[]): Promise<AgentFile | undefined> => {
-    for (const path of paths) {
-      if ((await piece(origin, path, -1, -1)) === undefined) continue;
-      return {
-        size: async () => (await piece(origin, path, -1, -1))?.offset ?? 0,
-        read: async (position, length) =>
-          (await piece(origin, path, position, Math.min(length, piece_bytes_max)))?.bytes ?? new Uint8Array(0),
-      };
+  const fileAmong = async (origin: string, paths: readonly ByteString[]): Promise<AgentFile | undefined> => {
+    const connections = keptConnections(origin, pieces_ahead_max);
+    try {
+      for (const path of paths) {
+        const url = `${origin}/files/read?path=${percentOf(path)}`;
+        const ask = (offset: number, length: number) => piece(url, connections, offset, length);
+        if ((await ask(-1, -1)) !== undefined) return readAhead(ask, () => connections.destroy());
+      }
+    } catch (error) {
+      connections.destroy();
+      throw error;
     }
+    connections.destroy();
     return undefined;
   };
 
@@ -221,12 +240,44 @@ function originFrom(scheme: string, host: string, port: number): string | undefi
   return (scheme === 'http' || scheme === 'https') && URL.canParse(text) ? text : undefined;
 }
 
-/** Latin-1 gives every byte a character of its own number, and back. */
-function readPiece(body: Buffer, origin: string): { readonly bytes: Uint8Array; readonly offset: number } {
-  const told = jsonIn(body.toString('latin1')) as { data?: unknown; offset?: unknown } | undefined;
-  if (typeof told?.data !== 'string' || typeof told.offset !== 'number')
-    throw new AgentAway(`${origin} answers what is no piece of a file: ${body.toString('latin1').slice(0, 100)}`);
-  return { bytes: Buffer.from(told.data, 'latin1'), offset: told.offset };
+/**
+ * A file in pieces. While it is read on and on, those that come next are asked for before they are wanted; never beyond where
+ * it ended when its size was last asked for, so that an end is never told from what was there long ago.
+ */
+function readAhead(
+  ask: (offset: number, length: number) => Promise<FilePiece | undefined>,
+  close: () => void,
+): AgentFile {
+  const none = new Uint8Array(0);
+  const ahead = new Map<number, Promise<Uint8Array>>();
+  let size = 0;
+  const bytesAt = async (position: number, length: number) => (await ask(position, length))?.bytes ?? none;
+  return {
+    async size() {
+      size = (await ask(-1, -1))?.offset ?? 0;
+      return size;
+    },
+    async read(position, length) {
+      const wanted = ahead.get(position);
+      // Whoever goes elsewhere, or wants less, is not reading on.
+      if (wanted === undefined || length < piece_bytes_max) {
+        ahead.clear();
+        if (length < piece_bytes_max) return bytesAt(position, length);
+      }
+      for (let next = position; next === position || next + piece_bytes_max <= size; next += piece_bytes_max) {
+        if (next - position >= pieces_ahead_max * piece_bytes_max) break;
+        if (ahead.has(next)) continue;
+        const coming = bytesAt(next, piece_bytes_max);
+        // Heard when it is read; if it never is, nobody needs to know.
+        coming.catch(() => undefined);
+        ahead.set(next, coming);
+      }
+      const here = ahead.get(position)!;
+      ahead.delete(position);
+      return here;
+    },
+    close,
+  };
 }
 
 function readListing(body: Buffer, origin: string): readonly AgentEntry[] {

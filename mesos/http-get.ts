@@ -16,16 +16,34 @@ export type GetOptions = {
   readonly clock: Clock;
   readonly method?: 'GET' | 'POST';
   readonly body?: string;
+  /** Keeps connections for the questions that follow; without one, each has a connection of its own. */
+  readonly agent?: http.Agent;
 };
 
+/** What keeps connections to where `url` is. */
+export const keptConnections = (url: string, connections_max: number): http.Agent =>
+  new (url.startsWith('https:') ? https : http).Agent({ keepAlive: true, maxSockets: connections_max });
+
 /** Rejects when there is no answer in time, or one that is too long. */
-export function httpGet(url: URL, options: GetOptions): Promise<Got> {
-  const { headers = {}, timeout_ms, bytes_max, clock, method = 'GET', body } = options;
+export async function httpGet(url: URL, options: GetOptions): Promise<Got> {
+  try {
+    return await asked(url, options);
+  } catch (error) {
+    // Whoever answers may close a connection at the moment in which it is used again: that says nothing about the question.
+    if (!(error instanceof ClosedMeanwhile)) throw error;
+    return asked(url, { ...options, agent: undefined });
+  }
+}
+
+class ClosedMeanwhile extends Error {}
+
+function asked(url: URL, options: Omit<GetOptions, 'agent'> & { agent?: http.Agent | undefined }): Promise<Got> {
+  const { headers = {}, timeout_ms, bytes_max, clock, method = 'GET', body, agent = false } = options;
   const secure = url.protocol === 'https:';
   return new Promise((resolve, reject) => {
     const client = (secure ? https : http).request(url, {
       method,
-      agent: false,
+      agent,
       headers: { ...headers, ...(body === undefined ? {} : { 'Content-Length': Buffer.byteLength(body) }) },
       ...(secure ? options.tls : {}),
     });
@@ -35,7 +53,10 @@ export function httpGet(url: URL, options: GetOptions): Promise<Got> {
     });
     const pieces: Buffer[] = [];
     let bytes = 0;
-    client.on('error', reject);
+    client.on('error', error => {
+      const closed = client.reusedSocket && (error as { code?: string }).code === 'ECONNRESET';
+      reject(closed ? new ClosedMeanwhile(error.message, { cause: error }) : error);
+    });
     client.on('close', () => {
       patience.cancel();
       // Whoever has answered already is not told this.

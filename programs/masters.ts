@@ -235,7 +235,7 @@ function sandboxesOf(files: AgentFiles): Sandboxes {
       return {
         size: () => file.size().catch(away),
         read: (position, length) => file.read(position, length).catch(away),
-        close: async () => undefined,
+        close: async () => file.close(),
       };
     },
     async list(agent_id, task_id, folder, { after, limit }) {

@@ -24,12 +24,17 @@ async function serving(t: ExecutionContext, handle: (request: IncomingMessage, r
   };
   t.teardown(close);
   const { port } = server.address() as AddressInfo;
-  return { port, asked, close, url: `http://127.0.0.1:${port}` };
+  return { port, asked, close, server, url: `http://127.0.0.1:${port}` };
 }
 
 /** Answers as a real agent was recorded to: raw bytes in a JSON string, 64 KiB at most, offset -1 for the size. */
-const agent = (t: ExecutionContext, files: ReadonlyMap<string, Buffer>) =>
-  serving(t, (request, response) => {
+const agent = (
+  t: ExecutionContext,
+  files: ReadonlyMap<string, Buffer>,
+  before: (request: IncomingMessage) => Promise<void> | undefined = () => undefined,
+) =>
+  serving(t, async (request, response) => {
+    await before(request);
     const url = new URL(request.url!, 'http://agent');
     const file = files.get(url.searchParams.get('path') ?? '');
     if (url.pathname !== '/files/read' || file === undefined) return response.writeHead(404).end();
@@ -39,6 +44,10 @@ const agent = (t: ExecutionContext, files: ReadonlyMap<string, Buffer>) =>
     const text = JSON.stringify({ data: data.toString('latin1'), offset: offset < 0 ? file.length : offset });
     return response.writeHead(200, { 'Content-Type': 'application/json' }).end(Buffer.from(text, 'latin1'));
   });
+
+/** Where the pieces began that were asked for. */
+const offsetsIn = (asked: readonly string[]) =>
+  asked.map(url => Number(new URL(url, 'http://agent').searchParams.get('offset'))).filter(offset => offset >= 0);
 
 const offers = (port: number, ip: string | undefined = '127.0.0.1'): Event => ({
   type: 'OFFERS',
@@ -91,6 +100,44 @@ test('every byte of a file arrives as it is, a piece at a time, and the file may
   written.set(in_group, Buffer.concat([written.get(in_group)!, Buffer.from('more')]));
   t.is(await file.size(), 70_004);
   t.is(Buffer.from(await file.read(70_000, 10)).toString(), 'more');
+});
+
+test('whoever reads on and on has the next pieces on their way, over few connections, and never beyond the end', async t => {
+  const whole = Buffer.from(Array.from({ length: 12 * 65_536 + 100 }, (_, n) => (n * 7) % 256));
+  const connections = new Set<number | undefined>();
+  /** The first piece is not told before those after it have been asked for. */
+  const { promise: together, resolve } = Promise.withResolvers<void>();
+  const { port, asked } = await agent(t, new Map([[in_group, whole]]), request => {
+    connections.add(request.socket.remotePort);
+    if (offsetsIn(asked).length === 4) resolve();
+    return offsetsIn([request.url!])[0] === 0 ? together : undefined;
+  });
+  const book = files();
+  book.heard([subscribed, offers(port)]);
+  const file = (await book.open('S0', 'task-1', 'stdout'))!;
+  t.is(await file.size(), whole.length);
+  const parts: Uint8Array[] = [await file.read(0, 65_536)];
+  for (let at = 65_536; at < whole.length; at += parts.at(-1)!.length) parts.push(await file.read(at, 65_536));
+  t.deepEqual(Buffer.concat(parts), whole);
+  t.deepEqual(
+    offsetsIn(asked).sort((a, b) => a - b),
+    Array.from({ length: 13 }, (_, n) => n * 65_536),
+  );
+  t.true(connections.size <= 4, `${connections.size} connections`);
+  file.close();
+});
+
+test('a connection that the agent closes between two pieces is made anew', async t => {
+  const whole = Buffer.alloc(3 * 65_536, 'x');
+  const { port, server } = await agent(t, new Map([[in_group, whole]]));
+  const book = files();
+  book.heard([subscribed, offers(port)]);
+  const file = (await book.open('S0', 'task-1', 'stdout'))!;
+  for (let at = 0; at < whole.length; at += 65_536) {
+    server.closeAllConnections();
+    t.is((await file.read(at, 65_536)).length, 65_536);
+  }
+  file.close();
 });
 
 test('what a real agent was recorded to say of a file that is no text is read byte by byte', async t => {

@@ -30,6 +30,10 @@ async function run(): Promise<void> {
       return (await import('./programs/task.ts')).task(argv);
     case 'leader':
       return (await import('./programs/ask.ts')).askLeader(argv);
+    case 'log-level':
+      return (await import('./programs/operations.ts')).logLevel(argv);
+    case 'debug':
+      return (await import('./programs/operations.ts')).debugBundleOf(argv);
     case 'dev':
       return (await import('./programs/dev.ts')).dev(argv);
     case 'serve':

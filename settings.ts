@@ -23,6 +23,7 @@ import {
   yes,
   zone,
 } from './transport/cli/setting.ts';
+import { shownOf } from './transport/cli/setting-shown.ts';
 import {
   defaultsOf,
   type Environment,
@@ -54,7 +55,8 @@ const supervision = 'Supervision';
 export const settings = {
   config: file({ group: general, help: 'Settings file, YAML, keys as these flags without the dashes. Without this, horae.yaml in the working directory if it is there.' }),
   data_dir: path({ group: general, default: './.horae', help: 'Where the journal, the history and the sandboxes of tasks live. One running Horae per directory.' }),
-  log_level: choice({ group: general, of: ['trace', 'debug', 'info', 'warn', 'error', 'fatal'], default: 'info', help: 'The least severe log lines that are written.' }),
+  log_level: choice({ group: general, of: ['trace', 'debug', 'info', 'warn', 'error', 'fatal'], default: 'info', help: 'The least severe log lines that are written. While it runs: horae log-level, by module if wanted.' }),
+  log_lines_max: whole({ group: general, unit: 'lines', default: 2_000, min: 0, max: 100_000, help: 'The last lines of the log that are kept in memory for "horae debug bundle"; older ones go.' }),
   default_zone: zone({ group: general, default: 'UTC', help: 'Time zone of a cron schedule that names none.' }),
 
   http: address({ group: server, default: { host: '127.0.0.1', port: 8080 }, help: 'Where REST and the console listen. Port 0 takes any free one and prints it.' }),
@@ -90,7 +92,7 @@ export const settings = {
   fetches_at_once_max: whole({ group: agent, unit: 'tasks', default: 64, min: 1, max: 10_000, help: 'Tasks whose files are fetched at a time on the embedded agent; the others stand in line.' }),
   fetch_cache_mb: whole({ group: agent, unit: 'MB', default: 2_048, min: 0, max: 10_000_000, help: 'What is kept of fetched files that tasks may share; beyond it goes what was wanted longest ago.' }),
   secrets_dir: text({ group: agent, value: 'DIR', expected: 'a directory', matches: /./, help: 'Where the secrets are that jobs refer to: secret NAME of a job is the file ROLE/NAME in there, ROLE being the role of the job.' }),
-  secrets_command: text({ group: agent, value: 'COMMAND', expected: 'a program and its arguments, separated by spaces', matches: /^\S/, help: 'A program that prints a secret, instead of a directory: run without a shell, with ROLE/NAME after its arguments.' }),
+  secrets_command: text({ group: agent, value: 'COMMAND', expected: 'a program and its arguments, separated by spaces', matches: /^\S/, secret: true, help: 'A program that prints a secret, instead of a directory: run without a shell, with ROLE/NAME after its arguments.' }),
   secrets_timeout_ms: whole({ group: agent, unit: 'ms', default: 30_000, min: 100, max: 3_600_000, help: 'How long that program may take; then the task that wanted the secret has failed.' }),
   limits: choice({ group: agent, of: ['auto', 'sampled', 'off'], default: 'auto', help: "How the limits of tasks hold. auto: in control groups, where this machine lets us have them (root), else as sampled. sampled: memory and disk are looked at now and then, CPU is only counted. off: nothing is looked at." }),
   cpu_hard_limit: yes({ group: agent, help: 'A task gets no more CPU time than its cpus even when nobody else wants it. Needs control groups.' }),
@@ -249,6 +251,9 @@ export function notesOnChronos(argv: readonly string[], env: Environment): reado
 export function unknownVariables(env: Environment): readonly Problem[] {
   return unknownIn(settings, env);
 }
+
+/** The settings as they may be shown to somebody else, and the texts in them that may not. */
+export const shownSettings = (read: Settings) => shownOf(settings, read);
 
 /** The part of `--help` that lists the settings, by group. */
 export function settingsHelp(width = 100): string {

@@ -9,13 +9,15 @@ export function audit({ command, principal, request_id }: CommandEnvelope, now: 
   const target =
     command.type === 'put-calendar' || command.type === 'delete-calendar'
       ? `calendar/${command.name}`
-      : command.type === 'submit'
-        ? keyOf(command.job)
-        : command.type === 'kill-run'
-          ? `${command.key}/${command.run}`
-          : 'instance' in command
-            ? command.instance
-            : command.key;
+      : 'node' in command
+        ? `node/${command.node}`
+        : command.type === 'submit'
+          ? keyOf(command.job)
+          : command.type === 'kill-run'
+            ? `${command.key}/${command.run}`
+            : 'instance' in command
+              ? command.instance
+              : command.key;
   return record('audit', `${sortable(now)}/${request_id}`, {
     at: now,
     principal: principal.name,

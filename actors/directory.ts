@@ -103,6 +103,7 @@ function command(
     step(state, audit(envelope, now, code), reply(envelope.request_id, refusal(code, text)));
   if (wanted.type === 'put-calendar' || wanted.type === 'delete-calendar')
     return calendarCommand(state, wanted, envelope, now, limits);
+  if ('node' in wanted) return step(state, audit(envelope, now, 'done'), reply(envelope.request_id, { type: 'noted' }));
   const key = wanted.type === 'submit' ? keyOf(wanted.job) : wanted.key;
   // Whatever has become of the job meanwhile, and whoever else changes it.
   if (wanted.type === 'begin-session' || wanted.type === 'end-session')
@@ -201,5 +202,6 @@ function create(
     },
     reply(envelope.request_id, { type: 'created', key, version: 1 }),
     log('info', { job: key, by: envelope.principal.name }, 'job created'),
+    ...(first === undefined ? [] : [log('debug', { job: key, run: first.run, cause: first.cause.type }, 'run begins')]),
   );
 }

@@ -10,6 +10,7 @@ import { acknowledgeOperationCall } from '../mesos/calls.ts';
 import type { Event, LinkEnd, TaskStatus } from '../mesos/protocol.ts';
 import { conclude } from '../mesos/statuses.ts';
 import { Book } from '../schedules/book.ts';
+import { aboutTasks } from './about.ts';
 import { call, count, type Effect, log, record, tell } from './effects.ts';
 import { parseTaskId, type TaskId } from './model/ids.ts';
 import { type Step, step, stepWith } from './step.ts';
@@ -322,7 +323,7 @@ function lost(state: FrameworkState, doubts: readonly Doubt[]): Step<FrameworkSt
   );
   return stepWith({ ...state, losing: false }, [
     ...effects,
-    log('error', { tasks: doubts.length }, 'tasks lost with the framework that Mesos removed'),
+    log('error', aboutTasks(doubts.map(one => one.task_id)), 'tasks lost with the framework that Mesos removed'),
   ]);
 }
 

@@ -477,6 +477,8 @@ function answer(yes: boolean, { after, message, times, effects }: Turn): void {
   const { group, place, task_id } = granted;
   const plan = yes ? launchPlan(after, granted, after.record!.attempt, times) : undefined;
   effects.push(tell({ to: 'offers', message: { type: 'answered', answered: [{ group, place, task_id, plan }] } }));
+  if (yes)
+    effects.push(log('debug', { ...who(after), task: task_id, agent: granted.agent_id }, 'task is being launched'));
 }
 
 /** For a place now, or to be woken when its delay is over or its executor may have been packed; or its time is. */
@@ -514,8 +516,8 @@ function runs({ before, after, effects }: Turn): void {
   const { job_key, run, index, cause } = after;
   if (at.attempt === 1 && cause.type === 'target' && cause.caught_up !== true)
     effects.push(count('horae_start_lag_seconds', undefined, (liveOf(after).started_at! - cause.at) / 1000));
-  const where = { job: job_key, run, instance: index, attempt: at.attempt, agent: at.agent_id };
-  effects.push(log('info', where, 'task runs'));
+  const task = taskId(after.key, at.attempt);
+  effects.push(log('info', { job: job_key, run, instance: index, task, agent: at.agent_id }, 'task runs'));
 }
 
 /** It has lost what it had reached, and is to have it again. */

@@ -187,6 +187,7 @@ export const job = (
       const effects = Array.from({ length: message.run.instances }, (_, index) =>
         spawnInstance(state, message.run, index, undefined),
       );
+      effects.push(log('debug', { job: state.key, run: message.run.run, cause: message.run.cause.type }, 'run begins'));
       return stepWith(
         {
           ...state,

@@ -11,6 +11,7 @@ import type { LaunchPlan, Placement } from '../mesos/match.ts';
 import type { CallAnswer, Offer } from '../mesos/protocol.ts';
 import { acceptCall } from '../mesos/task-info.ts';
 import { Book } from '../schedules/book.ts';
+import { aboutTasks } from './about.ts';
 import { call, count, type Effect, log, tell } from './effects.ts';
 import { type InstanceKey, parseTaskId, type TaskId } from './model/ids.ts';
 import type { Chosen } from './placement.ts';
@@ -236,7 +237,7 @@ const transitionOf =
               }),
               log(
                 'warn',
-                { tasks: launched.length, message: answer.message },
+                { ...aboutTasks(launched.map(({ plan }) => plan.task_id)), message: answer.message },
                 'an ACCEPT may or may not have arrived: asking Mesos',
               ),
             );

@@ -3,6 +3,7 @@
 // An actor is a pure function; this is its body. A crash of a job, a trigger or an instance resets it to its last record, and
 // when it crashes too often it is put aside, so that the others go on. A crash of a singleton is the end of its tree.
 
+import { aboutActor } from './about.ts';
 import type { Behaviour } from './actor.ts';
 import type { Effect } from './effects.ts';
 import type { Step } from './step.ts';
@@ -69,7 +70,7 @@ export class Shell<S, M> implements Behaviour<S | Quarantined, M> {
     const what = (message as { type?: string } | undefined)?.type;
     world.count('horae_actor_crashes_total', { actor: this.#kind.name }, 1);
     const told = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    world.log('error', { actor: who, message: what, error: told }, 'an actor crashed');
+    world.log('error', { actor: who, ...this.#about(), message: what, error: told }, 'an actor crashed');
     if (this.#kind.aside === undefined) {
       world.crashed(who, error);
       return 'stop';
@@ -81,10 +82,14 @@ export class Shell<S, M> implements Behaviour<S | Quarantined, M> {
     if (exceeded || message === undefined) {
       const reason = error instanceof Error ? error.message : String(error);
       quarantined.set(who, reason);
-      world.log('error', { actor: who, reason }, 'put aside: it crashed again; the others go on');
+      world.log('error', { actor: who, ...this.#about(), reason }, 'put aside: it crashed again; the others go on');
       if (message !== undefined) this.#host.perform(this.#kind.aside(message, this.#key, reason));
     } else this.#kind.again?.(this.#key, message);
     return 'reset';
+  }
+
+  #about(): Readonly<Record<string, unknown>> {
+    return aboutActor(this.#kind.name, this.#key);
   }
 
   #who(): string {

@@ -12,6 +12,7 @@ import type { WhyNot } from '../mesos/why-not.ts';
 import { Book } from '../schedules/book.ts';
 import type { Clock, Wake } from '../schedules/clock.ts';
 import type { Change } from '../transport/journal/journal.ts';
+import { aboutCall } from './about.ts';
 import type { Address, Runtime } from './actor.ts';
 import { instanceAside, jobAside, triggerAside } from './aside.ts';
 import { restored } from './births.ts';
@@ -252,7 +253,11 @@ export function plant(world: World): Tree {
       if (call.type === 'DECLINE') world.count('horae_offers_declined_total', undefined, call.decline.offer_ids.length);
       if (call.type === 'ACKNOWLEDGE') world.count('horae_acknowledgements_total', undefined, 1);
       if (answer.type === 'refused')
-        world.log('warn', { call: call.type, status: answer.status, message: answer.message }, 'Mesos refused a call');
+        world.log(
+          'warn',
+          { call: call.type, ...aboutCall(call), status: answer.status, message: answer.message },
+          'Mesos refused a call',
+        );
       if (alive && tag !== undefined) post.send({ to: 'offers', message: { type: 'sent', sent: [{ tag, answer }] } });
     };
     world.link.call(call).then(done, error => done({ type: 'unknown', message: String(error) }));

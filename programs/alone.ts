@@ -15,11 +15,12 @@ import { lmdbJournal } from '../transport/journal/lmdb.ts';
 import type { Metrics } from '../transport/metrics.ts';
 import { createProjection, type Projection } from '../transport/projection.ts';
 import { openAnnouncing, ownerOf, withdrawingLink } from './announcing.ts';
+import { debugBundle } from './debug.ts';
 import { certificateOf, openDoor } from './door.ts';
 import { Refused } from './refused.ts';
 import { askingLink } from './reports.ts';
 import { type Identity, openScheduler } from './scheduler.ts';
-import { endingOf, type Ground } from './start.ts';
+import { endingOf, type Ground, within } from './start.ts';
 
 /** The Mesos of a scheduler: how it is spoken to, and where what tasks wrote can be read. */
 export type Mesos = {
@@ -72,7 +73,7 @@ export async function runAlone(ground: Ground, openMesos: OpenMesos): Promise<st
   const { settings, log, clock, metrics } = ground;
   const certificate = certificateOf(settings);
   const ending = endingOf(log);
-  const journal = openHistory(ground);
+  const journal = openHistory(within('journal', ground));
   await journal.open();
   const restored = await journal.restore();
   tellPoison(log, restored.poison);
@@ -91,11 +92,11 @@ export async function runAlone(ground: Ground, openMesos: OpenMesos): Promise<st
     },
     quarantined: key => asideOf(scheduler.quarantined(), key),
   });
-  const announcing = await openAnnouncing(ground, projection);
+  const announcing = await openAnnouncing(within('discovery', ground), projection);
   const announcer = announcing?.begin(ownerOf(ground.data_dir), Promise.resolve());
   const { scheduler, stop } = openScheduler({
     settings,
-    log,
+    log: ground.logs.of('actors'),
     clock,
     metrics,
     journal,
@@ -116,7 +117,7 @@ export async function runAlone(ground: Ground, openMesos: OpenMesos): Promise<st
   collectScheduler(metrics, scheduler, projection);
 
   const door = await openDoor({
-    ...ground,
+    ...within('http', ground),
     certificate,
     submit: scheduler.submit,
     views: projection,
@@ -128,8 +129,9 @@ export async function runAlone(ground: Ground, openMesos: OpenMesos): Promise<st
     ...(announcing === undefined ? {} : { serversets: announcing.state }),
     archive: mesos.archive,
     history: journal,
+    debug: debugBundle({ ...ground, views: projection, history: journal, serversets: announcing?.state }),
   });
-  compactNowAndThen(ground, journal);
+  compactNowAndThen(within('journal', ground), journal);
   ending.onSignal(async () => {
     await door.close();
     await stop();

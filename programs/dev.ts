@@ -27,19 +27,19 @@ import { type Ground, standOn } from './start.ts';
 
 export async function dev(argv: readonly string[]): Promise<void> {
   const ground = standOn(argv);
-  // One framework has this machine to itself: what it does not use may come back to it at once.
-  const alone = { ...ground, settings: { ...ground.settings, refuse_seconds: 0 } };
+  // One framework has this machine to itself: what it does not use may come back to it at once. No other masters are asked.
+  const alone = { ...ground, settings: { ...ground.settings, refuse_seconds: 0, mesos: undefined } };
   welcome(await runAlone(alone, () => machineAsMesos(ground)), ground.version);
 }
 
 async function machineAsMesos(ground: Ground): Promise<Mesos> {
-  const { settings, log, clock, data_dir } = ground;
+  const { settings, logs, clock, data_dir } = ground;
   const work_dir = join(data_dir, 'agent');
   const mesos = await startLocalMesos({
     work_dir,
     resources: await resourcesOf(settings.agent_resources, data_dir),
     clock,
-    log,
+    log: logs.of('agent'),
     retention: {
       sandboxes_max: settings.sandboxes_max,
       age_ms_max: settings.sandbox_days * 86_400_000,
@@ -84,7 +84,7 @@ async function machineAsMesos(ground: Ground): Promise<Mesos> {
   const link = httpLink({
     urls: [mesos.url],
     clock,
-    log,
+    log: logs.of('mesos'),
     ...(mesos.credentials === undefined ? {} : { credentials: mesos.credentials }),
     heartbeat_missed_max: settings.heartbeat_missed_max,
     record_bytes_max: settings.record_bytes_max,

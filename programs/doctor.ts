@@ -26,11 +26,7 @@ export async function doctor(argv: readonly string[]): Promise<void> {
   if (!read.ok) fail(read.problems);
   const { json, archive, offers_ms_max } = read.value;
   const settings = settingsOf(read.value.rest);
-  // Timers of a clock keep no process alive, and between two attempts to connect there is nothing else.
-  const awake = setInterval(() => undefined, 60_000);
-  const findings = await Promise.all([look(settings, archive, offers_ms_max), lookAtServersets(settings)])
-    .then(found => found.flat())
-    .finally(() => clearInterval(awake));
+  const findings = await examine(settings, archive, offers_ms_max);
   const healthy = isHealthy(findings);
   process.stdout.write(
     json
@@ -38,6 +34,22 @@ export async function doctor(argv: readonly string[]): Promise<void> {
       : reportText(findings),
   );
   process.exitCode = healthy ? 0 : 1;
+}
+
+/** All that the doctor finds. Takes seconds where somebody does not answer. */
+export async function examine(
+  settings: Settings,
+  archive: string | undefined,
+  offers_ms_max: number,
+): Promise<readonly Finding[]> {
+  // Timers of a clock keep no process alive, and between two attempts to connect there is nothing else.
+  const awake = setInterval(() => undefined, 60_000);
+  try {
+    const found = await Promise.all([look(settings, archive, offers_ms_max), lookAtServersets(settings)]);
+    return found.flat();
+  } finally {
+    clearInterval(awake);
+  }
 }
 
 async function look(

@@ -27,6 +27,8 @@ export type DoorParts = Pick<Ground, 'settings' | 'log' | 'clock' | 'metrics' | 
     | 'history'
     | 'cluster'
     | 'links'
+    | 'logs'
+    | 'debug'
   > & {
     readonly archive?: HttpOptions['archive'] | undefined;
   } & {
@@ -49,6 +51,8 @@ export async function openDoor(parts: DoorParts): Promise<HttpServer> {
     ...(parts.reports === undefined ? {} : { reports: parts.reports }),
     ...(parts.sessions === undefined ? {} : { sessions: parts.sessions }),
     ...(parts.sweeping === undefined ? {} : { sweeping: parts.sweeping }),
+    ...(parts.logs === undefined ? {} : { logs: parts.logs }),
+    ...(parts.debug === undefined ? {} : { debug: parts.debug }),
     ...(parts.usages === undefined ? {} : { usages: parts.usages }),
     ...(parts.serversets === undefined ? {} : { serversets: parts.serversets }),
     credentials: await credentialsOf(settings, log, clock.now),

@@ -24,13 +24,14 @@ import { createProjection, type Projection } from '../transport/projection.ts';
 import { readEnsemble } from '../transport/zookeeper/servers.ts';
 import { compactNowAndThen, frameworkId, type OpenMesos, openHistory } from './alone.ts';
 import { authIn, openAnnouncing, withdrawingLink } from './announcing.ts';
+import { debugBundle } from './debug.ts';
 import { certificateOf, openDoor } from './door.ts';
 import { createKeeper, type Keeper } from './keeper.ts';
 import { fail, named, Refused } from './refused.ts';
 import { beginReign, type Reigning } from './reign.ts';
 import { askingLink } from './reports.ts';
 import { openSession } from './session.ts';
-import { endingOf, type Ground } from './start.ts';
+import { endingOf, type Ground, within } from './start.ts';
 
 const key_characters_min = 32;
 /** Frames hold a job with all that belongs to it; as msgpack it is no larger than it came. */
@@ -51,7 +52,7 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
   const certificate = certificateOf(settings);
   const ending = endingOf(log);
 
-  const replica = await openReplica({ local: openHistory(ground), log });
+  const replica = await openReplica({ local: openHistory(within('journal', ground)), log: ground.logs.of('journal') });
   const restored = await replica.restore();
   for (const poison of restored.poison) log.error(poison, 'a record cannot be read: put aside');
   const framework_id = frameworkId(restored.records);
@@ -88,7 +89,7 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
     else projection.replace(records, position);
   });
 
-  const announcing = await openAnnouncing(ground, projection);
+  const announcing = await openAnnouncing(within('discovery', ground), projection);
 
   // The keeper is made when our address is known, which is when the door is open; until then nobody leads.
   let keeper: Keeper | undefined;
@@ -139,7 +140,8 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
         throw new Error(`unknown question "${method}": expected command, position, glance, reports or transfer`);
     }
   };
-  const common = { key, introduce, limits, clock, log, handle };
+  const cluster_log = ground.logs.of('cluster');
+  const common = { key, introduce, limits, clock, log: cluster_log, handle };
   const links = createDoor(common);
   const line = createLine({
     ...common,
@@ -183,7 +185,7 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
   };
 
   const door = await openDoor({
-    ...ground,
+    ...within('http', ground),
     settings: { ...settings, allow_host: [...settings.allow_host, ...hostOf(settings.advertise)] },
     certificate,
     submit: errands.submit,
@@ -195,6 +197,7 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
     ...(announcing === undefined ? {} : { serversets: announcing.state }),
     archive: mesos.archive,
     history: replica,
+    debug: debugBundle({ ...ground, views: projection, history: replica, cluster, serversets: announcing?.state }),
     cluster,
     links: { path: link_path, accept: links.accept },
   });
@@ -221,7 +224,7 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
     openSession: ended =>
       openSession(
         {
-          ...ground,
+          ...within('cluster', ground),
           servers,
           path,
           auth,
@@ -239,7 +242,7 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
       const announcer = announcing?.begin({ id: replica.cluster_id() ?? '', epoch }, caught_up);
       const ask = { reports: mesos.reports, views: projection, begun_at: clock.now(), caught_up };
       const made = beginReign({
-        ...ground,
+        ...within('actors', ground),
         link: askingLink(
           announcer === undefined ? mesos.link : withdrawingLink(mesos.link, announcer, projection),
           ask,
@@ -270,7 +273,7 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
     },
     leave_ms_max: settings.leave_ms_max,
     clock,
-    log,
+    log: cluster_log,
   });
   collectNode(ground, projection, () => ({
     reign,
@@ -278,14 +281,14 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
     epoch: epoch ?? 0,
     links: links.links().size,
   }));
-  glanceNowAndThen(ground, async () => {
+  glanceNowAndThen(within('cluster', ground), async () => {
     if (reign !== undefined || !line.connected()) return;
     const told = await line.request('glance', undefined, glance_ms).catch(() => undefined);
     if (told === undefined || typeof told !== 'object' || told === null || 'not_leading' in told) return;
     const { pending: reasons, quarantined } = told as Glance;
     glance = { why: new Map(reasons.map(reason => [reason.instance, reason])), aside: new Map(quarantined) };
   });
-  compactNowAndThen(ground, replica);
+  compactNowAndThen(within('journal', ground), replica);
   ending.onSignal(async () => {
     stopping = true;
     await keeper!.stop();

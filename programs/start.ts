@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { type Clock, systemClock } from '../schedules/clock.ts';
 import { notesOnChronos, readSettings, type Settings, settingsFile, unknownVariables } from '../settings.ts';
+import { type LogModule, type Logs, openLogs } from '../transport/logs.ts';
 import { collectProcess, createMetrics, type Metrics } from '../transport/metrics.ts';
 import { fail, named, Refused } from './refused.ts';
 
@@ -16,7 +17,9 @@ export const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '..
 /** What a program stands on before it does anything of its own. */
 export type Ground = {
   readonly settings: Settings;
+  /** Of the module that the ground is `within`; of the program itself when nothing is said. */
   readonly log: Logger;
+  readonly logs: Logs;
   readonly clock: Clock;
   readonly metrics: Metrics;
   /** Absolute, and there. */
@@ -24,10 +27,14 @@ export type Ground = {
   readonly version: string;
 };
 
+/** The same for a part of the program that logs under the name of its module. */
+export const within = (module: LogModule, ground: Ground): Ground => ({ ...ground, log: ground.logs.of(module) });
+
 /** From the words after the command. Ends the process where they, or the settings file, are wrong. */
 export function standOn(argv: readonly string[]): Ground {
   const settings = settingsOf(argv);
-  const log = pino({ level: settings.log_level, base: null }, pino.destination({ dest: 2, sync: true }));
+  const logs = openLogs(settings.log_level, settings.log_lines_max, pino.destination({ dest: 2, sync: true }));
+  const log = logs.of('program');
   for (const problem of unknownVariables(process.env)) log.warn({ variable: problem.place }, problem.message);
   for (const note of notesOnChronos(argv, process.env)) log.warn({ option: note.place }, note.message);
   const data_dir = resolve(settings.data_dir);
@@ -35,7 +42,7 @@ export function standOn(argv: readonly string[]): Ground {
   named('--data-dir', data_dir, () => mkdirSync(data_dir, { recursive: true, mode: 0o711 }));
   const metrics = createMetrics();
   collectProcess(metrics, version);
-  return { settings, log, clock: systemClock(), metrics, data_dir, version };
+  return { settings, log, logs, clock: systemClock(), metrics, data_dir, version };
 }
 
 /** Flags, variables and the settings file. Ends the process where they are wrong. */

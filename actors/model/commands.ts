@@ -96,6 +96,13 @@ type SessionNote<T extends string> = {
   readonly detail: string;
 };
 
+/** Somebody has done something to a node that no record of a job tells: for the record, and nothing else. */
+export type OperatorCommand = {
+  readonly type: 'set-log-level';
+  readonly node: string;
+  readonly detail: string;
+};
+
 /** The work of an async task is done: well when `status_code` is 0. */
 export type CompleteCommand = {
   readonly type: 'complete-task';
@@ -123,7 +130,7 @@ export type CalendarCommand =
     }
   | { readonly type: 'delete-calendar'; readonly name: string };
 
-type Anything = Command | CalendarCommand | SessionCommand;
+type Anything = Command | CalendarCommand | SessionCommand | OperatorCommand;
 export type CommandEnvelope<C extends Anything = Anything> = {
   readonly command: C;
   readonly principal: Principal;
@@ -157,8 +164,8 @@ export type Answer =
   | { readonly type: 'killing'; readonly key: JobKey; readonly count: number }
   /** The wish is recorded, and its executor is being told. */
   | { readonly type: 'snoozing' | 'waking'; readonly key: JobKey; readonly index: number; readonly until?: number }
-  /** It is on record. */
-  | { readonly type: 'noted'; readonly key: JobKey }
+  /** It is on record. `key`: of the job that it was done to, if it was one. */
+  | { readonly type: 'noted'; readonly key?: JobKey }
   /** What was reported of the task is recorded. */
   | { readonly type: 'completed'; readonly key: JobKey; readonly task_id: TaskId }
   /** It is counted; so many in all. */

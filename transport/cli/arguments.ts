@@ -39,6 +39,14 @@ export const commands = {
     takes: 'words',
     help: 'Tell which node of a cluster leads, or have another one lead: horae leader transfer --to ID.',
   },
+  'log-level': {
+    takes: 'words',
+    help: 'Tell how much a scheduler logs, or have it log more or less: horae log-level info http=debug.',
+  },
+  debug: {
+    takes: 'words',
+    help: 'Pack what a scheduler knows of itself, without secrets, for a bug report: horae debug bundle.',
+  },
   'url-runner': {
     takes: 'words',
     help: 'Within a task: download a program once for all tasks of this machine, and become it.',

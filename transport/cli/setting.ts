@@ -14,10 +14,12 @@ export type Setting<T> = {
   readonly default_text: string;
   readonly many: boolean;
   readonly switch: boolean;
+  /** Its value opens something: it is never shown. */
+  readonly secret?: boolean;
   readonly read: (texts: readonly string[]) => T | undefined;
 };
 /** What every entry says. `group` is the heading under which `--help` shows it. */
-export type Entry = { readonly group: string; readonly help: string };
+export type Entry = { readonly group: string; readonly help: string; readonly secret?: true };
 export type Bounds = { readonly unit: string; readonly default: number; readonly min: number; readonly max: number };
 
 export type Address = { readonly host: string; readonly port: number };
@@ -39,6 +41,7 @@ function one<T>(
   return {
     group: entry.group,
     help: entry.help,
+    ...(entry.secret === undefined ? {} : { secret: true }),
     many: false,
     switch: false,
     read: texts => read(texts[0] ?? ''),

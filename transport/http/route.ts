@@ -15,6 +15,7 @@ import type { Result } from '../../schedules/problem.ts';
 import type { Authenticated, Role } from '../credentials.ts';
 import type { AnnouncerState } from '../discovery/announcer.ts';
 import type { History } from '../journal/journal.ts';
+import type { Logs } from '../logs.ts';
 import type { Metrics } from '../metrics.ts';
 import { type BodyType, readBody, readNoBody } from './body.ts';
 import type { ChronosRules } from './chronos/rules.ts';
@@ -55,6 +56,10 @@ export type Services = {
   readonly usages: Usages;
   readonly sweeping: Sweeping | undefined;
   readonly serversets?: () => AnnouncerState | undefined;
+  /** Left out: its levels cannot be changed from here. */
+  readonly logs?: Pick<Logs, 'levels' | 'change'>;
+  /** What a bug report wants, as a .tar.gz; left out: there is none. */
+  readonly debug?: () => Promise<Uint8Array>;
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly log: Log;
@@ -92,7 +97,7 @@ export type Reply = {
   /** Sent as JSON; undefined = no body. */
   readonly body?: unknown;
   /** Sent as it stands, instead of `body`. */
-  readonly text?: { readonly type: string; readonly text: string };
+  readonly text?: { readonly type: string; readonly text: string | Uint8Array };
 };
 /** A handler that answers by itself, piece by piece. */
 export const streaming = Symbol('streaming');

@@ -10,6 +10,7 @@ import { instance_actions, update_statuses } from '../../actors/model/updates.ts
 import { joins, trigger_rules } from '../../schedules/join.ts';
 import { file_page } from './files.ts';
 import { snooze_request } from './instances.ts';
+import { log_level_request, log_levels_told } from './operations.ts';
 import { swept_sandboxes } from './sandboxes.ts';
 import { count, end_reason, instant, links } from './shapes.ts';
 import { attempt_page, slowest_jobs, statistics } from './statistics.ts';
@@ -540,6 +541,8 @@ export const components = {
   Health: health,
   Leader: leader,
   LeaderTransfer: leader_transfer,
+  LogLevelRequest: log_level_request,
+  LogLevels: log_levels_told,
   Problem: problem,
 } as const;
 export type Component = keyof typeof components;

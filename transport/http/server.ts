@@ -35,6 +35,7 @@ import { alone, type Cluster, leader_routes } from './leader.ts';
 import { log_routes } from './logs.ts';
 import { missed_routes } from './missed.ts';
 import { openapiDocument } from './openapi.ts';
+import { operations_routes } from './operations.ts';
 import { problem_type, problemDocument, Refused } from './problems.ts';
 import type { HttpLimits, Log, Route, Services } from './route.ts';
 import { run_routes } from './runs.ts';
@@ -65,6 +66,8 @@ export type HttpOptions = {
   readonly sweeping?: Sweeping;
   /** How it stands with ServerSets; left out: there are none. */
   readonly serversets?: () => AnnouncerState | undefined;
+  readonly logs?: Services['logs'];
+  readonly debug?: Services['debug'];
   /** undefined: whoever connects over loopback is `local` and may do everything. */
   readonly credentials: Credentials | undefined;
   readonly insecure: boolean;
@@ -120,6 +123,7 @@ export function allRoutes(version: string): readonly Route[] {
     ...discovery_routes,
     ...calendar_routes,
     ...leader_routes,
+    ...operations_routes,
   ];
   let document: unknown;
   routes.push(

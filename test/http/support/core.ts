@@ -79,6 +79,7 @@ export function createCore(now: () => number = () => 1_700_000_000_000): Core {
       commit({ kind: 'calendar', key: name, body });
       return { type: body === undefined ? 'calendar-deleted' : 'calendar-stored', name, version };
     }
+    if ('node' in command) return { type: 'noted' };
     const key = command.type === 'submit' ? keyOf(command.job) : command.key;
     const known = views.job(key)?.record;
     if (command.type === 'begin-session' || command.type === 'end-session') return { type: 'noted', key };
@@ -284,5 +285,6 @@ export function createCore(now: () => number = () => 1_700_000_000_000): Core {
 
 function targetOf(command: CommandEnvelope['command']): string {
   if ('name' in command) return `calendar/${command.name}`;
+  if ('node' in command) return `node/${command.node}`;
   return 'key' in command ? command.key : keyOf(command.job);
 }

@@ -214,6 +214,17 @@ export const task_states = [
   'TASK_UNKNOWN',
 ] as const;
 export type TaskState = (typeof task_states)[number];
+/** After these nothing more is heard of a task. UNREACHABLE and UNKNOWN are none: it may come back. */
+export const terminal_states: ReadonlySet<TaskState> = new Set([
+  'TASK_FINISHED',
+  'TASK_FAILED',
+  'TASK_KILLED',
+  'TASK_ERROR',
+  'TASK_LOST',
+  'TASK_DROPPED',
+  'TASK_GONE',
+  'TASK_GONE_BY_OPERATOR',
+]);
 /** Every reason of the v1 API, as far as masters of today have them. The set is open: others may come. */
 export const status_reasons = [
   'REASON_AGENT_DISCONNECTED',

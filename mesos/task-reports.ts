@@ -6,7 +6,7 @@
 
 import type { Instant } from '../schedules/clock.ts';
 import type { TaskReport } from './executor/report.ts';
-import type { Event, TaskStatus } from './protocol.ts';
+import { type Event, type TaskStatus, terminal_states } from './protocol.ts';
 
 export type HeardReport = TaskReport & {
   readonly heard_at: Instant /** Nothing more will be heard. */;
@@ -28,7 +28,7 @@ export function hearReports(now: () => Instant, reports_max: number): HearingRep
   const reports = new Map<string, HeardReport>();
   const hear = (status: TaskStatus) => {
     const task_id = status.task_id.value;
-    const over = final.has(status.state);
+    const over = terminal_states.has(status.state);
     const report = status.data === undefined ? undefined : readReport(status.data);
     const before = reports.get(task_id);
     if (report === undefined) {
@@ -70,17 +70,6 @@ export function hearReports(now: () => Instant, reports_max: number): HearingRep
     },
   };
 }
-
-const final = new Set([
-  'TASK_FINISHED',
-  'TASK_FAILED',
-  'TASK_KILLED',
-  'TASK_ERROR',
-  'TASK_LOST',
-  'TASK_DROPPED',
-  'TASK_GONE',
-  'TASK_GONE_BY_OPERATOR',
-]);
 
 /** The question to an executor how everything stands, for the data of a MESSAGE. */
 export const report_question = Buffer.from(JSON.stringify({ type: 'report' })).toString('base64');

@@ -9,13 +9,14 @@
 // moment, and so do kills while the agent waits for it after a restart.
 
 import type { Instant } from '../../schedules/clock.ts';
-import type { KillPolicy, TaskStatus } from '../protocol.ts';
+import { type KillPolicy, type TaskStatus, terminal_states } from '../protocol.ts';
 import { durationText } from './executor-environment.ts';
 import { infoForExecutor } from './executor-infos.ts';
 import { intentOf } from './executor-notes.ts';
 import type { ExecutorCall, ExecutorEvent } from './executor-protocol.ts';
 import {
   type Executor,
+  freshExecutor,
   type House,
   type HouseInput,
   type HouseOutput,
@@ -28,7 +29,6 @@ import {
   tell,
   tellAsAgent,
 } from './executor-state.ts';
-import { terminal_states } from './messages.ts';
 
 export const executor_messages = {
   recovering: 'Agent has not finished recovery',
@@ -108,26 +108,17 @@ function launch(turn: HouseTurn, order: Extract<HouseInput, { type: 'launch' }>)
   const { options } = house;
   const key = keyOf(order.framework_id, order.executor.executor_id.value);
   const known = house.executors.get(key);
-  const executor: Executor = known ?? {
-    id: order.executor.executor_id.value,
-    framework_id: order.framework_id,
-    framework: order.framework,
-    info: order.executor,
-    container_id: options.newId(),
-    at: now,
-    boot: options.boot,
-    phase: 'registering',
-    stream: undefined,
-    pid: undefined,
-    recovered: false,
-    delivered: false,
-    queue: [],
-    held: [],
-    live: new Map(),
-    ended: new Set(),
-    framework_over: false,
-    killed_for: undefined,
-  };
+  const executor: Executor =
+    known ??
+    freshExecutor({
+      framework_id: order.framework_id,
+      framework: order.framework,
+      info: order.executor,
+      container_id: options.newId(),
+      at: now,
+      boot: options.boot,
+      recovered: false,
+    });
   // A second copy of a task is the one thing that must never be; the master refuses such ids already.
   const tasks = order.tasks
     .filter(({ task_id }) => !house.tasks.has(keyOf(order.framework_id, task_id.value)))

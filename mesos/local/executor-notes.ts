@@ -4,9 +4,8 @@
 // ended, and every task whose last word has not been signed for, with or without an executor that still lives.
 
 import type { Instant } from '../../schedules/clock.ts';
-import type { ExecutorInfo, FrameworkInfo, TaskInfo, TaskStatus } from '../protocol.ts';
-import { type Executor, type House, keyOf, newTask, over, type Task } from './executor-state.ts';
-import { terminal_states } from './messages.ts';
+import { type ExecutorInfo, type FrameworkInfo, type TaskInfo, type TaskStatus, terminal_states } from '../protocol.ts';
+import { type Executor, freshExecutor, type House, keyOf, newTask, over, type Task } from './executor-state.ts';
 
 export type ExecutorNote =
   /** It will be started. */
@@ -48,26 +47,7 @@ export function remember(memory: ExecutorMemory, note: ExecutorNote): void {
   switch (note.type) {
     case 'executor': {
       const { framework_id, framework, info, container_id, at, boot } = note;
-      const executor: Executor = {
-        id: info.executor_id.value,
-        framework_id,
-        framework,
-        info,
-        container_id,
-        at,
-        boot,
-        phase: 'registering',
-        stream: undefined,
-        pid: undefined,
-        recovered: true,
-        delivered: false,
-        queue: [],
-        held: [],
-        live: new Map(),
-        ended: new Set(),
-        framework_over: false,
-        killed_for: undefined,
-      };
+      const executor = freshExecutor({ framework_id, framework, info, container_id, at, boot, recovered: true });
       runs.set(container_id, { executor, over: false });
       return;
     }

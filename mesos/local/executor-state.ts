@@ -5,11 +5,19 @@
 // his until he leaves. His tasks stay in the book after him, until their last word is signed for.
 
 import type { Instant } from '../../schedules/clock.ts';
-import type { ExecutorInfo, FrameworkInfo, KillPolicy, TaskInfo, TaskState, TaskStatus } from '../protocol.ts';
+import {
+  type ExecutorInfo,
+  type FrameworkInfo,
+  type KillPolicy,
+  type TaskInfo,
+  type TaskState,
+  type TaskStatus,
+  terminal_states,
+} from '../protocol.ts';
 import type { ExecutorNote } from './executor-notes.ts';
 import type { ExecutorCall, ExecutorEvent } from './executor-protocol.ts';
 import type { Limitation } from './limits/ward.ts';
-import { type AgentInfo, type AgentOrder, type AgentUpdate, terminal_states } from './messages.ts';
+import type { AgentInfo, AgentOrder, AgentUpdate } from './messages.ts';
 
 export type HouseOptions = {
   readonly agent: AgentInfo;
@@ -85,6 +93,24 @@ export type Executor = {
   /** Why it is killed, when its tasks are to be told another reason than that it ended. */
   killed_for: 'registration' | 'reregistration' | undefined;
 };
+
+/** One of which no more is known than this: just started, or read from the notebook. */
+export const freshExecutor = (
+  known: Pick<Executor, 'framework_id' | 'framework' | 'info' | 'container_id' | 'at' | 'boot' | 'recovered'>,
+): Executor => ({
+  ...known,
+  id: known.info.executor_id.value,
+  phase: 'registering',
+  stream: undefined,
+  pid: undefined,
+  delivered: false,
+  queue: [],
+  held: [],
+  live: new Map(),
+  ended: new Set(),
+  framework_over: false,
+  killed_for: undefined,
+});
 
 export type House = {
   readonly options: HouseOptions;

@@ -4,6 +4,7 @@
 // out of reach, and when it returns, that they run, without anybody having asked.
 
 import { Book, Roll } from '../../schedules/book.ts';
+import { terminal_states } from '../protocol.ts';
 import { takeBack } from './allocation.ts';
 import { amountOf, nothing } from './amounts.ts';
 import { enter, holderOf } from './launches.ts';
@@ -21,7 +22,7 @@ import {
   toldState,
   wantAllocation,
 } from './master-state.ts';
-import { type AgentInfo, type ReportedExecutor, type ReportedTask, terminal_states } from './messages.ts';
+import type { AgentInfo, ReportedExecutor, ReportedTask } from './messages.ts';
 import { frameworkOf } from './subscriptions.ts';
 import { end, forgetTask, send } from './updates.ts';
 

@@ -167,14 +167,3 @@ export interface LocalAgent {
   readonly id: string;
   obey(order: AgentOrder): void;
 }
-
-export const terminal_states: ReadonlySet<TaskState> = new Set([
-  'TASK_FINISHED',
-  'TASK_FAILED',
-  'TASK_KILLED',
-  'TASK_ERROR',
-  'TASK_LOST',
-  'TASK_DROPPED',
-  'TASK_GONE',
-  'TASK_GONE_BY_OPERATOR',
-]);

@@ -6,11 +6,19 @@
 
 import { Book } from '../../schedules/book.ts';
 import type { Clock, Instant, Wake } from '../../schedules/clock.ts';
-import type { Attribute, Resource, TaskInfo, TaskState, TaskStatus, Url } from '../protocol.ts';
+import {
+  type Attribute,
+  type Resource,
+  type TaskInfo,
+  type TaskState,
+  type TaskStatus,
+  terminal_states,
+  type Url,
+} from '../protocol.ts';
 import { Alarms } from './alarms.ts';
 import type { MasterHost } from './host.ts';
 import type { Defer } from './link.ts';
-import { type AgentInfo, type AgentOrder, type AgentUpdate, type Launch, terminal_states } from './messages.ts';
+import type { AgentInfo, AgentOrder, AgentUpdate, Launch } from './messages.ts';
 import { type Exit, textOfExit } from './signals.ts';
 
 /** What becomes of a task when nobody interferes. */

@@ -3,7 +3,7 @@
 // A registered letter per update: the postman comes back after 10, 20, 40 seconds until somebody signs, and carries no
 // later letter of the same task before that. What a task held is free the moment its last update arrives, signed or not.
 
-import type { Call } from '../protocol.ts';
+import { type Call, terminal_states } from '../protocol.ts';
 import {
   type Agent,
   type Executor,
@@ -15,7 +15,7 @@ import {
   type Task,
   type Turn,
 } from './master-state.ts';
-import { type AgentUpdate, type ExecutorEnd, type ExecutorMessage, terminal_states } from './messages.ts';
+import type { AgentUpdate, ExecutorEnd, ExecutorMessage } from './messages.ts';
 
 /** An agent tells of a task. */
 export function updated(turn: Turn, agent_id: string, { framework_id, status, stray }: AgentUpdate): void {

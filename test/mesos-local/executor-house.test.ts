@@ -15,8 +15,7 @@ import {
   keyOf,
 } from '../../mesos/local/executor-state.ts';
 import { resourcesFor } from '../../mesos/local/index.ts';
-import { terminal_states } from '../../mesos/local/messages.ts';
-import type { ExecutorInfo, TaskInfo, TaskStatus } from '../../mesos/protocol.ts';
+import { type ExecutorInfo, type TaskInfo, type TaskStatus, terminal_states } from '../../mesos/protocol.ts';
 
 const framework = { user: 'root', name: 'f', checkpoint: true, capabilities: [{ type: 'PARTITION_AWARE' }] };
 const infoOf = (id: string): ExecutorInfo => ({

@@ -6,10 +6,16 @@
 
 import { hostMaster, type MasterHost } from '../../mesos/local/host.ts';
 import { type LocalLink, localLink } from '../../mesos/local/link.ts';
-import { terminal_states } from '../../mesos/local/messages.ts';
 import { resourcesFor } from '../../mesos/local/simulated.ts';
 import { type Fleet, lifeOfCommand, simulatedFleet } from '../../mesos/local/simulated-agent.ts';
-import type { CallAnswer, LinkEnd, LinkListener, MesosLink, TaskInfo } from '../../mesos/protocol.ts';
+import {
+  type CallAnswer,
+  type LinkEnd,
+  type LinkListener,
+  type MesosLink,
+  type TaskInfo,
+  terminal_states,
+} from '../../mesos/protocol.ts';
 import type { Agenda } from './agenda.ts';
 import type { Process } from './machine.ts';
 import type { Network } from './network.ts';

@@ -47,6 +47,7 @@ const placement = 'Offers and placement';
 const instances = 'Retries, restarts, kills';
 const timetable = 'Jobs, due times, runs';
 const chronos = 'Jobs that come by the API of Chronos';
+const notices = 'Who is told what becomes of jobs';
 const journal = 'The journal and history';
 const supervision = 'Supervision';
 
@@ -199,6 +200,24 @@ export const settings = {
   failure_retry: whole({ group: chronos, unit: 'ms', default: 60_000, min: 0, max: 86_400_000, help: 'Before a failed attempt of a Chronos job is repeated.' }),
   disable_after_failures: whole({ group: chronos, unit: 'runs', default: 0, min: 0, max: 10_000, help: 'Failed runs in a row after which a Chronos job starts no more by itself, until it is posted again or resumed; 0: never.' }),
   job_history_limit: whole({ group: chronos, unit: 'tasks', default: 5, min: 0, max: 1_000, help: 'Tasks in the history that job/stat of that API shows; how much is kept is said by --history-per-job.' }),
+
+  notify_on: text({ group: notices, value: 'EVENTS', default: 'failed,disabled,deleted,exhausted', expected: 'events with commas: failed, disabled, deleted, exhausted, succeeded, missed, late, long-running, stuck-pending; or none', matches: /^(none|(failed|disabled|deleted|exhausted|succeeded|missed|late|long-running|stuck-pending)(,(failed|disabled|deleted|exhausted|succeeded|missed|late|long-running|stuck-pending))*)$/, help: 'What is told of jobs that do not say it themselves: to their owners by mail, and to the channels that are set.' }),
+  notify_gather_ms: whole({ group: notices, unit: 'ms', default: 3_000, min: 0, max: 3_600_000, help: 'How long the first notice after a silence waits for others to share its letter.' }),
+  notify_interval_ms: whole({ group: notices, unit: 'ms', default: 300_000, min: 0, max: 86_400_000, help: 'Between two letters to one place; what comes meanwhile goes together into the next.' }),
+  notify_retry_ms: whole({ group: notices, unit: 'ms', default: 10_000, min: 1, max: 86_400_000, help: 'Before a letter that could not be delivered is sent again; doubles with each attempt.' }),
+  notify_retry_ms_max: whole({ group: notices, unit: 'ms', default: 900_000, min: 1, max: 86_400_000, help: 'The longest time between such attempts.' }),
+  notify_give_up_ms: whole({ group: notices, unit: 'ms', default: 86_400_000, min: 0, max: 2_678_400_000, help: 'How long a letter is tried; then it is put aside, where people see it.' }),
+  notices_max: whole({ group: notices, unit: 'notices', default: 10_000, min: 1, max: 1_000_000, help: 'Notices that wait for one channel; for a further one the oldest success goes, or else the oldest, and the next letter says so.' }),
+  notify_letters_max: whole({ group: notices, unit: 'letters', default: 200, min: 1, max: 100_000, help: 'Letters of one channel that are under way; further notices wait to be put into one.' }),
+  notify_sending_max: whole({ group: notices, unit: 'letters', default: 4, min: 1, max: 1_000, help: 'Letters of one channel that are being sent at once; the others stand in line.' }),
+  notify_listed_max: whole({ group: notices, unit: 'notices', default: 10, min: 1, max: 100, help: 'Notices that one letter lists; it says how many there are beyond those.' }),
+  notify_dead_max: whole({ group: notices, unit: 'letters', default: 1_000, min: 0, max: 100_000, help: 'Letters kept that were given up; then the oldest go.' }),
+  notify_sent_max: whole({ group: notices, unit: 'letters', default: 1_000, min: 0, max: 1_000_000, help: 'Letters kept that were delivered; then the oldest go.' }),
+  notify_log_bytes_max: whole({ group: notices, unit: 'bytes', default: 2_048, min: 0, max: 65_536, help: "How much of a task's last lines a letter quotes; 0: nothing." }),
+  notify_log_timeout_ms: whole({ group: notices, unit: 'ms', default: 5_000, min: 1, max: 600_000, help: 'How long those lines are waited for; then the letter goes without them.' }),
+  notify_late_after_ms: whole({ group: notices, unit: 'ms', default: 0, min: 0, max: 31_622_400_000, help: 'A run that has not begun so long after its target is late, where its job does not say; 0: never.' }),
+  notify_long_running_after_ms: whole({ group: notices, unit: 'ms', default: 0, min: 0, max: 31_622_400_000, help: 'A run that goes on for so long is long-running, where its job does not say; 0: never.' }),
+  notify_pending_after_ms: whole({ group: notices, unit: 'ms', default: 0, min: 0, max: 31_622_400_000, help: 'An instance that waits so long for a place is stuck-pending, where its job does not say; 0: never.' }),
 
   segments_per_snapshot: whole({ group: journal, unit: 'segments', default: 10_000, min: 10, max: 1_000_000, help: 'Commits between snapshots; more make restoring slower, fewer make more writing.' }),
   journal_map_mb: whole({ group: journal, unit: 'MB', default: 16_384, min: 16, max: 4_194_304, help: 'Largest size of the journal; when it is reached the scheduler stops and says so.' }),

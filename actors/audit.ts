@@ -11,13 +11,15 @@ export function audit({ command, principal, request_id }: CommandEnvelope, now: 
       ? `calendar/${command.name}`
       : 'node' in command
         ? `node/${command.node}`
-        : command.type === 'submit'
-          ? keyOf(command.job)
-          : command.type === 'kill-run'
-            ? `${command.key}/${command.run}`
-            : 'instance' in command
-              ? command.instance
-              : command.key;
+        : 'letter' in command
+          ? `letter/${command.letter}`
+          : command.type === 'submit'
+            ? keyOf(command.job)
+            : command.type === 'kill-run'
+              ? `${command.key}/${command.run}`
+              : 'instance' in command
+                ? command.instance
+                : command.key;
   return record('audit', `${sortable(now)}/${request_id}`, {
     at: now,
     principal: principal.name,

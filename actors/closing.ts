@@ -9,6 +9,7 @@ import { type FinishedRun, type RunOutcome, sortable } from './model/records.ts'
 import { isEveryoneOver } from './runs.ts';
 import { type Step, step } from './step.ts';
 import { tallied } from './tally.ts';
+import { told } from './tellings.ts';
 import { isSoft, leaveTokens, parentRun } from './tokens.ts';
 import { wants } from './update-plan.ts';
 
@@ -66,6 +67,7 @@ export function closeIfOver(state: JobState, id: RunId, now: number, kin: Kin): 
             message: { type: 'run-ended', run: id, failures: tally.failures_since_success },
           }),
         ]),
+    ...told(state, run, finished, tally),
     count('horae_runs_total', { outcome }),
     log(outcome === 'failed' ? 'warn' : 'info', { job: state.key, run: id }, `run ${outcome}`),
   );

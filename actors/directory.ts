@@ -104,6 +104,11 @@ function command(
   if (wanted.type === 'put-calendar' || wanted.type === 'delete-calendar')
     return calendarCommand(state, wanted, envelope, now, limits);
   if ('node' in wanted) return step(state, audit(envelope, now, 'done'), reply(envelope.request_id, { type: 'noted' }));
+  if ('letter' in wanted)
+    return step(
+      state,
+      tell({ to: 'notices', message: { type: 'command', envelope: { ...envelope, command: wanted } } }),
+    );
   const key = wanted.type === 'submit' ? keyOf(wanted.job) : wanted.key;
   // Whatever has become of the job meanwhile, and whoever else changes it.
   if (wanted.type === 'begin-session' || wanted.type === 'end-session')

@@ -12,12 +12,15 @@ import type { InstanceMessage, InstanceState } from './instance.ts';
 import type { JobMessage } from './job.ts';
 import type { Answer } from './model/commands.ts';
 import type { InstanceKey, JobKey } from './model/ids.ts';
+import type { Letter } from './model/notices.ts';
 import type { Bodies, InstanceRecord, JobRecord, RunRecord, TallyRecord, TriggerRecord } from './model/records.ts';
 import type { UpdateRecord } from './model/updates.ts';
+import type { NoticesMessage } from './notices.ts';
 import type { OffersMessage } from './offers.ts';
 import type { PlacementMessage, Wanted } from './placement.ts';
 import type { TimetableMessage } from './timetable.ts';
 import type { TriggerMessage } from './trigger.ts';
+import type { Happening } from './wishes.ts';
 
 /** A record to be kept. `body` undefined deletes the key. */
 export type RecordEffect = {
@@ -37,12 +40,14 @@ export type OutwardEffect =
       readonly tag?: string;
     }
   | { readonly type: 'subscribe'; readonly framework_id: string | undefined }
-  | { readonly type: 'reply'; readonly request_id: string; readonly answer: Answer };
+  | { readonly type: 'reply'; readonly request_id: string; readonly answer: Answer }
+  | { readonly type: 'deliver'; readonly letter: Letter };
 
 /** Mail to one actor of this tree. */
 export type Mail =
   | { readonly to: 'directory'; readonly message: DirectoryMessage }
   | { readonly to: 'framework'; readonly message: FrameworkMessage }
+  | { readonly to: 'notices'; readonly message: NoticesMessage }
   | { readonly to: 'offers'; readonly message: OffersMessage }
   | { readonly to: 'placement'; readonly message: PlacementMessage }
   | { readonly to: 'timetable'; readonly message: TimetableMessage }
@@ -64,10 +69,17 @@ export type JobBirth = {
   }[];
 };
 
+/** Of a notice: where its task ran. */
+export type WantedLog = { readonly notice: string; readonly agent_id: string; readonly task: string };
+
 export type Effect =
   | RecordEffect
   | OutwardEffect
   | ({ readonly type: 'tell' } & Mail)
+  /** Becomes a record, of this step, if anybody wants to be told of it. */
+  | { readonly type: 'notice'; readonly key: JobKey; readonly what: Happening }
+  /** The last lines of what these tasks wrote; the answer is a letter `read`, whatever comes of it. */
+  | { readonly type: 'read-logs'; readonly place: string; readonly wanted: readonly WantedLog[] }
   /** An update for a task id that parses: to its instance if it lives, else back to the framework as `unrouted`. */
   | {
       readonly type: 'route';
@@ -119,6 +131,7 @@ export type Effect =
 
 export const record = <K extends keyof Bodies>(kind: K, key: string, body: Bodies[K] | undefined): Effect =>
   ({ type: 'record', kind, key, body }) as Effect;
+export const notice = (key: JobKey, what: Happening): Effect => ({ type: 'notice', key, what });
 export const tell = (mail: Mail): Effect => ({ type: 'tell', ...mail });
 export const reply = (request_id: string, answer: Answer): Effect => ({ type: 'reply', request_id, answer });
 export const call = (what: Call, tag?: string): Effect =>

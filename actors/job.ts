@@ -33,6 +33,7 @@ import { type ActiveRun, killInstance, killRuns, type OverRecord, restoredRun, s
 import { beginService, replaceNext, resize, resumeIfEnabled, revive, stillRolling, switchService } from './service.ts';
 import { snoozed } from './snooze.ts';
 import { type Step, step, stepWith } from './step.ts';
+import { deleted, disabled } from './tellings.ts';
 import { clearTokens } from './tokens.ts';
 import type { UpdateState } from './update.ts';
 import { wants } from './update-plan.ts';
@@ -327,6 +328,7 @@ function command(
       const next = replaced(state, wanted.job, now, wanted.origin, kin);
       return stepWith(next.state, [
         ...next.effects,
+        ...disabled(state, next.state, principal.name, now),
         audit(envelope, now, 'replaced'),
         reply(request_id, { type: 'replaced', key: state.key, version: next.state.record.version }),
       ]);
@@ -341,6 +343,7 @@ function command(
       const next = replaced(state, { ...state.record.job, enabled: wanted.enabled }, now, state.record.origin, kin);
       return stepWith(next.state, [
         ...next.effects,
+        ...disabled(state, next.state, principal.name, now),
         audit(envelope, now, 'changed'),
         reply(request_id, { type: 'changed', key: state.key, version: next.state.record.version }),
       ]);
@@ -498,6 +501,7 @@ function goes(
   const left = leaveIfDone(killed.state, kin);
   return stepWith(left.state, [
     record('job', state.key, deleting),
+    deleted(state, by, now),
     ...farewells(state),
     ...tellChildren(kin, killed.state),
     ...killed.effects,

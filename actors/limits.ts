@@ -3,7 +3,8 @@
 import { offerConstraints } from '../mesos/offer-constraints.ts';
 import type { Capability, Subscribe } from '../mesos/protocol.ts';
 import type { Settings } from '../settings.ts';
-import type { TreeSettings } from './tree.ts';
+import { type ChannelName, notice_events } from './model/notices.ts';
+import type { NoticesSettings, TreeSettings } from './tree.ts';
 
 /** What Mesos is told of this framework. */
 export type Identity = {
@@ -23,6 +24,8 @@ export type Identity = {
   readonly offer_constraints?: readonly string[];
   /** Where agents find Horae's own executor; only simulations do without. */
   readonly archive?: () => string | undefined;
+  /** Channels for which the settings name a place. */
+  readonly standing?: readonly ChannelName[];
 };
 /** The role that everybody has, where none is wanted in particular. */
 export const rolesOf = (roles: readonly string[] | undefined): readonly string[] =>
@@ -75,10 +78,41 @@ export function treeSettings(settings: Settings, identity: Identity): TreeSettin
       withdraw_wait_ms: settings.serversets_zk === undefined ? 0 : settings.withdraw_wait_ms,
       ...(identity.archive === undefined ? {} : { archive: identity.archive }),
     },
+    notices: noticesSettings(settings, identity.standing ?? []),
     instances_max: settings.instances_max,
     tokens_max: settings.tokens_max,
     entity_crashes: { crashes_max: settings.entity_crash_count_max, period_ms: settings.entity_crash_period_ms },
     subscribe: framework_id => subscribeRequest(framework_id, identity, settings.failover_timeout_days),
+  };
+}
+
+function noticesSettings(settings: Settings, standing: readonly ChannelName[]): NoticesSettings {
+  const { notify_log_bytes_max, notify_listed_max } = settings;
+  return {
+    cluster: '',
+    standing,
+    on: notice_events.filter(event => settings.notify_on.split(',').includes(event)),
+    gather_ms: settings.notify_gather_ms,
+    interval_ms: settings.notify_interval_ms,
+    backoff: {
+      delay_ms: settings.notify_retry_ms,
+      factor: 2,
+      delay_ms_max: settings.notify_retry_ms_max,
+      jitter: 0.2,
+    },
+    give_up_ms: settings.notify_give_up_ms,
+    notices_max: settings.notices_max,
+    letters_max: settings.notify_letters_max,
+    sending_max: settings.notify_sending_max,
+    listed_max: notify_listed_max,
+    dead_max: settings.notify_dead_max,
+    // What may stand in a notice beside its log is bounded where it is made (wishes.ts).
+    text_max: notify_listed_max * (notify_log_bytes_max + 4_096),
+    log_ms_max: settings.notify_log_timeout_ms,
+    delivery_ms_max: 60_000,
+    late_after_ms: settings.notify_late_after_ms,
+    long_running_after_ms: settings.notify_long_running_after_ms,
+    pending_after_ms: settings.notify_pending_after_ms,
   };
 }
 

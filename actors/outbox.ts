@@ -86,12 +86,16 @@ const lives: Readonly<Record<RecordKind, boolean>> = {
   calendar: true,
   token: true,
   update: true,
+  notice: true,
+  letter: true,
+  place: true,
   outcome: false,
   missed: false,
   'finished-run': false,
   'finished-attempt': false,
   'finished-update': false,
   'update-event': false,
+  'sent-letter': false,
   audit: false,
 };
 

@@ -9,6 +9,7 @@ import { dropWaiting } from './gate.ts';
 import type { CommandEnvelope } from './model/commands.ts';
 import type { Paused } from './model/records.ts';
 import { type Step, stepWith } from './step.ts';
+import { restsByItself } from './tellings.ts';
 import type { TriggerState } from './trigger.ts';
 
 /** Paused from now on. Starts that wait because of a target are dropped, and told. */
@@ -49,7 +50,8 @@ export function counted(
   const in_row = failures - forgiven;
   if (limit === undefined || in_row < limit || state.record.paused !== undefined) return { state: heard, effects: [] };
   const note = `${in_row} ${in_row === 1 ? 'run' : 'runs in a row'} failed: pause_on_failure is ${limit}`;
-  return paused(heard, { since: now, note, by: 'horae' }, now);
+  const rests = paused(heard, { since: now, note, by: 'horae' }, now);
+  return { state: rests.state, effects: [...rests.effects, restsByItself(state, note, now)] };
 }
 
 /** What a command for a job's pause leaves behind: its record, its audit row, its answer. */

@@ -10,7 +10,7 @@ import type { Address, Runtime } from './actor.ts';
 import type { Mail } from './effects.ts';
 import type { InstanceKey, JobKey } from './model/ids.ts';
 
-export type Singleton = 'directory' | 'framework' | 'offers' | 'placement' | 'timetable';
+export type Singleton = 'directory' | 'framework' | 'notices' | 'offers' | 'placement' | 'timetable';
 type Letter = { readonly type: string; readonly [list: string]: unknown };
 
 export interface Post {

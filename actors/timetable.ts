@@ -12,7 +12,10 @@ import { DueQueue } from '../schedules/due-queue.ts';
 import { type Effect, tell } from './effects.ts';
 import { type Step, step, stepWith } from './step.ts';
 
-export type Resting = { readonly to: 'trigger' | 'job' | 'instance' | 'framework' | 'offers'; readonly key: string };
+export type Resting = {
+  readonly to: 'trigger' | 'job' | 'instance' | 'framework' | 'offers' | 'notices';
+  readonly key: string;
+};
 export type TimetableMessage =
   | { readonly type: 'armed'; readonly armed: readonly (Resting & { readonly at: number })[] }
   | { readonly type: 'disarmed'; readonly disarmed: readonly Resting[] }
@@ -46,8 +49,8 @@ export const newTimetable = (): TimetableState => ({
   noticed_at: undefined,
 });
 
-const initials = { trigger: 't', job: 'j', instance: 'i', framework: 'f', offers: 'o' } as const;
-const names = { t: 'trigger', j: 'job', i: 'instance', f: 'framework', o: 'offers' } as const;
+const initials = { trigger: 't', job: 'j', instance: 'i', framework: 'f', offers: 'o', notices: 'n' } as const;
+const names = { t: 'trigger', j: 'job', i: 'instance', f: 'framework', o: 'offers', n: 'notices' } as const;
 const nameOf = (resting: Resting) => initials[resting.to] + resting.key;
 
 /** `backlog`: records that have been decided and are not durable. */
@@ -88,6 +91,8 @@ function tellDue(to: Resting['to'], key: string, noticed_at: number): Effect {
       return tell({ to, message: { type: 'due', what: key } });
     case 'offers':
       return tell({ to, message: { type: 'due' } });
+    case 'notices':
+      return tell({ to, message: { type: 'due', due: [key] } });
   }
 }
 

@@ -16,6 +16,7 @@ import { aboutCall } from './about.ts';
 import type { Address, Runtime } from './actor.ts';
 import { instanceAside, jobAside, triggerAside } from './aside.ts';
 import { restored } from './births.ts';
+import { createCouriers, type Letters } from './couriers.ts';
 import { newCrowd } from './crowd.ts';
 import { type DirectoryLimits, directory, newDirectory } from './directory.ts';
 import type { Effect, JobBirth, Mail } from './effects.ts';
@@ -25,6 +26,7 @@ import { type JobMessage, type JobState, job, newJob } from './job.ts';
 import { newKin } from './kin.ts';
 import type { Answer, CommandEnvelope } from './model/commands.ts';
 import { type InstanceKey, type JobKey, type RunKey, type TokenKey, taskId } from './model/ids.ts';
+import type { LetterRecord, NoticeRecord, PlaceRecord } from './model/notices.ts';
 import {
   type CalendarRecord,
   type FrameworkRecord,
@@ -33,9 +35,11 @@ import {
   type InstanceRecord,
   type JobRecord,
   type RunRecord,
+  type TallyRecord,
   type TokenRecord,
 } from './model/records.ts';
 import { calendarNames } from './model/schedules.ts';
+import { type NoticesLimits, newNotices, notices } from './notices.ts';
 import { newOffers, type OffersLimits, offers } from './offers.ts';
 import type { Outbox, OutwardEffect } from './outbox.ts';
 import { newPlacement, type PlacementLimits, placement, type Wanted } from './placement.ts';
@@ -53,6 +57,8 @@ import {
   trigger,
 } from './trigger.ts';
 import { configOf } from './update-plan.ts';
+import type { WatchRules } from './watch.ts';
+import { nobody_listens, noticeOf, type WishRules } from './wishes.ts';
 
 export type TreeSettings = {
   readonly directory: DirectoryLimits;
@@ -62,6 +68,8 @@ export type TreeSettings = {
   readonly timetable: TimetableLimits;
   readonly trigger: TriggerSettings;
   readonly instance: InstanceSettings;
+  /** Left out: nobody is told of anything. */
+  readonly notices?: NoticesSettings;
   /** Of all active runs together. */
   readonly instances_max: number;
   /** Runs of a parent that wait for those of others, where the job does not say. */
@@ -71,6 +79,10 @@ export type TreeSettings = {
   /** What we tell Mesos of ourselves. The id is added from the record. */
   readonly subscribe: (framework_id: string | undefined) => Subscribe;
 };
+
+export type NoticesSettings = NoticesLimits &
+  WishRules &
+  WatchRules & { readonly log_ms_max: number; readonly delivery_ms_max: number };
 
 export type Log = (
   level: 'debug' | 'info' | 'warn' | 'error',
@@ -84,6 +96,8 @@ export type World = {
   readonly clock: Clock;
   readonly random: () => number;
   readonly link: MesosLink;
+  /** Who carries letters; nobody when left out. */
+  readonly letters?: Letters | undefined;
   readonly log: Log;
   readonly count: (name: string, labels: Readonly<Record<string, string>> | undefined, value: number) => void;
   readonly settings: TreeSettings;
@@ -142,6 +156,13 @@ export function plant(world: World): Tree {
   };
   const post = createPost(runtime);
   const quarantined = new Map<string, string>();
+  const couriers = createCouriers({
+    letters: world.letters,
+    post,
+    clock,
+    log_ms_max: settings.notices?.log_ms_max ?? 0,
+    delivery_ms_max: settings.notices?.delivery_ms_max ?? 0,
+  });
   const next_at = new Book<JobKey, number>();
   let pending: { waiting: ReadonlyMap<InstanceKey, Wanted>; why: ReadonlyMap<string, WhyNot> } = {
     waiting: new Map(),
@@ -154,17 +175,19 @@ export function plant(world: World): Tree {
   const perform = (effects: readonly Effect[]): void => {
     // By index: this runs for every message of every actor, and an iterator for each would be garbage for each.
     let items: (Change | OutwardEffect)[] | undefined;
+    const noted: NoticeRecord[] = [];
     for (let n = 0; n < effects.length; n++) {
-      const item = leaving(effects[n]!);
+      const item = leaving(effects[n]!, noted);
       if (item === undefined) continue;
       if (items === undefined) items = [item];
       else items.push(item);
     }
     if (items !== undefined) outbox.emit(items);
+    if (noted.length > 0) post.send({ to: 'notices', message: { type: 'noted', noted } });
     for (let n = 0; n < effects.length; n++) within(effects[n]!);
   };
 
-  const leaving = (effect: Effect): Change | OutwardEffect | undefined => {
+  const leaving = (effect: Effect, noted: NoticeRecord[]): Change | OutwardEffect | undefined => {
     switch (effect.type) {
       case 'record':
         if (effect.kind === 'run') crowd.note(effect.key, effect.body);
@@ -177,6 +200,16 @@ export function plant(world: World): Tree {
         return () => subscribe(effect.framework_id);
       case 'reply':
         return () => world.answered(effect.request_id, effect.answer);
+      case 'notice': {
+        const { key, what } = effect;
+        const tally = what.tally ?? (outbox.latest('tally', key) as TallyRecord | undefined);
+        const body = noticeOf(key, what, tally, settings.notices ?? nobody_listens);
+        if (body === undefined) return undefined;
+        noted.push(body);
+        return { kind: 'notice', key: body.notice.id, body };
+      }
+      case 'deliver':
+        return () => alive && couriers.deliver(effect.letter);
       default:
         return undefined;
     }
@@ -213,6 +246,9 @@ export function plant(world: World): Tree {
           effect.at === undefined
             ? undefined
             : clock.wakeAt(effect.at, () => alive && post.send({ to: 'timetable', message: { type: 'woke' } }));
+        return;
+      case 'read-logs':
+        couriers.readLogs(effect.place, effect.wanted);
         return;
       case 'gather-tasks':
         gather(effect.settled_before, effect.of);
@@ -454,6 +490,17 @@ export function plant(world: World): Tree {
     return names.length === 0 ? [] : [[key, names] as const];
   });
   const timing = timetable(settings.timetable, () => outbox.waiting().changes);
+  const { notices: post_office } = settings;
+  if (post_office !== undefined)
+    single('notices', {
+      initial: () =>
+        newNotices(
+          outbox.entries('notice') as Iterable<readonly [string, NoticeRecord]>,
+          outbox.entries('letter') as Iterable<readonly [string, LetterRecord]>,
+          outbox.entries('place') as Iterable<readonly [string, PlaceRecord]>,
+        ),
+      transition: notices(post_office),
+    });
   single('timetable', { initial: newTimetable, transition: timing });
   single('placement', { initial: newPlacement, transition: placement(settings.placement) });
   single('offers', { initial: newOffers, transition: offers(settings.offers) });
@@ -464,6 +511,7 @@ export function plant(world: World): Tree {
   });
   for (const birth of restored(outbox)) spawnJob(birth);
   post.send({ to: 'framework', message: { type: 'begin' } });
+  if (post_office !== undefined) post.send({ to: 'notices', message: { type: 'begin' } });
 
   return {
     command: envelope => void post.send({ to: 'directory', message: { type: 'command', envelope } }),
@@ -480,6 +528,7 @@ export function plant(world: World): Tree {
     fell() {
       alive = false;
       wake?.cancel();
+      couriers.recall();
       runtime.close();
     },
   };

@@ -7,6 +7,7 @@ import { admit, outcome } from './gate.ts';
 import type { Job, ScheduleDocument } from './model/job.ts';
 import type { Cause } from './model/reasons.ts';
 import type { TriggerRecord } from './model/records.ts';
+import { missed } from './tellings.ts';
 import type { Armed, Reign, TriggerSettings, TriggerState } from './trigger.ts';
 
 /** The verdicts on all targets up to `noticed_at`, as far as one turn goes. The same state when there were none. */
@@ -58,6 +59,7 @@ export function look(
         );
         if (verdict.outcome === 'missed')
           effects.push(
+            missed(state, armed.id, verdict, now),
             log(
               'warn',
               { job: state.key, schedule: armed.id, count: verdict.count, why: verdict.why },

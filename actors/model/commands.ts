@@ -130,7 +130,10 @@ export type CalendarCommand =
     }
   | { readonly type: 'delete-calendar'; readonly name: string };
 
-type Anything = Command | CalendarCommand | SessionCommand | OperatorCommand;
+/** A letter that could not be delivered: it is tried again at once, or, once it was given up, forgotten. */
+export type LetterCommand = { readonly type: 'retry-letter' | 'delete-letter'; readonly letter: string };
+
+type Anything = Command | CalendarCommand | SessionCommand | OperatorCommand | LetterCommand;
 export type CommandEnvelope<C extends Anything = Anything> = {
   readonly command: C;
   readonly principal: Principal;
@@ -150,6 +153,7 @@ export type Answer =
   /** The backfill is recorded and under way, for so many targets; or this request began it before. */
   | { readonly type: 'backfilling'; readonly key: JobKey; readonly backfill: string; readonly targets: number }
   | { readonly type: 'calendar-stored' | 'calendar-deleted'; readonly name: string; readonly version: number }
+  | { readonly type: 'letter-retrying' | 'letter-deleted'; readonly letter: string }
   /** So many tokens were there, and are not any more. */
   | { readonly type: 'cleared'; readonly key: JobKey; readonly count: number }
   /** Where the update stands now. `finished`: there is none of that id (any more), which is all that a pulse wants to know. */

@@ -14,6 +14,7 @@ import { type Container, container_field, containerProblems, portsOfContainer, r
 import { type FetchFields, fetch_field, readFetch } from './fetch.ts';
 import { identifier, type JobKey, job_key_bytes_max, jobKey } from './ids.ts';
 import { type LimitFields, limit_fields, readLimits } from './limits.ts';
+import { type NotifyFields, notify_fields, readNotify } from './notify.ts';
 import { type ParentFields, parent_fields, readParents } from './parents.ts';
 import { checkTask, hasExecutor, type TaskFields, task_fields } from './processes.ts';
 import { readSecrets, type SecretFields, secrets_field } from './secrets.ts';
@@ -91,6 +92,7 @@ export const job_submission = z
     name: name_part.describe("The job's name within role and environment."),
     description: z.string().max(4096).optional(),
     owner: z.string().max(1024).optional().describe('E-mail addresses, separated by commas.'),
+    ...notify_fields,
     command: z
       .string()
       .min(1)
@@ -290,6 +292,7 @@ export type Job = {
   SecretFields &
   LimitFields &
   TryFields &
+  NotifyFields &
   TaskFields;
 
 export const keyOf = (job: Pick<Job, 'role' | 'environment' | 'name'>): JobKey =>
@@ -420,9 +423,10 @@ export function readJob(input: unknown): Result<Job> {
   const limits = readLimits(given, container);
   const tries = readTries(given, given);
   const fetch = readFetch(given.fetch);
+  const notify = readNotify(given, given);
   const plain = !hasExecutor(given) && container === undefined && given.executor === undefined;
   const secrets = readSecrets(given.secrets, { plain, env: given.env ?? {} });
-  problems.push(...limits.problems, ...tries.problems, ...fetch.problems, ...secrets.problems);
+  problems.push(...limits.problems, ...tries.problems, ...fetch.problems, ...secrets.problems, ...notify.problems);
   if (container !== undefined)
     problems.push(...containerProblems(container, { command: given.command, has_executor: hasExecutor(given) }));
   if (problems.length > 0) return bad(...problems);
@@ -434,6 +438,7 @@ export function readJob(input: unknown): Result<Job> {
       name: given.name,
       description: given.description,
       owner: given.owner,
+      ...notify.fields,
       command: given.command,
       ...line.fields,
       container,

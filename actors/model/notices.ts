@@ -75,3 +75,44 @@ export type Delivery =
   | { readonly type: 'delivered' }
   | { readonly type: 'refused'; readonly message: string }
   | { readonly type: 'failed'; readonly message: string; readonly retry_after_ms?: number };
+
+/** A place, and the job's own words for what goes there. */
+export type Addressed = Place & { readonly words?: Words };
+/** Templates, in the place of Horae's own subject and text. */
+export type Words = { readonly subject?: string; readonly text?: string };
+
+/** kind `notice`, key its id: whom it has yet to be told. It goes when it is in a letter to each of them. */
+export type NoticeRecord = {
+  readonly notice: Notice;
+  readonly to: readonly Addressed[];
+  /** Where the last lines of its log are. */
+  readonly agent_id?: string;
+};
+/** kind `letter`, key its id: one that was not delivered yet, or will not be any more. */
+export type LetterRecord = {
+  readonly letter: Letter;
+  /** The roles of all the jobs that it tells of: who may see it. */
+  readonly roles: readonly string[];
+  readonly formed_at: number;
+  /** Since when it is being tried; later than `formed_at` when somebody asked for it once more. */
+  readonly since: number;
+  readonly attempts: number;
+  readonly not_before?: number;
+  /** What the last attempt came to. */
+  readonly message?: string;
+  /** It is not tried any more. */
+  readonly dead_at?: number;
+};
+/** kind `place`, key `placeKey`: what must outlive a letter for the next one to be right. */
+export type PlaceRecord = {
+  /** When the last letter to it was formed. */
+  readonly last_at: number;
+  /** Notices that were dropped since, because too many waited. */
+  readonly left_out: number;
+};
+/** kind `sent-letter`, key `<instant, sortable>/<id>`. */
+export type SentLetter = Pick<LetterRecord, 'letter' | 'roles' | 'formed_at' | 'attempts'> & {
+  readonly sent_at: number;
+};
+
+export const placeKey = ({ channel, to }: Place): string => `${channel} ${to}`;

@@ -8,6 +8,7 @@ import type { Cursor } from '../../schedules/catch-up.ts';
 import type { Durations } from './durations.ts';
 import type { InstanceKey, JobKey, RunId, RunKey, TaskId } from './ids.ts';
 import type { Job, Overlap } from './job.ts';
+import type { LetterRecord, NoticeRecord, PlaceRecord, SentLetter } from './notices.ts';
 import type { Ranges } from './ranges.ts';
 import type { Cause, EndReason, ParentRun, TimeLimit } from './reasons.ts';
 import type { FinishedUpdate, UpdateEvent, UpdateRecord, Variant } from './updates.ts';
@@ -308,6 +309,10 @@ export type Bodies = {
   readonly calendar: CalendarRecord;
   readonly token: TokenRecord;
   readonly update: UpdateRecord;
+  readonly notice: NoticeRecord;
+  readonly letter: LetterRecord;
+  readonly place: PlaceRecord;
+  readonly 'sent-letter': SentLetter;
   readonly 'finished-update': FinishedUpdate;
   readonly 'update-event': UpdateEvent;
   readonly 'finished-run': FinishedRun;

@@ -17,10 +17,13 @@ export const state_kinds = [
   'calendar',
   'token',
   'update',
+  'notice',
+  'letter',
+  'place',
 ] as const;
 /** Record kinds that are history: rows that are added and never changed. Keys sort in the order in which pages show them. */
 // biome-ignore format: a list of names
-export const history_kinds = ['outcome', 'missed', 'finished-run', 'finished-attempt', 'finished-update', 'update-event', 'audit'] as const;
+export const history_kinds = ['outcome', 'missed', 'finished-run', 'finished-attempt', 'finished-update', 'update-event', 'sent-letter', 'audit'] as const;
 export type StateKind = (typeof state_kinds)[number];
 export type HistoryKind = (typeof history_kinds)[number];
 export type RecordKind = StateKind | HistoryKind;

@@ -47,6 +47,13 @@ export const registry = {
   horae_timeouts_total: counter('instances', ['which'], 'Instances that took too long, by the time-out: start, run, total, call-back.'),
   horae_start_lag_seconds: histogram('seconds', [], seconds_fine, 'From the nominal instant of a target to the start of its first process, as the agent records it.'),
 
+  horae_notices_total: counter('notices', ['channel', 'event'], 'Notices that came in for a channel, by what they tell of.'),
+  horae_notices_left_out_total: counter('notices', ['channel'], 'Notices that were dropped because too many waited for the channel.'),
+  horae_notices_waiting: gauge('notices', ['channel'], 'Notices that wait to be put into a letter.'),
+  horae_letters_total: counter('letters', ['channel', 'result'], 'What came of attempts to deliver letters: delivered, failed, refused; dead: given up.'),
+  horae_letters_waiting: gauge('letters', ['channel'], 'Letters that were not delivered yet.'),
+  horae_letters_dead: gauge('letters', ['channel'], 'Letters that were given up, and are kept.'),
+
   horae_placement_attempts_total: counter('instances', [], 'Instances looked at in rounds of placement.'),
   horae_placements_total: counter('instances', [], 'Instances given a host.'),
   horae_vetoes_total: counter('groups', ['code'], 'Groups of equal instances that found no host in a round, by reason.'),

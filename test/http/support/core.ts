@@ -80,6 +80,8 @@ export function createCore(now: () => number = () => 1_700_000_000_000): Core {
       return { type: body === undefined ? 'calendar-deleted' : 'calendar-stored', name, version };
     }
     if ('node' in command) return { type: 'noted' };
+    if ('letter' in command)
+      return { type: command.type === 'retry-letter' ? 'letter-retrying' : 'letter-deleted', letter: command.letter };
     const key = command.type === 'submit' ? keyOf(command.job) : command.key;
     const known = views.job(key)?.record;
     if (command.type === 'begin-session' || command.type === 'end-session') return { type: 'noted', key };
@@ -284,6 +286,7 @@ export function createCore(now: () => number = () => 1_700_000_000_000): Core {
 }
 
 function targetOf(command: CommandEnvelope['command']): string {
+  if ('letter' in command) return `letter/${command.letter}`;
   if ('name' in command) return `calendar/${command.name}`;
   if ('node' in command) return `node/${command.node}`;
   return 'key' in command ? command.key : keyOf(command.job);

@@ -58,7 +58,7 @@ export function compose(parts: LetterParts): Letter {
   ];
   const text = [...blocks, ...(closing.length > 0 ? [closing.join('\n')] : [])].join('\n\n----\n\n');
   return {
-    id: `${sortable(at)}.${code(`${placeKey(place)} ${first.notice.id}`)}`,
+    id: `${sortable(at)}-${code(`${placeKey(place)} ${first.notice.id}`)}`,
     ...place,
     subject: oneLine(subject),
     text: bounded(text, text_max),

@@ -7,7 +7,7 @@
 import * as http from 'node:http';
 import * as https from 'node:https';
 import type * as tls from 'node:tls';
-import type { Clock } from '../schedules/clock.ts';
+import type { Clock, Wake } from '../schedules/clock.ts';
 import { AgentAway } from './agent-files.ts';
 import { httpGet } from './http-get.ts';
 import { recordParser } from './recordio.ts';
@@ -51,6 +51,10 @@ export type AgentSessions = {
   readonly open: (agent_id: string, task_id: string, wish: SessionWish) => Promise<Session | undefined>;
 };
 
+/** What is left of a command's output comes so soon after its input has closed. */
+const farewell_ms = 2_000;
+/** A machine that vanishes closes nothing: it is asked whether it lives when it has been silent for this long. */
+const keep_alive_ms = 15_000;
 const tasks_bytes_max = 256 * 1024 * 1024;
 const answer_bytes_max = 1024 * 1024;
 const record_bytes_max = 16 * 1024 * 1024;
@@ -88,14 +92,28 @@ export function agentSessions(options: AgentSessionsOptions): AgentSessions {
       Accept: 'application/json',
     });
     let open = true;
+    let patience: Wake | undefined;
     const close = () => {
       open = false;
+      patience?.cancel();
       asked.destroy();
       carrier.destroy();
     };
-    // Its answer comes with the end of the session; when it breaks before, nobody can be heard there any more.
-    carrier.on('response', response => response.resume());
-    carrier.on('error', () => open && asked.destroy(new Error('the connection for its input broke')));
+    // A command that is over takes its input along, and either connection may tell so first; one that goes on cannot be
+    // talked to any more.
+    const deaf = (why: string) => {
+      if (!open) return;
+      patience ??= clock.wakeAt(clock.now() + farewell_ms, () =>
+        answer.destroy(new Error(`${place.origin} takes no more input: ${why}`)),
+      );
+    };
+    carrier.on('response', response => {
+      textOf(response).then(
+        text => response.statusCode === 200 || deaf(`${response.statusCode}: ${text.trim().slice(0, 500)}`),
+        () => deaf('the connection broke'),
+      );
+    });
+    carrier.on('error', error => deaf(error.message));
     carrier.write(inputOf(container_id));
 
     let settle: (end: SessionEnd) => void = () => undefined;
@@ -116,7 +134,7 @@ export function agentSessions(options: AgentSessionsOptions): AgentSessions {
     async function* output(): AsyncGenerator<SessionPiece> {
       const parser = recordParser(record_bytes_max);
       try {
-        for await (const chunk of answer as AsyncIterable<Buffer>) {
+        for await (const chunk of bytesFrom(answer, place.origin)) {
           const { records, garbled } = parser.feed(chunk);
           for (const each of records) {
             const piece = readPiece(each);
@@ -168,7 +186,8 @@ function post({ origin, headers, tls }: AgentPlace, more: Readonly<Record<string
   const url = new URL('/api/v1', origin);
   const secure = url.protocol === 'https:';
   const given = { method: 'POST', agent: false, headers: { ...headers, ...more } };
-  return (secure ? https : http).request(url, { ...given, ...(secure ? tls : {}) });
+  const asked = (secure ? https : http).request(url, { ...given, ...(secure ? tls : {}) });
+  return asked.on('socket', socket => socket.setKeepAlive(true, keep_alive_ms));
 }
 
 function answered(asked: http.ClientRequest, clock: Clock, timeout_ms: number): Promise<http.IncomingMessage> {
@@ -183,6 +202,17 @@ function answered(asked: http.ClientRequest, clock: Clock, timeout_ms: number): 
       resolve(response);
     });
   });
+}
+
+/** What it says, until it ends or breaks off. */
+async function* bytesFrom(answer: http.IncomingMessage, origin: string): AsyncGenerator<Buffer> {
+  try {
+    yield* answer as AsyncIterable<Buffer>;
+  } catch (error) {
+    // Nobody has said why: the connection was cut.
+    if ((error as NodeJS.ErrnoException).code === 'ECONNRESET') away(origin)(new Error('it hung up'));
+    throw error;
+  }
 }
 
 async function textOf(answer: http.IncomingMessage): Promise<string> {

@@ -91,7 +91,7 @@ export function openSessions({ agent_id, log, admits, tenants, run }: SessionsOp
     } catch (error) {
       return say(500, error instanceof Error ? error.message : String(error));
     }
-    if (running === undefined) return say(400, `Unknown parent container '${keyOf(parent)}'`);
+    if (running === undefined) return say(400, `Parent container ${keyOf(parent)} does not exist`);
     // He has hung up while it began.
     if (response.destroyed) return running.kill();
     const session: Open = { parent: keyOf(parent), running, end: undefined };

@@ -3,6 +3,7 @@
 // Nothing here uses the driver's own code: bodies are unchunked and cut into records by other means than those under test.
 
 import { readdirSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 
 const root = new URL('../../data/mesos/', import.meta.url);
@@ -32,11 +33,17 @@ const files = readdirSync(root)
   .sort();
 
 /** All of them, by number. */
-export const recordings: readonly Recording[] = files.map(file => {
-  const name = file.slice(0, -'.jsonl.gz'.length);
+export const recordings: readonly Recording[] = files.map(file => readRecording(new URL(file, root)));
+
+/** An agent of two tasks, asked for commands in them. */
+export const sessions_recording = (): Recording =>
+  readRecording(new URL('../sessions/ex-18-agent-operator-api.jsonl.gz', root));
+
+function readRecording(file: URL): Recording {
+  const name = basename(file.pathname, '.jsonl.gz');
   const streams: RecordedStream[] = [];
   const calls: RecordedCall[] = [];
-  for (const line of gunzipSync(readFileSync(new URL(file, root)))
+  for (const line of gunzipSync(readFileSync(file))
     .toString('utf8')
     .split('\n')
     .filter(line => line !== '')) {
@@ -52,7 +59,7 @@ export const recordings: readonly Recording[] = files.map(file => {
     }
   }
   return { name, number: name.slice(0, name.indexOf('-')), streams, calls };
-});
+}
 
 /** The streams that are subscriptions in JSON: what a parser of ours has to read. */
 export const json_streams: readonly { readonly recording: Recording; readonly stream: RecordedStream }[] =

@@ -109,13 +109,21 @@ export function operationsOf(placements: readonly Placement[], framework_id: str
 export function taskInfo(placement: Placement): TaskInfo {
   const { plan, ports } = placement;
   const container = plan.container === undefined ? undefined : containerInfo(plan.container, ports);
-  const limited = plan.rlimits === undefined ? container : limitedBy(plan.rlimits, container);
-  const furnished = plan.secrets === undefined ? limited : withSecretFiles(plan.secrets, limited);
   return {
     ...known(placement),
     command: { ...withSecrets(plan, withPorts(plan, ports)), ...userOf(plan), ...urisOf(plan) },
-    ...(furnished === undefined ? {} : { container: furnished }),
+    ...containerOf(plan, container),
   };
+}
+
+/** What it is put into, with the limits and the secret files that it is to have. */
+function containerOf(
+  { rlimits, secrets }: Pick<LaunchPlan, 'rlimits' | 'secrets'>,
+  container?: ContainerInfo,
+): { readonly container?: ContainerInfo } {
+  const limited = rlimits === undefined ? container : limitedBy(rlimits, container);
+  const furnished = secrets === undefined ? limited : withSecretFiles(secrets, limited);
+  return furnished === undefined ? {} : { container: furnished };
 }
 
 /** What Mesos, and through it Horae's executor, is told of a task of processes. */
@@ -127,12 +135,12 @@ function ofProcesses(placement: Placement, processes: ProcessesPlan, framework_i
   const confined = {
     ...executor,
     command: {
-      ...executor.command,
+      ...withSecrets(plan, executor.command ?? {}),
       ...userOf(plan),
       // The executor itself comes last: nothing that is fetched takes its place.
       uris: [...(plan.uris ?? []), ...(executor.command?.uris ?? [])],
     },
-    ...(plan.rlimits === undefined ? {} : { container: limitedBy(plan.rlimits) }),
+    ...containerOf(plan),
   };
   return processesTask(known(placement), { format: 1, task, instance, user, ports }, confined);
 }
@@ -149,7 +157,8 @@ function ofCustom(placement: Placement, custom: CustomPlan, framework_id: string
       framework_id: { value: framework_id },
       name: id,
       resources,
-      command: { shell: true, value, environment, ...userOf(plan), ...urisOf(plan) },
+      command: { ...withSecrets(plan, { shell: true, value, environment }), ...userOf(plan), ...urisOf(plan) },
+      ...(plan.secrets === undefined ? {} : containerOf({ secrets: plan.secrets })),
     },
     ...(data === undefined ? {} : { data: Buffer.from(data, 'utf8').toString('base64') }),
   };

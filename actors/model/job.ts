@@ -424,8 +424,7 @@ export function readJob(input: unknown): Result<Job> {
   const tries = readTries(given, given);
   const fetch = readFetch(given.fetch);
   const notify = readNotify(given, given);
-  const plain = !hasExecutor(given) && container === undefined && given.executor === undefined;
-  const secrets = readSecrets(given.secrets, { plain, env: given.env ?? {} });
+  const secrets = readSecrets(given.secrets, { env: given.env ?? {} });
   problems.push(...limits.problems, ...tries.problems, ...fetch.problems, ...secrets.problems, ...notify.problems);
   if (container !== undefined)
     problems.push(...containerProblems(container, { command: given.command, has_executor: hasExecutor(given) }));

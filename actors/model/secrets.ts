@@ -7,6 +7,8 @@ import type { Problem } from '../../schedules/problem.ts';
 
 const secrets_max = 64;
 const name = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
+/** What we, Mesos or a shell say by it. */
+const not_theirs = /^(?:(?:HORAE|MESOS|mesos|PORT|LIBPROCESS)_.*|_|OLDPWD|SHLVL)$/;
 const words = 'expected letters, digits, "_", "." and "-", beginning with a letter, a digit or "_"';
 
 export const secrets_field = z
@@ -23,7 +25,9 @@ export const secrets_field = z
         .string()
         .regex(name, words)
         .optional()
-        .describe('The file that it becomes, mode 0400, at `$MESOS_SANDBOX/.secrets/FILE`; gone when the task ends.'),
+        .describe(
+          'The file that it becomes, mode 0400 (0444 in a container), at `$MESOS_SANDBOX/.secrets/FILE`; gone when the task ends.',
+        ),
     }),
   )
   .max(secrets_max)
@@ -34,14 +38,12 @@ export type SecretFields = { readonly secrets?: readonly SecretReference[] };
 
 export function readSecrets(
   given: z.infer<typeof secrets_field> | undefined,
-  job: { readonly plain: boolean; readonly env: Readonly<Record<string, string>> },
+  job: { readonly env: Readonly<Record<string, string>> },
 ): { readonly fields: SecretFields; readonly problems: readonly Problem[] } {
   if (given === undefined || given.length === 0) return { fields: {}, problems: [] };
   const problems: Problem[] = [];
   const wrong = (place: string, value: unknown, message: string, expected: string) =>
     problems.push({ place: `/secrets${place}`, value, message, expected });
-  if (!job.plain)
-    wrong('', undefined, 'secrets are handed to plain commands alone', 'no processes, checks, containers or executors');
   const taken = new Set<string>();
   for (const [index, { env, file }] of given.entries()) {
     if ((env === undefined) === (file === undefined))
@@ -49,7 +51,7 @@ export function readSecrets(
     const target = env === undefined ? `file ${file}` : `variable ${env}`;
     if (taken.has(target)) wrong(`/${index}`, target, `${target} is two secrets`, 'each once');
     taken.add(target);
-    if (env !== undefined && (Object.hasOwn(job.env, env) || /^(?:HORAE|MESOS|mesos|PORT)_/.test(env)))
+    if (env !== undefined && (Object.hasOwn(job.env, env) || not_theirs.test(env)))
       wrong(`/${index}/env`, env, `variable ${env} is something else already`, 'a name of its own');
   }
   const fields = given.map(

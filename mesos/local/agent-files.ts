@@ -12,7 +12,8 @@ import { basename, join, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { type ByteString, bytesOf, inQuery, percentOf, rawOf } from '../byte-names.ts';
 import { hasCode, isGone } from './processes.ts';
-import { modeOf, nameOf, type SandboxEntry, sandboxFile, sandboxFolder, secrets_folder } from './sandbox.ts';
+import { modeOf, nameOf, type SandboxEntry, sandboxFile, sandboxFolder } from './sandbox.ts';
+import { secrets_folder } from './secret-wishes.ts';
 
 export type AgentFilesOptions = {
   readonly work_dir: string;

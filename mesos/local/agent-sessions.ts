@@ -6,14 +6,16 @@
 import { readFileSync } from 'node:fs';
 import type { ContainerId, SessionWish } from '../sessions.ts';
 import type { Remembered } from './checkpoint.ts';
+import { hasVariables, withVariables } from './docker/behind.ts';
 import type { Containers } from './docker/containers.ts';
 import { type Address, openEngine } from './docker/engine.ts';
-import { isContained } from './docker/request.ts';
+import { isContained, sandbox_inside } from './docker/request.ts';
 import type { ExecutorHost } from './executor-host.ts';
 import { rlimitsOf } from './limits/rlimits.ts';
 import { type Confinement, confinementOf } from './limits/users.ts';
 import { isAlive, isGone, readIfThere } from './processes.ts';
 import { pathsOf } from './sandbox.ts';
+import { secretsOf } from './secret-wishes.ts';
 import { type Running, runInside } from './sessions/inside.ts';
 import { openSessions, type Sessions, type SessionsOptions, type Tenant } from './sessions/server.ts';
 import { parseIdentity } from './wrapper.ts';
@@ -72,7 +74,8 @@ export function sessionsOf(
     if (word.started === undefined || word.container === undefined || word.end !== undefined) return undefined;
     // Loaded where there is a container at all.
     const { runContained } = await import('./sessions/contained.ts');
-    return runContained(engine, word.container, wish);
+    const behind = hasVariables(secretsOf(task.launch.task)) ? withVariables(sandbox_inside) : [];
+    return runContained(engine, word.container, { ...wish, command: [...behind, ...wish.command] });
   };
   return openSessions({ ...options, tenants, run });
 }

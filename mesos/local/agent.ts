@@ -33,6 +33,7 @@ import type { AgentOrder, Launch } from './messages.ts';
 import { bootId, readIfThere, whyNoTasks } from './processes.ts';
 import { pathsOf } from './sandbox.ts';
 import { keepSandboxes } from './sandbox-sweep.ts';
+import type { Secrets } from './secrets.ts';
 import { textOfExit } from './signals.ts';
 import { type Furnished, furnish, graceOf, leaveNothing, startTask, wardOf } from './task-process.ts';
 import { agentId, forget, keepPort, keepWrapper, lockWorkDir, portBefore } from './work-dir.ts';
@@ -233,7 +234,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
     }
   };
 
-  const begin = (task: Task, furnished: Furnished, secrets?: Record<string, string>) => {
+  const begin = (task: Task, furnished: Furnished, secrets?: Secrets) => {
     try {
       const contained = isContained(task.launch.task);
       const wrapper = startTask(task, furnished, ground, secrets);

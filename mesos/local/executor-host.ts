@@ -23,7 +23,6 @@ import {
 } from './executor-state.ts';
 import type { Claims } from './executor-token.ts';
 import type { Answer, MasterHost } from './host.ts';
-import { rlimitsOf } from './limits/rlimits.ts';
 import { capsOf } from './limits/ward.ts';
 import type { AgentOrder, ReportedExecutor, ReportedTask } from './messages.ts';
 import { path_default } from './sandbox.ts';
@@ -213,7 +212,7 @@ export function hostExecutors(options: ExecutorHostOptions): ExecutorHost {
       processes.start({
         ...lodgingOf(executor),
         command: info.command ?? {},
-        rlimits: rlimitsOf(info.container),
+        container: info.container,
         environment: sandbox =>
           environmentOfExecutor(framework_id, framework, info, {
             agent_id: agent.id,

@@ -7,11 +7,12 @@
 import { appendFileSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../schedules/clock.ts';
-import type { CommandInfo, RLimit } from '../protocol.ts';
+import type { CommandInfo, ContainerInfo } from '../protocol.ts';
 import type { Log } from './agent-options.ts';
 import { isAttended, neverBegan, wrapperOf } from './claims.ts';
 import { dressed } from './dress.ts';
 import { type FetchTerms, fetchAll } from './fetch/fetcher.ts';
+import { rlimitsOf } from './limits/rlimits.ts';
 import { type Confinement, confinementOf, handOver } from './limits/users.ts';
 import type { Caps, Limitation, Ward } from './limits/ward.ts';
 import type { Warden } from './limits/warden.ts';
@@ -19,6 +20,8 @@ import { startWrapper } from './process-start.ts';
 import { killTree } from './process-tree.ts';
 import { hasCode, isAlive, readIfThere } from './processes.ts';
 import { argumentsOf, pathsOf } from './sandbox.ts';
+import { secretsOf } from './secret-wishes.ts';
+import { forgetSecrets, getSecrets, layOut, type SecretSource, type Secrets } from './secrets.ts';
 import { forget } from './work-dir.ts';
 import { parseEnding, parseIdentity } from './wrapper.ts';
 
@@ -28,14 +31,15 @@ export type Run = {
   readonly framework_id: string;
   readonly executor_id: string;
   readonly command: CommandInfo;
-  readonly rlimits: readonly RLimit[];
+  /** Its limits, and files that are secrets. */
+  readonly container: ContainerInfo | undefined;
   /** What it and its tasks may use. */
   readonly caps: Caps;
   readonly environment: (sandbox: string) => Record<string, string>;
 };
 
 /** What must be known of a run that lives. */
-export type Lodging = Omit<Run, 'command' | 'rlimits' | 'environment'>;
+export type Lodging = Omit<Run, 'command' | 'container' | 'environment'>;
 
 /** How it ended: `status` as waitpid has it. */
 export type RunEnd = {
@@ -81,6 +85,7 @@ export type ExecutorProcessesOptions = {
   readonly tell: RunListener;
   readonly warden: Warden;
   readonly fetch: FetchTerms;
+  readonly secrets: SecretSource | undefined;
 };
 
 /** Where an agent keeps what was fetched for all. */
@@ -97,8 +102,18 @@ export function executorProcesses(options: ExecutorProcessesOptions): ExecutorPr
 
   const over = (container_id: string, end: RunEnd) => {
     if (!open || !runs.delete(container_id)) return;
+    forgetAll(container_id);
     const limitation = options.warden.release(container_id);
     tell.exited(container_id, limitation === undefined ? end : { ...end, limitation });
+  };
+  /** With its end its secrets go; how it ended is told in any case. */
+  const forgetAll = (container_id: string) => {
+    try {
+      forgetSecrets(paths(container_id).sandbox);
+    } catch (error) {
+      const about = { container: container_id, error: String(error) };
+      log.warn(about, 'the secrets of an executor that ended cannot be removed from its sandbox');
+    }
   };
   const wardOf = ({ container_id, framework_id, executor_id, caps }: Lodging): Ward => {
     const { sandbox, meta } = paths(container_id);
@@ -106,13 +121,16 @@ export function executorProcesses(options: ExecutorProcessesOptions): ExecutorPr
   };
 
   const begin = async (run: Run, stop: AbortController) => {
-    const { container_id, command, rlimits } = run;
+    const { container_id, command, container } = run;
     const { sandbox } = paths(container_id);
     const stderr = join(sandbox, 'stderr');
     const uris = command.uris ?? [];
     let confinement: Confinement;
+    let secrets: Secrets;
+    let fetching = uris.length > 0;
     try {
-      confinement = confinementOf(command, rlimits);
+      confinement = confinementOf(command, rlimitsOf(container));
+      const wishes = secretsOf(run);
       mkdirSync(sandbox, { mode: 0o750 });
       await fetchAll(uris, {
         sandbox,
@@ -123,7 +141,9 @@ export function executorProcesses(options: ExecutorProcessesOptions): ExecutorPr
         say: line => appendFileSync(stderr, `${line}\n`),
         signal: stop.signal,
       });
-      if (confinement.user !== undefined) handOver(sandbox, confinement.user, work_dir);
+      fetching = false;
+      secrets = await getSecrets(wishes, options.secrets, stop.signal);
+      stop.signal.throwIfAborted();
     } catch (error) {
       if (!open) return;
       const of = `Failed to fetch all URIs for container '${container_id}'`;
@@ -133,16 +153,16 @@ export function executorProcesses(options: ExecutorProcessesOptions): ExecutorPr
       else {
         const why = error instanceof Error ? error.message : String(error);
         log.warn({ container: container_id, error: why }, 'an executor could not be fetched');
-        const launch_failure = uris.length > 0 ? `${of}: exited with status 1` : why;
+        const launch_failure = fetching ? `${of}: exited with status 1` : why;
         over(container_id, { status: 256, launch_failure });
       }
       return;
     }
     if (!open) return;
-    spawnWrapper(run, confinement);
+    spawnWrapper(run, confinement, secrets);
   };
 
-  const spawnWrapper = (run: Run, confinement: Confinement) => {
+  const spawnWrapper = (run: Run, confinement: Confinement, secrets: Secrets) => {
     const { container_id, command, environment } = run;
     const { sandbox, meta } = paths(container_id);
     const cannot = (error: unknown) => {
@@ -150,9 +170,12 @@ export function executorProcesses(options: ExecutorProcessesOptions): ExecutorPr
       over(container_id, { status: 256, launch_failure });
     };
     try {
+      layOut(secrets, sandbox);
+      if (confinement.user !== undefined) handOver(sandbox, confinement.user, work_dir);
       mkdirSync(meta, { mode: 0o700 });
       options.warden.admit(wardOf(run));
-      const dress = dressed(argumentsOf(command), environment(sandbox), confinement, meta);
+      const variables = { ...environment(sandbox), ...secrets.variables };
+      const dress = dressed(argumentsOf(command), variables, confinement, meta);
       const wrapper = startWrapper(wrapper_path, paths(container_id), dress);
       wrapper.on('error', cannot);
       if (wrapper.pid === undefined) return;
@@ -206,6 +229,26 @@ export function executorProcesses(options: ExecutorProcessesOptions): ExecutorPr
     if (killed > 0) log.info({ container: container_id, processes: killed }, 'processes of an executor killed');
   };
 
+  /** What became of a run of an earlier agent; undefined: it lives, and is looked after from now on. */
+  const found = (run: Lodging, boot_then: string): RunEnd | undefined => {
+    const { container_id } = run;
+    const { ended } = paths(container_id);
+    const word = readIfThere(ended);
+    if (word !== undefined) return endOf(container_id, word);
+    // The machine went down under it.
+    if (boot_then !== boot) return { status: killed_status };
+    if (wrapperOf(paths(container_id)) === undefined && neverBegan(paths(container_id)))
+      return { status: 0, never_began: true };
+    // First whether it is attended, then for word of its end: it may be ending at this moment.
+    const attended = isAttended(paths(container_id), boot);
+    const late = readIfThere(ended);
+    if (late !== undefined || !attended) return endOf(container_id, late);
+    options.warden.adopt(wardOf(run));
+    runs.set(container_id, { fetching: undefined, ours: false });
+    tell.started(container_id, wrapperOf(paths(container_id))?.pid);
+    return undefined;
+  };
+
   return {
     start(run) {
       const stop = new AbortController();
@@ -213,22 +256,9 @@ export function executorProcesses(options: ExecutorProcessesOptions): ExecutorPr
       void begin(run, stop);
     },
     adopt(run, boot_then) {
-      const { container_id } = run;
-      const { ended } = paths(container_id);
-      const word = readIfThere(ended);
-      if (word !== undefined) return endOf(container_id, word);
-      // The machine went down under it.
-      if (boot_then !== boot) return { status: killed_status };
-      if (wrapperOf(paths(container_id)) === undefined && neverBegan(paths(container_id)))
-        return { status: 0, never_began: true };
-      // First whether it is attended, then for word of its end: it may be ending at this moment.
-      const attended = isAttended(paths(container_id), boot);
-      const late = readIfThere(ended);
-      if (late !== undefined || !attended) return endOf(container_id, late);
-      options.warden.adopt(wardOf(run));
-      runs.set(container_id, { fetching: undefined, ours: false });
-      tell.started(container_id, wrapperOf(paths(container_id))?.pid);
-      return undefined;
+      const end = found(run, boot_then);
+      if (end !== undefined) forgetAll(run.container_id);
+      return end;
     },
     destroy(container_id) {
       const run = runs.get(container_id);

@@ -14,6 +14,7 @@ import { type ByteString, bytesOf, rawOf } from '../byte-names.ts';
 import type { CommandInfo } from '../protocol.ts';
 import { result_file } from '../results.ts';
 import type { Launch } from './messages.ts';
+import { secrets_folder } from './secret-wishes.ts';
 
 export const pathsOf = (work_dir: string, agent_id: string, task_id: string) => {
   const meta = join(work_dir, 'meta', task_id);
@@ -78,9 +79,6 @@ const shell_words = new Set(
   kill let local logout mapfile popd printf pushd pwd read readarray readonly return select set shift shopt source suspend
   test then time times trap true type typeset ulimit umask unalias unset until wait while`.split(/\s+/),
 );
-
-/** Where a task's secrets lie in its sandbox: never shown, whoever asks. */
-export const secrets_folder = '.secrets';
 
 /** Something of a sandbox, opened where it really is. */
 async function opened(

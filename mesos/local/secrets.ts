@@ -4,14 +4,14 @@
 // keeps it (a directory, or a program that prints it) and hands it to the task's own environment, or to a file that goes with the
 // task's end.
 
+import { isUtf8 } from 'node:buffer';
 import { spawn } from 'node:child_process';
-import { lstatSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join, sep } from 'node:path';
-import type { TaskInfo } from '../protocol.ts';
 import { hasCode } from './processes.ts';
 import { removeTree } from './removal.ts';
-import { secrets_folder } from './sandbox.ts';
+import { type SecretWishes, secrets_folder } from './secret-wishes.ts';
 
 export type SecretSource =
   | { readonly type: 'folder'; readonly path: string }
@@ -20,48 +20,21 @@ export type SecretSource =
 
 /** What is refused: larger ones are no secrets. */
 const bytes_max = 1024 * 1024;
-const name_form = /^[A-Za-z0-9_%][A-Za-z0-9_.%-]*(?:\/[A-Za-z0-9_%][A-Za-z0-9_.%-]*)*$/;
 
-/** What a task refers to: variables of its environment, and files by their name in the folder for secrets. */
-export type SecretWishes = {
-  readonly variables: readonly { readonly name: string; readonly of: string }[];
-  readonly files: readonly { readonly name: string; readonly of: string }[];
+/** What they are, in our memory alone. */
+export type Secrets = {
+  readonly variables: Readonly<Record<string, string>>;
+  readonly files: readonly { readonly name: string; readonly bytes: Buffer }[];
 };
+export const no_secrets: Secrets = { variables: {}, files: [] };
 
-/** Undefined when it refers to none. What is thrown says what this agent cannot do. */
-export function secretsOf(task: TaskInfo): SecretWishes | undefined {
-  const variables = (task.command?.environment?.variables ?? []).flatMap(({ name, type, secret }) =>
-    type === 'SECRET' ? [{ name, of: nameOf(secret, name) }] : [],
-  );
-  const files = (task.container?.volumes ?? []).flatMap(({ container_path, source }) => {
-    if (source?.type !== 'SECRET') return [];
-    const [folder, name = '', ...more] = container_path.split('/');
-    if (folder !== secrets_folder || name === '' || name === '.' || name === '..' || more.length > 0)
-      throw new Error(
-        `a secret is to be at "${container_path}": this agent puts them into ${secrets_folder}/NAME alone`,
-      );
-    return [{ name, of: nameOf(source.secret, container_path) }];
-  });
-  return variables.length + files.length === 0 ? undefined : { variables, files };
-}
-
-type Secret = NonNullable<NonNullable<NonNullable<TaskInfo['command']>['environment']>['variables'][number]['secret']>;
-
-function nameOf(secret: Secret | undefined, place: string): string {
-  const name = secret?.type === 'REFERENCE' ? secret.reference?.name : undefined;
-  if (name === undefined) throw new Error(`the secret of ${place} is no reference: this agent takes no other`);
-  if (!name_form.test(name))
-    throw new Error(`the secret of ${place} is called "${name}": expected letters, digits, "_.-"`);
-  return name;
-}
-
-/** Puts a task's secrets where it wants them; what it returns is for its environment alone. */
-export async function handSecrets(
-  { variables, files }: SecretWishes,
+/** Gets what is wished for. What is thrown says which of them cannot be had, and why. */
+export async function getSecrets(
+  wishes: SecretWishes | undefined,
   source: SecretSource | undefined,
-  sandbox: string,
   signal: AbortSignal,
-): Promise<Record<string, string>> {
+): Promise<Secrets> {
+  if (wishes === undefined) return no_secrets;
   if (source === undefined)
     throw new Error('this agent keeps no secrets: expected --secrets-dir or --secrets-command where it was started');
   const got = new Map<string, Promise<Buffer>>();
@@ -70,23 +43,48 @@ export async function handSecrets(
     got.set(name, asked);
     return asked;
   };
-  const environment: Record<string, string> = {};
-  for (const { name, of } of variables) {
-    const text = (await get(of)).toString('utf8').replace(/\r?\n$/, '');
-    if (text.includes('\0'))
-      throw new Error(`secret "${of}" holds a zero byte, which no variable can: expected a file for it`);
-    environment[name] = text;
-  }
-  const contents: { readonly name: string; readonly bytes: Buffer }[] = [];
-  for (const { name, of } of files) contents.push({ name, bytes: await get(of) });
-  // From here on in one go: what ends the task takes away what lies there, and nothing may come after that.
+  const variables: Record<string, string> = {};
+  for (const { name, of } of wishes.variables) variables[name] = textOf(await get(of), of);
+  const files: { readonly name: string; readonly bytes: Buffer }[] = [];
+  for (const { name, of } of wishes.files) files.push({ name, bytes: await get(of) });
+  // Whoever is over by now has no use for them.
   signal.throwIfAborted();
-  if (files.length === 0) return environment;
-  const folder = join(sandbox, secrets_folder);
+  return { variables, files };
+}
+
+function textOf(bytes: Buffer, of: string): string {
+  const what = bytes.includes(0)
+    ? 'a zero byte, which no variable can'
+    : isUtf8(bytes)
+      ? undefined
+      : 'what is no UTF-8';
+  if (what !== undefined) throw new Error(`secret "${of}" holds ${what}: expected a file for it`);
+  return bytes.toString('utf8').replace(/\r?\n$/, '');
+}
+
+/**
+ * Puts secrets that are to be files into a sandbox. In one go with the beginning of the task: what ends it takes away what lies
+ * there, and nothing may come after that.
+ */
+export function layOut({ files }: Secrets, sandbox: string): void {
+  if (files.length === 0) return;
   forgetSecrets(sandbox); // An archive may have brought something of that name.
-  mkdirSync(folder, { mode: 0o700 });
-  for (const { name, bytes } of contents) writeFileSync(join(folder, name), bytes, { mode: 0o400, flag: 'wx' });
-  return environment;
+  writeSecrets(files, join(sandbox, secrets_folder), { folder: 0o700, file: 0o400 });
+}
+
+/** Into a folder that is not there yet. */
+export function writeSecrets(
+  files: Secrets['files'],
+  folder: string,
+  mode: { readonly folder: number; readonly file: number },
+): void {
+  mkdirSync(folder);
+  chmodSync(folder, mode.folder);
+  for (const { name, bytes } of files) {
+    const path = join(folder, name);
+    writeFileSync(path, bytes, { mode: 0o400, flag: 'wx' });
+    chmodSync(path, mode.file); // Whatever our umask is.
+  }
 }
 
 /** With the end of the task its secrets go. Never follows a link. */

@@ -7,6 +7,7 @@ import type { Instant } from '../../schedules/clock.ts';
 import type { Log } from './agent-options.ts';
 import type { Containers } from './docker/containers.ts';
 import { isContained } from './docker/request.ts';
+import { forgetInside, layOutInside } from './docker/secrets.ts';
 import { dressed } from './dress.ts';
 import { type FetchTerms, fetchAll } from './fetch/fetcher.ts';
 import { rlimitsOf } from './limits/rlimits.ts';
@@ -16,7 +17,8 @@ import type { Warden } from './limits/warden.ts';
 import type { Launch } from './messages.ts';
 import { startWrapper } from './process-start.ts';
 import { argumentsOf, environmentOf, type pathsOf } from './sandbox.ts';
-import { forgetSecrets, handSecrets, type SecretSource, secretsOf } from './secrets.ts';
+import { secretsOf } from './secret-wishes.ts';
+import { forgetSecrets, getSecrets, layOut, no_secrets, type SecretSource, type Secrets } from './secrets.ts';
 import { whyNot } from './task-terms.ts';
 
 export type TaskStart = {
@@ -41,8 +43,8 @@ export type TaskGround = {
 
 export type Furnished = {
   readonly confinement: Confinement;
-  /** What it asks for is there when this resolves, with what its environment alone may know; undefined: it asks for nothing. */
-  readonly fetched: Promise<Record<string, string>> | undefined;
+  /** What it asks for is there when this resolves, with what nobody else may know; undefined: it asks for nothing. */
+  readonly fetched: Promise<Secrets> | undefined;
 };
 
 /** Its sandbox, and in it what its command asks for. What is thrown is why the task cannot be run here. */
@@ -70,7 +72,7 @@ export function furnish(start: TaskStart, ground: TaskGround, now: Instant, sign
   });
   const handed = async () => {
     await brought;
-    return wishes === undefined ? {} : handSecrets(wishes, ground.secrets, paths.sandbox, signal);
+    return getSecrets(wishes, ground.secrets, signal);
   };
   return { confinement, fetched: handed() };
 }
@@ -80,7 +82,7 @@ export function startTask(
   start: TaskStart,
   { confinement }: Furnished,
   ground: TaskGround,
-  secrets: Record<string, string> = {},
+  secrets = no_secrets,
 ): ChildProcess {
   const { work_dir, agent_id, wrapper_path, warden, containers } = ground;
   const { framework_id, launch, paths } = start;
@@ -88,9 +90,11 @@ export function startTask(
   const command = launch.task.command ?? {};
   const contained = isContained(launch.task);
   mkdirSync(meta, { mode: 0o700 });
+  if (contained) layOutInside(secrets, paths);
+  else layOut(secrets, sandbox);
   if (confinement.user !== undefined) handOver(sandbox, confinement.user, work_dir);
   warden.admit(wardOf(start, ground));
-  const known = () => ({ ...environmentOf(sandbox, agent_id, framework_id, launch), ...secrets });
+  const known = () => ({ ...environmentOf(sandbox, agent_id, framework_id, launch), ...secrets.variables });
   const dress = contained
     ? { ...containers.attendant(launch, framework_id, paths), wardrobe: undefined }
     : dressed(argumentsOf(command), known(), confinement, meta);
@@ -125,8 +129,9 @@ export function leaveNothing({ launch, paths }: TaskStart, { warden, log }: Task
   warden.release(task);
   try {
     forgetSecrets(paths.sandbox);
+    forgetInside(paths);
   } catch (error) {
     // How it ended is told all the same.
-    log.warn({ task, error: String(error) }, 'the secrets of a task that ended cannot be removed from its sandbox');
+    log.warn({ task, error: String(error) }, 'the secrets of a task that ended cannot be removed');
   }
 }

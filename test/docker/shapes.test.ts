@@ -2,12 +2,14 @@
 
 import test from 'ava';
 import fc from 'fast-check';
+import { lineBehind } from '../../mesos/local/docker/behind.ts';
 import { containerName } from '../../mesos/local/docker/containers.ts';
 import { imageQuery, readAddress } from '../../mesos/local/docker/engine.ts';
 import { applyOption, type Draft } from '../../mesos/local/docker/options.ts';
 import { loginFor, registryOf } from '../../mesos/local/docker/registry.ts';
 import { requestFor } from '../../mesos/local/docker/request.ts';
 import { demultiplexer, type Kind, lines } from '../../mesos/local/docker/stream.ts';
+import { readTenant } from '../../mesos/local/docker/tenant.ts';
 import type { TaskInfo } from '../../mesos/protocol.ts';
 
 const frame = (kind: number, bytes: Uint8Array) => {
@@ -130,7 +132,7 @@ const taskOf = (more: Partial<TaskInfo>): TaskInfo => ({
   container: { type: 'DOCKER', docker: { image: 'x' } },
   ...more,
 });
-const context = { sandbox: '/box', agent_id: 'S', framework_id: 'F', cpu_hard: true };
+const context = { sandbox: '/box', agent_id: 'S', framework_id: 'F', cpu_hard: true, secrets: '/meta/secrets' };
 
 test('resources are limits, and paths that are not whole are those of the sandbox', t => {
   const volumes = [{ mode: 'RO', container_path: 'data', host_path: 'given' } as const];
@@ -171,16 +173,62 @@ test('a container that this agent cannot make is refused with what would be righ
         container: {
           type: 'DOCKER',
           docker: { image: 'x' },
-          volumes: [{ mode: 'RW', container_path: '/a', source: { type: 'SECRET' } }],
+          volumes: [{ mode: 'RW', container_path: '/a', source: { type: 'HOST_PATH' } }],
         },
       },
-      /comes from SECRET: expected DOCKER_VOLUME/,
+      /comes from HOST_PATH: expected DOCKER_VOLUME/,
     ],
   ];
   for (const [more, words] of refused) {
     const made = requestFor(taskOf(more), context);
     t.regex('problem' in made ? made.problem : 'made', words);
   }
+});
+
+test('secrets of a container are bound into it, and stand nowhere in what its engine is told', t => {
+  const secret = { type: 'REFERENCE', reference: { name: 'me/db' } };
+  const volumes = [{ mode: 'RO', container_path: '.secrets/db', source: { type: 'SECRET', secret } } as const];
+  const environment = { variables: [{ name: 'DB_PASSWORD', type: 'SECRET', secret } as const] };
+  const made = requestFor(
+    taskOf({ command: { value: 'true', environment }, container: { type: 'DOCKER', docker: { image: 'x' }, volumes } }),
+    context,
+  );
+  if ('problem' in made) return t.fail(made.problem);
+  const { HostConfig, Env } = made.body as { HostConfig: { Mounts: object[] }; Env: string[] };
+  t.like(HostConfig.Mounts[1], { Source: '/meta/secrets', Target: '/mnt/mesos/sandbox/.secrets', ReadOnly: true });
+  t.false(JSON.stringify(Env).includes('DB_PASSWORD'));
+  t.is(made.behind?.[0], '/bin/sh');
+});
+
+test('what a container runs behind other words is what the engine would have run', t => {
+  const image = { Entrypoint: ['/entry', 'e'], Cmd: ['own'] };
+  const lines: [object, object, string[] | undefined][] = [
+    [{}, image, ['/entry', 'e', 'own']],
+    [{ Cmd: ['a'] }, image, ['/entry', 'e', 'a']],
+    [{ Entrypoint: ['/mine'] }, image, ['/mine']],
+    [{ Entrypoint: ['/mine'], Cmd: ['a'] }, image, ['/mine', 'a']],
+    [{}, { Entrypoint: null, Cmd: ['own'] }, ['own']],
+    [{}, {}, undefined],
+  ];
+  for (const [wanted, of, line] of lines)
+    t.deepEqual(lineBehind(['sh'], wanted, of), line && { Entrypoint: ['sh'], Cmd: line });
+});
+
+test('as whom a container runs is read from its own lists of users and groups, as an engine reads them', t => {
+  const users = ['root:x:0:0:', 'www:x:33:34:', '1000:x:7:8:'].map(line => line.split(':'));
+  const groups = ['staff:x:50:', ''].map(line => line.split(':'));
+  const cases: [string, string, object | undefined][] = [
+    ['www', '', { uid: 33, gid: 34 }],
+    ['www', 'staff', { uid: 33, gid: 50 }],
+    ['33', '', { uid: 33, gid: 34 }],
+    ['65534', '', { uid: 65_534, gid: 0 }],
+    ['5', '6', { uid: 5, gid: 6 }],
+    ['1000', '', { uid: 7, gid: 8 }],
+    ['nobody', '', undefined],
+    ['www', 'nobodies', undefined],
+  ];
+  for (const [user, group, tenant] of cases)
+    t.deepEqual(readTenant({ user, group }, users, groups), tenant as never, `${user}:${group}`);
 });
 
 test('a container has a name that the engine takes, and no other task has it', t => {

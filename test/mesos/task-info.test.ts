@@ -1,6 +1,7 @@
 // task-info.test.ts: an ACCEPT as a master wants to read it. (Beside recorded ones it is laid in replay.test.ts.)
 
 import test from 'ava';
+import type { TaskDocument } from '../../mesos/executor/document.ts';
 import { hostsOf } from '../../mesos/hosts.ts';
 import type { Placement } from '../../mesos/match.ts';
 import { match } from '../../mesos/match.ts';
@@ -116,4 +117,33 @@ test('placements of two hosts do not go into one ACCEPT', t => {
   t.throws(() => acceptCall([roles[0]!, roles[1]!], terms), {
     message: /expected placements of one host in one ACCEPT/,
   });
+});
+
+test('secrets go out as references: of the command, or of the executor that tasks inherit from', t => {
+  const secrets = [
+    { of: 'me/db', env: 'DB' },
+    { of: 'me/db', file: 'db.txt' },
+  ];
+  const custom = { id: 'x', command: 'run', environment: { variables: [] } };
+  const processes = {
+    task: {},
+    instance: 0,
+    user: 'me',
+    archive_url: 'http://h/a.tgz',
+    document: { finalization_wait_ms: 1_000 } as TaskDocument,
+  };
+  const secret = { type: 'REFERENCE', reference: { name: 'me/db' } };
+  const volumes = [{ mode: 'RO', container_path: '.secrets/db.txt', source: { type: 'SECRET', secret } }];
+  for (const more of [{}, { custom }, { processes }]) {
+    const [placed] = placements([plan('t1')]);
+    const placement = { ...placed!, plan: { ...placed!.plan, executor: undefined, secrets, ...more } };
+    const { operations } = acceptCall([placement], terms).accept;
+    const [launch] = operations;
+    if (launch?.type !== 'LAUNCH') return t.fail('expected a LAUNCH');
+    const [task] = launch.launch.task_infos;
+    const holder = 'custom' in more || 'processes' in more ? task!.executor! : task!;
+    t.deepEqual(holder.command!.environment!.variables, [{ name: 'DB', type: 'SECRET', secret }]);
+    t.deepEqual(holder.container, { type: 'MESOS', volumes } as never);
+    t.false(JSON.stringify(task!.data ?? '').includes('me/db'));
+  }
 });

@@ -1,7 +1,17 @@
 // secrets.test.ts: secrets through the whole program: the task has them, and nobody else finds them anywhere.
 
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
@@ -28,6 +38,17 @@ const commandLinesWith = (text: string) =>
       return false; // It has ended meanwhile.
     }
   });
+
+/** The sandbox of a task that has begun, once `ready` is in it. */
+function sandboxIn(data: string): Promise<string> {
+  return until('a task to be ready', () => {
+    const agents = join(data, 'agent', 'sandboxes');
+    for (const agent of readdirSync(agents))
+      for (const task of readdirSync(join(agents, agent)))
+        if (existsSync(join(agents, agent, task, 'ready'))) return realpathSync(join(agents, agent, task));
+    return undefined;
+  });
+}
 
 async function begun(t: ExecutionContext, flags: (folder: string) => readonly string[]) {
   const folder = await tempDir(t);
@@ -60,10 +81,7 @@ test('a task has its secret in a variable and in a file, and it is found nowhere
       'printf "%s" "$DB_PASSWORD" | sha256sum > in-env; tr -d "\\n" < .secrets/db.txt | sha256sum > in-file; stat -c %a .secrets/db.txt > mode; touch ready; until [ -e go ]; do sleep 0.05; done',
   });
   const { run } = await runIn('has', 'running');
-  const agent = readdirSync(join(data, 'agent', 'sandboxes'))[0]!;
-  const tasks = join(data, 'agent', 'sandboxes', agent);
-  const sandbox = join(tasks, readdirSync(tasks)[0]!);
-  await until('its word', () => existsSync(join(sandbox, 'ready')));
+  const sandbox = await sandboxIn(data);
   t.is(readFileSync(join(sandbox, 'in-env'), 'utf8'), readFileSync(join(sandbox, 'in-file'), 'utf8'));
   t.is(readFileSync(join(sandbox, 'mode'), 'utf8'), '400\n');
   const secret = join(sandbox, '.secrets', 'db.txt');
@@ -85,6 +103,89 @@ test('a task has its secret in a variable and in a file, and it is found nowhere
   t.deepEqual(holders(data), []);
   t.false(child.output().includes(value));
   t.true(holders(folder).every(path => path === join(folder, 'secrets', 'me', 'db')));
+});
+
+const secrets = [
+  { name: 'db', env: 'DB_PASSWORD' },
+  { name: 'db', file: 'db.txt' },
+];
+
+test('processes and health checks have the secrets of their job, and nobody else finds them anywhere', async t => {
+  const { folder, data, api, child, submit, runIn } = await begun(t, at => ['--secrets-dir', join(at, 'secrets')]);
+  const sum = 'printf "%s" "$DB_PASSWORD" | sha256sum';
+  await submit({
+    name: 'many',
+    mem: 64,
+    secrets,
+    processes: [
+      { name: 'first', command: `${sum} > in-first` },
+      {
+        name: 'second',
+        command: `${sum} > in-second; tr -d "\\n" < .secrets/db.txt | sha256sum > in-file; touch ready; until [ -e go ]; do sleep 0.05; done`,
+      },
+    ],
+    health_check: {
+      checker: {
+        type: 'shell',
+        command: `${sum} > in-check && cmp in-check in-first && cmp .secrets/db.txt .secrets/db.txt`,
+      },
+      interval_ms: 250,
+      initial_interval_ms: 10_000,
+      timeout_ms: 10_000,
+    },
+  });
+  const sandbox = await sandboxIn(data);
+  const { run } = await runIn('many', 'running');
+  const of = (file: string) => readFileSync(join(sandbox, file), 'utf8');
+  await until('a health check', () => existsSync(join(sandbox, 'in-check')) && of('in-check') !== '');
+  const expected = createHash('sha256').update(value).digest('hex');
+  for (const file of ['in-first', 'in-second', 'in-file', 'in-check']) t.is(of(file).split(' ')[0], expected, file);
+  t.deepEqual(holders(data), [join(sandbox, '.secrets', 'db.txt')], "the executor's diary, logs and everything else");
+  t.deepEqual(commandLinesWith(value), []);
+  const here = `/api/v1/jobs/me/test/many/runs/${run}/instances/0`;
+  for (const path of ['', '/files', '/files/content?path=.secrets/db.txt', '/files?path=.secrets'])
+    t.false((await api.request('GET', `${here}${path}`)).text.includes(value), path);
+  writeFileSync(join(sandbox, 'go'), '');
+  await runIn('many', 'succeeded');
+  await until('its secrets to go', () => holders(data).length === 0);
+  t.false(child.output().includes(value));
+  t.true(holders(folder).every(path => path === join(folder, 'secrets', 'me', 'db')));
+});
+
+test("an executor of the job's own has its secrets, and keeps them as long as it lives", async t => {
+  const { data, submit, runIn } = await begun(t, at => ['--secrets-dir', join(at, 'secrets')]);
+  const program = join(import.meta.dirname, '..', 'mesos-local', 'support', 'executor.mjs');
+  const look =
+    'printf "%s" "$DB_PASSWORD" | cmp - .secrets/db.txt 2>&1 | cut -d" " -f1-2 > seen; wc -c < .secrets/db.txt > size';
+  const steps = [
+    ['update', { state: 'TASK_RUNNING' }],
+    ['spawn', `${look}; touch ready`],
+    ['sleep', 1_000],
+    ['update', { state: 'TASK_FINISHED' }],
+  ];
+  await submit({
+    name: 'own',
+    secrets,
+    command: 'true',
+    executor: { id: 'own', command: `exec ${process.execPath} ${program}`, data: JSON.stringify(steps) },
+  });
+  const sandbox = await sandboxIn(data);
+  // Of the two the file alone has the line end.
+  t.is(readFileSync(join(sandbox, 'seen'), 'utf8'), 'cmp: EOF\n');
+  t.is(Number(readFileSync(join(sandbox, 'size'), 'utf8')), value.length + 1);
+  t.true(holders(data).every(path => path === join(sandbox, '.secrets', 'db.txt')));
+  await runIn('own', 'succeeded');
+  t.deepEqual(holders(data), [join(sandbox, '.secrets', 'db.txt')], 'it may be given another task');
+  process.kill(Number.parseInt(readFileSync(join(data, 'agent', 'meta', basename(sandbox), 'pid'), 'utf8'), 10));
+  await until('its secrets to go with it', () => holders(data).length === 0);
+});
+
+test('processes whose secret cannot be had do not begin, and their end says which and why', async t => {
+  const { submit, runIn } = await begun(t, at => ['--secrets-dir', join(at, 'secrets')]);
+  const processes = [{ name: 'main', command: 'true' }];
+  await submit({ name: 'missing', mem: 64, processes, secrets: [{ name: 'nothing', env: 'X' }] });
+  const { instances } = await runIn('missing', 'failed');
+  t.regex(JSON.stringify(instances[0]!.reason), /there is no secret \\"me\/nothing\\"/);
 });
 
 test('a secret that is not there, or is of another role, fails the attempt by name', async t => {

@@ -33,8 +33,8 @@ export type TestEngine = {
   readonly api: ReturnType<typeof openEngine>;
   /** A tar of a root file system with busybox in it, /bin/sh and all. */
   readonly root_fs: () => Promise<Buffer>;
-  /** Makes an image of busybox. `changes`: lines of a Dockerfile. */
-  image(name: string, changes?: readonly string[]): Promise<void>;
+  /** Makes an image of busybox. `changes`: lines of a Dockerfile; `without`: programs that are not in it. */
+  image(name: string, changes?: readonly string[], without?: readonly string[]): Promise<void>;
   pid(): number;
   /** SIGKILL, as a crash would. Containers are not asked. */
   kill(): Promise<void>;
@@ -115,11 +115,18 @@ export async function startDocker(t: Owner, more: readonly string[] = []): Promi
     socket,
     api,
     root_fs: rootFs,
-    async image(name, changes = []) {
+    async image(name, changes = [], without = []) {
       const [repo = '', tag = 'latest'] = name.split(':');
       const query = new URLSearchParams({ fromSrc: '-', repo, tag });
       for (const change of changes) query.append('changes', change);
-      const answer = await post(socket, `/images/create?${query}`, await rootFs());
+      let root = await rootFs();
+      if (without.length > 0) {
+        const lacking = join(home, 'lacking.tar');
+        await writeFile(lacking, root);
+        await run('tar', ['-f', lacking, '--delete', ...without.map(path => `./${path}`)]);
+        root = await readFile(lacking);
+      }
+      const answer = await post(socket, `/images/create?${query}`, root);
       const said = await text(answer);
       if (answer.statusCode !== 200 || said.includes('"error"')) throw new Error(`no image ${name}: ${said}`);
     },

@@ -153,6 +153,8 @@ const shells: Readonly<Record<string, string>> = {
   'mesos/local/docker/attendant.ts': 'stands beside a container',
   'mesos/local/docker/containers.ts': 'sends attendants, and clears up',
   'mesos/local/docker/engine.ts': 'speaks with a Docker engine',
+  'mesos/local/docker/secrets.ts': 'writes secrets where a container finds them',
+  'mesos/local/docker/tenant.ts': 'gives a sandbox to whom a container runs as',
   'mesos/local/claims.ts': 'claims a task on disk before it may start',
   'mesos/local/work-dir.ts': 'keeps the agent id on disk',
   'mesos/local/wrapper': 'the shell around a task',

@@ -13,10 +13,20 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { bootId, hasCode, identityOf, isAlive, readIfThere, signalProcess } from '../processes.ts';
 import type { Identity } from '../wrapper.ts';
-import { type Address, type Engine, EngineAway, EngineRefused, type Inspected, openEngine } from './engine.ts';
+import { lineBehind } from './behind.ts';
+import {
+  type Address,
+  type Engine,
+  EngineAway,
+  EngineRefused,
+  type Image,
+  type Inspected,
+  openEngine,
+} from './engine.ts';
 import { loginFor, loginHeader } from './registry.ts';
 import type { ContainerRequest } from './request.ts';
 import { demultiplexer, type Kind } from './stream.ts';
+import { handIn, tenantOf } from './tenant.ts';
 import { type End, textOfWord, type Word } from './word.ts';
 
 /** What the agent leaves for its attendant, in a file that nobody else may read: variables may be secret. */
@@ -82,11 +92,16 @@ export async function attend(errand: Errand): Promise<number> {
   process.on('SIGUSR2', () => stop('SIGKILL'));
 
   try {
-    const refusal = await bringImage(engine, errand, pulling.signal);
+    const image = await bringImage(engine, errand, pulling.signal);
     if (asked !== undefined) return over({ type: 'withdrawn' }, 143);
-    if (refusal !== undefined) return over({ type: 'refused', message: refusal }, 125);
-    id = await engine.create(name, request.body);
+    if (typeof image === 'string') return over({ type: 'refused', message: image }, 125);
+    id = await engine.create(name, bodyFor(request, image));
     say({ container: id });
+    if (request.sandbox !== undefined) {
+      const tenant = await tenantOf(engine, id, request.user ?? image.user);
+      const why_not = tenant === undefined ? undefined : handIn(request.sandbox, tenant);
+      if (why_not !== undefined) complain(why_not);
+    }
     const output = carry(await engine.attach(id));
     if (asked !== undefined) {
       output.cut();
@@ -111,7 +126,12 @@ export async function attend(errand: Errand): Promise<number> {
     if (word.started === undefined) {
       // What did not start would lie about for ever.
       if (id !== undefined) await engine.remove(id).catch(failed => complain(wordsOf(failed)));
-      return over({ type: 'refused', message: error.message }, 125);
+      const shell = request.behind?.[0];
+      const advice =
+        shell !== undefined && error.message.includes(`"${shell}"`)
+          ? `; secrets in the environment want a ${shell} in the image: expected files for them`
+          : '';
+      return over({ type: 'refused', message: `${error.message}${advice}` }, 125);
     }
     return over({ type: 'lost', message: error.message }, 124);
   }
@@ -229,8 +249,8 @@ function processOf(container: string, pid: number, boot: string): Identity | und
   return readIfThere(`/proc/${pid}/cgroup`)?.includes(container) === true ? identity : undefined;
 }
 
-/** Pulls the image where it is wanted or missing. Returns why there can be none. */
-async function bringImage(engine: Engine, { request, logins }: Errand, stop: AbortSignal): Promise<string | undefined> {
+/** Pulls the image where it is wanted or missing. Returns it, or why there can be none. */
+async function bringImage(engine: Engine, { request, logins }: Errand, stop: AbortSignal): Promise<Image | string> {
   try {
     if (request.force_pull || (await engine.image(request.image)) === undefined)
       await engine.pull(request.image, stop, loginAmong(request.image, logins));
@@ -242,8 +262,13 @@ async function bringImage(engine: Engine, { request, logins }: Errand, stop: Abo
   if (image === undefined) return `the image ${request.image} was pulled, and is not there`;
   const own = await engine.architecture();
   if (image.architecture === '' || own === '' || image.architecture === own || isEmulated(image.architecture))
-    return undefined;
+    return image;
   return `the image ${request.image} is for ${image.architecture}, and this machine is ${own}: expected an image for ${own}`;
+}
+
+/** With the words that are to come before whatever it runs: what that is the image may know alone. */
+function bodyFor({ body, behind }: ContainerRequest, { line }: Image): object {
+  return behind === undefined ? body : { ...body, ...lineBehind(behind, body, line) };
 }
 
 function loginAmong(image: string, paths: readonly string[]): string | undefined {

@@ -20,6 +20,7 @@ import type { Identity } from '../wrapper.ts';
 import type { Errand } from './attendant.ts';
 import { type Address, EngineAway, type Inspected, openEngine } from './engine.ts';
 import { labels, requestFor } from './request.ts';
+import { secretsOutside } from './secrets.ts';
 import { type End, parseWord, type Word } from './word.ts';
 
 export type DockerOptions = {
@@ -98,7 +99,9 @@ export function hostContainers(options: {
   return {
     folder,
     attendant(launch, framework_id, { sandbox, meta }) {
-      const request = requestFor(launch.task, { sandbox, agent_id, framework_id, cpu_hard: docker.cpu_hard });
+      const { cpu_hard } = docker;
+      const secrets = secretsOutside({ meta });
+      const request = requestFor(launch.task, { sandbox, agent_id, framework_id, cpu_hard, secrets });
       if ('problem' in request) throw new Error(request.problem);
       const task_id = launch.task.task_id.value;
       const errand: Errand = {

@@ -40,6 +40,14 @@ export type Inspected = {
     readonly Networks?: Readonly<Record<string, { readonly IPAddress?: string } | null>>;
   };
 };
+export type Image = {
+  readonly architecture: string;
+  readonly os: string;
+  /** What it runs where nobody says otherwise. */
+  readonly line: { readonly Entrypoint?: readonly string[] | null; readonly Cmd?: readonly string[] | null };
+  /** As whom, in the image's words. */
+  readonly user: string;
+};
 export type Executed = { readonly Running: boolean; readonly ExitCode: number | null; readonly Pid: number };
 export type Listed = {
   readonly Id: string;
@@ -52,7 +60,7 @@ export interface Engine {
   /** What it calls this machine's architecture: `amd64`. */
   architecture(): Promise<string>;
   /** `undefined` when the image is not here. */
-  image(name: string): Promise<{ readonly architecture: string; readonly os: string } | undefined>;
+  image(name: string): Promise<Image | undefined>;
   /** `stop` ends it. `login`: who we are at its registry, as the engine wants to be told. */
   pull(name: string, stop: AbortSignal, login?: string): Promise<void>;
   /** Returns the container's id. */
@@ -63,6 +71,8 @@ export interface Engine {
   /** Returns the exit code when it does not run any more. */
   wait(id: string): Promise<number>;
   inspect(id: string): Promise<Inspected | undefined>;
+  /** A small regular file of a container, running or not; undefined when there is none. */
+  file(id: string, path: string): Promise<Buffer | undefined>;
   /** Nothing happens to one that does not run. */
   signal(id: string, signal: string): Promise<void>;
   /** Makes ready what is to run in a container that runs. Returns its id. */
@@ -186,8 +196,16 @@ export function openEngine(address: Address, timeout_ms = 120_000): Engine {
     },
     async image(name) {
       const path = `/images/${encodeURIComponent(name)}/json`;
-      const image = (await ask('GET', path)) as { readonly Architecture?: string; readonly Os?: string } | undefined;
-      return image && { architecture: image.Architecture ?? '', os: image.Os ?? '' };
+      const image = (await ask('GET', path)) as
+        | {
+            readonly Architecture?: string;
+            readonly Os?: string;
+            readonly Config?: (Image['line'] & { readonly User?: string }) | null;
+          }
+        | undefined;
+      if (image === undefined) return undefined;
+      const { Architecture: architecture = '', Os: os = '', Config } = image;
+      return { architecture, os, line: Config ?? {}, user: Config?.User ?? '' };
     },
     async pull(name, stop, login) {
       const query = new URLSearchParams(imageQuery(name));
@@ -233,6 +251,26 @@ export function openEngine(address: Address, timeout_ms = 120_000): Engine {
       if (ended.StatusCode === undefined) throw new EngineAway(`the Docker engine at ${where} went away`);
       return ended.StatusCode;
     },
+    async file(id, path) {
+      const answer = await answered(begin('GET', `/containers/${id}/archive?${new URLSearchParams({ path })}`, {}));
+      if (answer.statusCode !== 200) {
+        const said = await textOf(answer);
+        if (answer.statusCode === 404) return undefined;
+        throw new EngineRefused(answer.statusCode ?? 0, wordsOf(said, answer.statusCode ?? 0));
+      }
+      const pieces: Buffer[] = [];
+      let bytes = 0;
+      try {
+        for await (const piece of answer as AsyncIterable<Buffer>) {
+          bytes += piece.length;
+          if (bytes > file_bytes_max) break; // Leaves the answer, and with it the connection.
+          pieces.push(piece);
+        }
+      } catch (error) {
+        throw away(error);
+      }
+      return bytes > file_bytes_max ? undefined : onlyFile(Buffer.concat(pieces));
+    },
     inspect: async id => (await ask('GET', `/containers/${id}/json`)) as Inspected | undefined,
     async signal(id, signal) {
       try {
@@ -259,6 +297,16 @@ export function openEngine(address: Address, timeout_ms = 120_000): Engine {
       return ((await ask('GET', `/containers/json?${query}`)) ?? []) as readonly Listed[];
     },
   };
+}
+
+const file_bytes_max = 1024 * 1024;
+
+/** Of a tar that begins with it. */
+function onlyFile(tar: Buffer): Buffer | undefined {
+  const kind = tar[156];
+  const size = Number.parseInt(tar.toString('latin1', 124, 136), 8);
+  const is_file = kind === 0 || kind === 0x30;
+  return is_file && tar.length >= 512 + size ? tar.subarray(512, 512 + size) : undefined;
 }
 
 const said_by_code: Readonly<Record<string, string>> = {

@@ -6,6 +6,8 @@
 
 import type { ContainerInfo, PortMapping, TaskInfo, Volume } from '../../protocol.ts';
 import { result_file } from '../../results.ts';
+import { secretsOf } from '../secret-wishes.ts';
+import { hasVariables, secretsInside, withVariables } from './behind.ts';
 import { addPort, applyOption, type Draft } from './options.ts';
 
 export const sandbox_inside = '/mnt/mesos/sandbox';
@@ -18,6 +20,12 @@ export type ContainerRequest = {
   readonly body: object;
   /** First of all when it is to end; left out, the image's own or SIGTERM. */
   readonly stop_signal?: string;
+  /** As whom it runs, where that is not the image's to say. */
+  readonly user?: string;
+  /** To be given to whomever it runs as; left out where it has been given to somebody else. */
+  readonly sandbox?: string;
+  /** Words before whatever it runs, which give it the secrets of its environment. */
+  readonly behind?: readonly string[];
 };
 
 /** Whether a task is for the engine. */
@@ -30,6 +38,8 @@ export type RequestContext = {
   readonly framework_id: string;
   /** CPU is a wall too. */
   readonly cpu_hard: boolean;
+  /** Where its secrets lie, should it have some. */
+  readonly secrets: string;
 };
 
 /** Labels by which containers are found again. */
@@ -41,6 +51,7 @@ export function requestFor(task: TaskInfo, context: RequestContext): ContainerRe
   const image = container.docker?.image ?? container.mesos?.image?.docker?.name;
   if (image === undefined || image === '')
     return { problem: 'the container names no Docker image, and this agent runs no other kind' };
+  const wishes = secretsOf(task);
   const draft: Draft = { config: {}, host: {} };
   const problems: string[] = [];
   const note = (problem: string | undefined) => {
@@ -61,14 +72,19 @@ export function requestFor(task: TaskInfo, context: RequestContext): ContainerRe
   if (problem !== undefined) return { problem };
 
   const sandbox = { Type: 'bind', Source: context.sandbox, Target: sandbox_inside };
-  draft.host.Mounts = [sandbox, ...((draft.host.Mounts as object[] | undefined) ?? [])];
-  const { StopSignal } = draft.config;
+  const secrets = { Type: 'bind', Source: context.secrets, Target: secretsInside(sandbox_inside), ReadOnly: true };
+  const ours = wishes === undefined ? [sandbox] : [sandbox, secrets];
+  draft.host.Mounts = [...ours, ...((draft.host.Mounts as object[] | undefined) ?? [])];
+  const { StopSignal, User } = draft.config;
   const cached = container.mesos?.image?.cached;
   return {
     image,
     force_pull: container.docker?.force_pull_image ?? cached === false,
     body: { ...draft.config, Image: image, AttachStdout: true, AttachStderr: true, HostConfig: draft.host },
     ...(typeof StopSignal === 'string' ? { stop_signal: StopSignal } : {}),
+    ...(typeof User === 'string' ? { user: User } : {}),
+    ...(task.command?.user === undefined ? { sandbox: context.sandbox } : {}),
+    ...(hasVariables(wishes) ? { behind: withVariables(sandbox_inside) } : {}),
   };
 }
 
@@ -105,6 +121,7 @@ function mount({ host }: Draft, volume: Volume, sandbox: string): string | undef
   const add = (made: object) => {
     host.Mounts = [...((host.Mounts as object[] | undefined) ?? []), { ...made, Target: target, ReadOnly: read_only }];
   };
+  if (source?.type === 'SECRET') return undefined; // All of them are in one folder.
   if (source !== undefined) {
     const volume = source.docker_volume;
     if (source.type !== 'DOCKER_VOLUME' || volume === undefined)
@@ -140,7 +157,9 @@ function environment({ command, task_id }: TaskInfo, { agent_id, framework_id }:
     MESOS_FRAMEWORK_ID: framework_id,
     MESOS_SLAVE_ID: agent_id,
   };
-  const theirs = (command?.environment?.variables ?? []).map(({ name, value }) => [name, value]);
+  const theirs = (command?.environment?.variables ?? []).flatMap(({ name, value }) =>
+    value === undefined ? [] : [[name, value] as const],
+  );
   return Object.entries({ ...own, ...Object.fromEntries(theirs) }).map(([name, value]) => `${name}=${value}`);
 }
 

@@ -62,7 +62,7 @@ export function handOver(sandbox: string, user: User, ours: string): void {
 }
 
 /** Links are given away too, and never followed. Names are bytes: an archive may have brought some that are no text. */
-function own(path: Buffer, user: User): void {
+export function own(path: Buffer, user: Pick<User, 'uid' | 'gid'>): void {
   lchownSync(path, user.uid, user.gid);
   for (const entry of readdirSync(path, { withFileTypes: true, encoding: 'buffer' })) {
     const child = Buffer.concat([path, Buffer.from('/'), entry.name]);

@@ -2,12 +2,13 @@
 
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import test, { type ExecutionContext } from 'ava';
 import { runsOf, startHorae } from '../program/horae.ts';
 import { docker, startDocker, type TestEngine } from '../support/docker.ts';
+import { commandLinesWith, filesWith } from '../support/holders.ts';
 import { serialWith } from '../support/needs.ts';
 import { fileOwner, tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
@@ -63,15 +64,8 @@ const end = async (name: string) => {
   if (status >= 300) throw new Error(`${name} was not deleted: ${status}`);
   await until('its container to go', async () => (await engine.api.list()).length === 0);
 };
-/** Files below a folder, but for what is in containers, that hold the value, or as a shell would be told it. */
-function holders(folder: string): string[] {
-  return readdirSync(folder, { withFileTypes: true }).flatMap(entry => {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) return entry.name === 'rootfs' ? [] : holders(path);
-    const said = entry.isFile() && statSync(path).size > 0 ? readFileSync(path, 'utf8') : '';
-    return [value, value.replaceAll("'", "'\\''")].some(one => said.includes(one)) ? [path] : [];
-  });
-}
+/** As it is, or as a shell is told it. */
+const holders = (folder: string) => filesWith(folder, value, value.replaceAll("'", "'\\''"));
 /** What the engine writes down, and what it tells. */
 async function engineKnows(): Promise<boolean> {
   const home = dirname(engine.socket);
@@ -80,21 +74,12 @@ async function engineKnows(): Promise<boolean> {
   const told = inspected.includes(JSON.stringify(value).slice(1, -1)) || inspected.includes('"DB_PASSWORD');
   return told || holders(join(home, 'data', 'containers')).length > 0 || holders(join(home, 'exec')).length > 0;
 }
-const commandLines = () =>
-  readdirSync('/proc').filter(pid => {
-    try {
-      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(value);
-    } catch {
-      return false; // It has ended meanwhile.
-    }
-  });
-
 real('a line for a shell has its secrets in its environment and in files, and its engine has them nowhere', async t => {
   await submit(t, 'lined', { command: line, container: { image: 'busybox:1' } });
   const [user, in_env, in_file] = await outputOf('lined', 4);
   t.deepEqual([user, in_env, in_file], ['0', `${digest}  -`, `${digest}  -`]);
   t.false(await engineKnows());
-  t.deepEqual(commandLines(), []);
+  t.deepEqual(commandLinesWith(value), []);
   const held = holders(data);
   t.deepEqual(held.map(path => path.split('/').slice(-2).join('/')).sort(), ['secrets/.variables', 'secrets/db.txt']);
   t.true(held.every(path => path.startsWith(join(data, 'agent', 'meta'))));

@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { commandLinesWith, filesWith } from '../support/holders.ts';
 import { tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { runsOf, startHorae } from './horae.ts';
@@ -21,23 +22,7 @@ import { runsOf, startHorae } from './horae.ts';
 const value = ['correct-horse', 'battery-staple', '9f2c'].join('-');
 const job = { role: 'me', environment: 'test', mem: 32 };
 
-/** Every regular file below a folder that holds the value. */
-function holders(folder: string): string[] {
-  return readdirSync(folder, { withFileTypes: true }).flatMap(entry => {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) return holders(path);
-    return entry.isFile() && readFileSync(path).includes(value) ? [path] : [];
-  });
-}
-const commandLinesWith = (text: string) =>
-  readdirSync('/proc').filter(entry => {
-    if (!/^\d+$/.test(entry) || entry === String(process.pid)) return false;
-    try {
-      return readFileSync(`/proc/${entry}/cmdline`).includes(text);
-    } catch {
-      return false; // It has ended meanwhile.
-    }
-  });
+const holders = (folder: string) => filesWith(folder, value);
 
 /** The sandbox of a task that has begun, once `ready` is in it. */
 function sandboxIn(data: string): Promise<string> {

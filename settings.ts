@@ -16,6 +16,7 @@ import {
   list,
   number,
   path,
+  peer,
   resources,
   type SettingsOf,
   text,
@@ -50,6 +51,7 @@ const chronos = 'Jobs that come by the API of Chronos';
 const notices = 'Who is told what becomes of jobs';
 const journal = 'The journal and history';
 const supervision = 'Supervision';
+const graphite = 'Figures for Graphite';
 
 /** Every setting there is. Units and bounds come last in a name; a limit's sentence says what happens when it is reached. */
 // biome-ignore format: one setting, one line, so that the list can be read down its columns.
@@ -228,6 +230,12 @@ export const settings = {
   update_days: number({ group: journal, unit: 'days', default: 30, min: 0, max: 3_650, help: 'How long updates that are over are kept, with what happened in them.' }),
   updates_per_job: whole({ group: journal, unit: 'updates', default: 10, min: 1, max: 10_000, help: 'Updates that are over and kept per job; then the oldest go.' }),
   audit_days: number({ group: journal, unit: 'days', default: 365, min: 0, max: 36_500, help: 'How long it is kept who did what.' }),
+
+  graphite: peer({ group: graphite, help: "Where a Graphite server takes lines (its plaintext port): it is sent what /metrics tells, and the figures of jobs under Chronos's names." }),
+  graphite_prefix: text({ group: graphite, value: 'PATH', expected: 'names with dots between, such as prod.horae', matches: /^[\w.:#%=+-]*$/, default: '', help: 'Stands before each path. Of several nodes each puts its id behind it; the figures of jobs are sent by whoever leads, without one.' }),
+  graphite_interval_ms: whole({ group: graphite, unit: 'ms', default: 60_000, min: 100, max: 86_400_000, help: 'Between two times that it is sent figures.' }),
+  graphite_timeout_ms: whole({ group: graphite, unit: 'ms', default: 10_000, min: 10, max: 600_000, help: 'How long it may take to connect, or to take a piece; then it is tried again the next time.' }),
+  graphite_lines_max: whole({ group: graphite, unit: 'lines', default: 100_000, min: 100, max: 100_000_000, help: 'Lines kept for it while it is away (about 60 bytes each); then the oldest go, and are counted.' }),
 
   crash_count_max: whole({ group: supervision, unit: 'crashes', default: 5, min: 0, max: 1_000, help: 'Crashes that the tree of singletons survives within --crash-period-ms; one more ends the program.' }),
   crash_period_ms: whole({ group: supervision, unit: 'ms', default: 60_000, min: 100, max: 3_600_000, help: 'The window in which crashes are counted.' }),

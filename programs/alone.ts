@@ -17,6 +17,7 @@ import { createProjection, type Projection } from '../transport/projection.ts';
 import { openAnnouncing, ownerOf, withdrawingLink } from './announcing.ts';
 import { debugBundle } from './debug.ts';
 import { certificateOf, openDoor } from './door.ts';
+import { tellGraphite } from './graphite.ts';
 import { Refused } from './refused.ts';
 import { askingLink } from './reports.ts';
 import { type Identity, openScheduler } from './scheduler.ts';
@@ -131,8 +132,10 @@ export async function runAlone(ground: Ground, openMesos: OpenMesos): Promise<st
     history: journal,
     debug: debugBundle({ ...ground, views: projection, history: journal, serversets: announcing?.state }),
   });
+  const graphite = tellGraphite(ground, projection);
   compactNowAndThen(within('journal', ground), journal);
   ending.onSignal(async () => {
+    graphite?.close();
     await door.close();
     await stop();
     await announcer?.close();

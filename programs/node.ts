@@ -26,6 +26,7 @@ import { compactNowAndThen, frameworkId, type OpenMesos, openHistory } from './a
 import { authIn, openAnnouncing, withdrawingLink } from './announcing.ts';
 import { debugBundle } from './debug.ts';
 import { certificateOf, openDoor } from './door.ts';
+import { tellGraphite } from './graphite.ts';
 import { createKeeper, type Keeper } from './keeper.ts';
 import { fail, named, Refused } from './refused.ts';
 import { beginReign, type Reigning } from './reign.ts';
@@ -288,9 +289,11 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
     const { pending: reasons, quarantined } = told as Glance;
     glance = { why: new Map(reasons.map(reason => [reason.instance, reason])), aside: new Map(quarantined) };
   });
+  const graphite = tellGraphite(ground, projection, { id: node_id, leads: cluster.leads });
   compactNowAndThen(within('journal', ground), replica);
   ending.onSignal(async () => {
     stopping = true;
+    graphite?.close();
     await keeper!.stop();
     line.close();
     links.close('this node is stopping');

@@ -79,6 +79,11 @@ const working: readonly (readonly [readonly string[], object])[] = [
   [['--decline_offer_duration', '3000'], { refuse_seconds: 3 }],
   [['--min_revive_offers_interval', '5000'], { revive_interval_ms: 5_000 }],
   [['--webui_url', 'https://chronos.example.com'], { framework_webui_url: 'https://chronos.example.com' }],
+  [['--graphite_host_port', 'stats:2003'], { graphite: { host: 'stats', port: 2_003 } }],
+  [
+    ['-g', 'stats:2003', '--graphite_reporting_interval', '30', '--graphite_group_prefix', 'prod.chronos'],
+    { graphite: { host: 'stats', port: 2_003 }, graphite_interval_ms: 30_000, graphite_prefix: 'prod.chronos' },
+  ],
   [['--http_port', '4400'], { http: { host: '127.0.0.1', port: 4400 } }],
   [
     ['--http_address', '0.0.0.0', '--credentials', 'people.yaml'],

@@ -37,7 +37,19 @@ export interface Metrics {
   value(name: MetricName, labels?: Readonly<Record<string, string>>): number | undefined;
   /** Prometheus text exposition, version 0.0.4. */
   text(): string;
+  /** The same as data, for other forms. */
+  samples(): readonly Sample[];
 }
+
+/** One series as it stands. `labels`: the values of its labels, in the order of the registry. */
+export type Sample = {
+  readonly name: string;
+  readonly labels: readonly string[];
+  /** Of a histogram, its count. */
+  readonly value: number;
+  /** `below`: how many were at most so much, for each bound. */
+  readonly histogram?: { readonly sum: number; readonly below: readonly (readonly [number, number])[] };
+};
 
 /** Label sets of one metric beyond this many are counted together under `other`: labels must never eat the memory. */
 const series_max = 1_000;
@@ -45,6 +57,7 @@ export const exposition_type = 'text/plain; version=0.0.4; charset=utf-8';
 
 type Series = {
   readonly labels: string;
+  readonly label_values: readonly string[];
   value: number;
   sum: number;
   readonly counts: number[] | undefined;
@@ -72,7 +85,11 @@ export function createMetrics(): Metrics {
     if (known !== undefined) return known;
     if (family.size >= series_max && declared.labels.some(label => labels[label] !== 'other'))
       return seriesOf(name, Object.fromEntries(declared.labels.map(label => [label, 'other'])));
-    const made = series(declared, text);
+    const made = series(
+      declared,
+      text,
+      declared.labels.map(label => labels[label]!),
+    );
     family.set(text, made);
     return made;
   };
@@ -110,7 +127,24 @@ export function createMetrics(): Metrics {
       }
       return `${lines.join('\n')}\n`;
     },
+    samples() {
+      for (const collector of collectors) collector();
+      return Object.entries(registry as Readonly<Record<string, Declaration>>).flatMap(([name, declared]) =>
+        [...(families.get(name)?.values() ?? [])].map(one => sampleOf(name, declared, one)),
+      );
+    },
   };
+}
+
+function sampleOf(name: string, { buckets }: Declaration, { label_values, value, sum, counts }: Series): Sample {
+  const plain = { name, labels: label_values, value };
+  if (counts === undefined || buckets === undefined) return plain;
+  let upto = 0;
+  const below = buckets.map((bound, bucket) => {
+    upto += counts[bucket]!;
+    return [bound, upto] as const;
+  });
+  return { ...plain, histogram: { sum, below } };
 }
 
 /** Sets, at each scrape, what the process and the event loop say of themselves. Returns the way to stop watching. */
@@ -150,11 +184,12 @@ function declarationOf(name: string): Declaration {
   return declared;
 }
 
-function series(declared: Declaration, labels: string): Series {
+function series(declared: Declaration, labels: string, label_values: readonly string[]): Series {
   const { buckets } = declared;
   const counts = buckets === undefined ? undefined : new Array<number>(buckets.length).fill(0);
   const one: Series = {
     labels,
+    label_values,
     value: 0,
     sum: 0,
     counts,

@@ -107,9 +107,9 @@ export const chronos_options: readonly ChronosOption[] = [
       ),
   ),
   works('job_history_limit', { letter: 'j', says: '`--job-history-limit`; how much is kept is said by `--history-per-job` and `--history-days`', read: as('job_history_limit') }),
-  ...['graphite_host_port', 'graphite_reporting_interval', 'graphite_group_prefix'].map(name =>
-    toCome(name, 'with the export to Graphite; `/metrics` is there for Prometheus', name === 'graphite_host_port' ? { letter: 'g' } : {}),
-  ),
+  works('graphite_host_port', { letter: 'g', says: '`--graphite`; the figures of jobs have the paths that they had, those of `/metrics` come beside them', read: as('graphite') }),
+  works('graphite_reporting_interval', { says: 'seconds; `--graphite-interval-ms`', read: scaled('graphite_interval_ms', 1_000) }),
+  works('graphite_group_prefix', { says: '`--graphite-prefix`', read: as('graphite_prefix') }),
   works('http_address', {
     says: 'the host of `--http`, default 127.0.0.1; beyond loopback Horae wants `--credentials` (or `--insecure`)',
     expected: 'an address such as 0.0.0.0',

@@ -149,12 +149,26 @@ export function zone(entry: Entry & { readonly default: string }): Setting<strin
 export function address(entry: Entry & { readonly default: Address }): Setting<Address> {
   const kind = { value: 'HOST:PORT', expected: 'host:port such as 127.0.0.1:8080, with a port from 0 to 65535' };
   const default_text = `${entry.default.host}:${entry.default.port}`;
-  return one<Address>(entry, { ...kind, default: entry.default, default_text }, text => {
-    const [, bracketed, plain, digits] = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/.exec(text) ?? [];
-    const host = bracketed ?? plain;
-    const port = Number(digits);
-    return host === undefined || port > 65_535 ? undefined : { host, port };
+  return one<Address>(entry, { ...kind, default: entry.default, default_text }, readAddress);
+}
+
+/** Of somebody else, who need not be there. */
+export function peer(entry: Entry): Setting<Address | undefined> {
+  const kind = {
+    value: 'HOST:PORT',
+    expected: 'host:port such as stats.example.com:2003, with a port from 1 to 65535',
+  };
+  return one<Address | undefined>(entry, { ...kind, default: undefined, default_text: 'none' }, text => {
+    const read = readAddress(text);
+    return read?.port === 0 ? undefined : read;
   });
+}
+
+function readAddress(text: string): Address | undefined {
+  const [, bracketed, plain, digits] = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/.exec(text) ?? [];
+  const host = bracketed ?? plain;
+  const port = Number(digits);
+  return host === undefined || port > 65_535 ? undefined : { host, port };
 }
 
 /** Mesos's own notation: `cpus:4;mem:4096;disk:10000;ports:[31000-32000]`, memory and disk in MB. */

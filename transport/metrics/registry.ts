@@ -99,6 +99,10 @@ export const registry = {
   horae_log_followers: gauge('streams', [], 'Logs being followed.'),
   horae_task_sessions: gauge('sessions', [], 'Commands being run in tasks.'),
 
+  horae_graphite_connected: gauge('1 or 0', [], 'Whether a Graphite server (--graphite) has a connection with us.'),
+  horae_graphite_lines_waiting: gauge('lines', [], 'Lines for Graphite that have not left, or of which it is not sure.'),
+  horae_graphite_lines_total: counter('lines', ['what'], 'Lines for Graphite: sent, or dropped because too many waited.'),
+
   process_cpu_seconds_total: counter('seconds', [], 'CPU time of this process, user and system.'),
   process_resident_memory_bytes: gauge('bytes', [], 'Resident memory of this process.'),
   nodejs_heap_used_bytes: gauge('bytes', [], 'JavaScript heap in use.'),

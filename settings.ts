@@ -24,7 +24,7 @@ import {
   yes,
   zone,
 } from './transport/cli/setting.ts';
-import { shownOf } from './transport/cli/setting-shown.ts';
+import { shownOf, withoutTyped } from './transport/cli/setting-shown.ts';
 import {
   defaultsOf,
   type Environment,
@@ -49,6 +49,7 @@ const instances = 'Retries, restarts, kills';
 const timetable = 'Jobs, due times, runs';
 const chronos = 'Jobs that come by the API of Chronos';
 const notices = 'Who is told what becomes of jobs';
+const channels = 'How people are told of jobs: mail, chat, Sentry, webhooks';
 const journal = 'The journal and history';
 const supervision = 'Supervision';
 const graphite = 'Figures for Graphite';
@@ -221,6 +222,29 @@ export const settings = {
   notify_long_running_after_ms: whole({ group: notices, unit: 'ms', default: 0, min: 0, max: 31_622_400_000, help: 'A run that goes on for so long is long-running, where its job does not say; 0: never.' }),
   notify_pending_after_ms: whole({ group: notices, unit: 'ms', default: 0, min: 0, max: 31_622_400_000, help: 'An instance that waits so long for a place is stuck-pending, where its job does not say; 0: never.' }),
 
+  notification_prefix: text({ group: channels, value: 'WORDS', expected: 'words on one line', matches: /^[^\p{Cc}]+$/u, help: 'What stands in square brackets before the subject of each letter, such as the name of this cluster.' }),
+  mail_server: text({ group: channels, value: 'HOST:PORT', expected: 'host:port such as mail.example.com:587', matches: /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):\d{1,5}$/, help: 'The SMTP server that takes our mail. With --mail-from; without it no mail is sent.' }),
+  mail_from: text({ group: channels, value: 'ADDRESS', expected: 'a mail address such as horae@example.com', matches: /^[^\s@<>()[\],;:"]+@[^\s@<>()[\],;:"]+$/, help: 'From whom our mail is.' }),
+  mail_user: text({ group: channels, value: 'USER', expected: 'a user of the mail server', matches: /^[^\p{Cc}]+$/u, help: 'As whom we log in to the mail server. With --mail-password-file, or HORAE_MAIL_PASSWORD.' }),
+  mail_password: text({ group: channels, value: 'PASSWORD', expected: 'a password on one line', matches: /^[^\r\n]+$/, secret: true, help: 'The password of --mail-user. On the command line others can read it: rather --mail-password-file.' }),
+  mail_password_file: file({ group: channels, help: 'File with the password of --mail-user; one line, its newline is no part of it.' }),
+  mail_ssl: yes({ group: channels, help: 'The mail server speaks TLS from the first byte. Without this STARTTLS is used where it is offered, and must be before a password is sent to another machine.' }),
+  mail_insecure: yes({ group: channels, help: 'Send the password of --mail-user also without TLS, or over TLS that nobody vouches for.' }),
+  mail_connections_max: whole({ group: channels, unit: 'connections', default: 2, min: 1, max: 100, help: 'Connections to the mail server; further letters wait for one of them.' }),
+  slack_url: text({ group: channels, value: 'URL', expected: 'an http or https address, without a user in it', matches: /^https?:\/\/[^\s@]+$/, secret: true, help: 'Incoming webhook of Slack.' }),
+  mattermost_url: text({ group: channels, value: 'URL', expected: 'an http or https address, without a user in it', matches: /^https?:\/\/[^\s@]+$/, secret: true, help: 'Incoming webhook of Mattermost.' }),
+  raven_dsn: text({ group: channels, value: 'DSN', expected: 'a data source name such as https://KEY@sentry.example.com/42', matches: /^https?:\/\/[\w.-]+(:[\w.-]*)?@[^\s/@?#]+(\/[^\s?#]*)?\/\d{1,20}\/?$/, secret: true, help: 'Project of Sentry that events go to; Sentry 20.6 or newer.' }),
+  http_notification_url: text({ group: channels, value: 'URL', expected: 'an http or https address, without a user in it', matches: /^https?:\/\/[^\s@]+$/, secret: true, help: 'Address that is POSTed what Chronos would have, one job at a time.' }),
+  http_notification_credentials: text({ group: channels, value: 'USER:PASSWORD', expected: 'a user and a password with a colon between them', matches: /^[^:\r\n]+:[^\r\n]+$/, secret: true, help: 'For --http-notification-url, by HTTP Basic. On the command line others can read it: rather in a file.' }),
+  http_notification_credentials_file: file({ group: channels, help: 'File with USER:PASSWORD for --http-notification-url; one line, its newline is no part of it.' }),
+  webhook_secret: text({ group: channels, value: 'SECRET', expected: 'a secret of at least 8 characters on one line', matches: /^[^\r\n]{8,}$/, secret: true, help: 'What letters to webhooks of jobs are signed with. On the command line others can read it: rather in a file.' }),
+  webhook_secret_file: file({ group: channels, help: 'File with what letters to webhooks of jobs are signed with; one line, its newline is no part of it.' }),
+  notify_private_allowed: yes({ group: channels, help: 'Webhooks that jobs name may be on this machine or in a private network. Addresses in these settings always may.' }),
+  notify_ca: file({ group: channels, help: 'Certificates in PEM of whoever may vouch for mail servers and receivers, beside those that Node knows.' }),
+  notify_timeout_ms: whole({ group: channels, unit: 'ms', default: 30_000, min: 100, max: 600_000, help: 'How long one attempt to deliver a letter may take; then it has failed, and comes again.' }),
+  notify_answer_bytes_max: whole({ group: channels, unit: 'bytes', default: 4_096, min: 0, max: 1_048_576, help: "How much of a receiver's words is read when it would not have a letter." }),
+  notify_chat_characters_max: whole({ group: channels, unit: 'characters', default: 3_500, min: 200, max: 16_000, help: 'Longest message to a chat; of a longer one the middle is left out. Slack breaks messages at 4000.' }),
+
   segments_per_snapshot: whole({ group: journal, unit: 'segments', default: 10_000, min: 10, max: 1_000_000, help: 'Commits between snapshots; more make restoring slower, fewer make more writing.' }),
   journal_map_mb: whole({ group: journal, unit: 'MB', default: 16_384, min: 16, max: 4_194_304, help: 'Largest size of the journal; when it is reached the scheduler stops and says so.' }),
   commit_interval_ms: number({ group: journal, unit: 'ms', default: 4, min: 0, max: 1_000, help: 'Between the beginnings of two commits, unless many records wait; what comes meanwhile is committed together.' }),
@@ -282,6 +306,9 @@ export function unknownVariables(env: Environment): readonly Problem[] {
 /** The settings as they may be shown to somebody else, and the texts in them that may not. */
 export const shownSettings = (read: Settings) => shownOf(settings, read);
 
+/** The words of a command line without the secrets that stand in it, and the flags that brought them. */
+export const withoutTypedSecrets = (words: readonly string[], read: Settings) => withoutTyped(settings, words, read);
+
 /** The part of `--help` that lists the settings, by group. */
 export function settingsHelp(width = 100): string {
   return helpOf(settings, width);
@@ -303,6 +330,7 @@ function crossCheck(read: Settings): readonly Problem[] {
   ] as const)
     if (read[one] !== undefined && read[other] === undefined)
       refuse(flagOf(one), read[one], `${flagOf(one)} is given without ${flagOf(other)}`, 'both, or neither');
+  channelClashes(read, refuse);
   if (read.zk !== undefined && read.cluster_key_file === undefined)
     refuse('--zk', read.zk, '--zk is given without --cluster-key-file', 'both: nodes must know each other');
   if (read.serversets_zk_auth_file !== undefined && read.serversets_zk === undefined)
@@ -339,6 +367,30 @@ function crossCheck(read: Settings): readonly Problem[] {
       );
   }
   return problems;
+}
+
+type Refuse = (place: string, value: unknown, message: string, expected: string) => void;
+
+/** What belongs together where letters go out, and what excludes what. None of the values is shown: most are secrets. */
+function channelClashes(read: Settings, refuse: Refuse): void {
+  const has = (name: keyof Settings) => read[name] !== undefined;
+  for (const [one, other] of [
+    ['mail_password', 'mail_password_file'],
+    ['http_notification_credentials', 'http_notification_credentials_file'],
+    ['webhook_secret', 'webhook_secret_file'],
+  ] as const)
+    if (has(one) && has(other))
+      refuse(flagOf(other), undefined, `${flagOf(other)} is given beside ${flagOf(one)}`, 'one of them');
+  const alone = (one: keyof Settings, other: keyof Settings) =>
+    refuse(flagOf(one), undefined, `${flagOf(one)} is given without ${flagOf(other)}`, 'both, or neither');
+  if (has('mail_server') && !has('mail_from')) alone('mail_server', 'mail_from');
+  for (const name of ['mail_from', 'mail_user'] as const)
+    if (has(name) && !has('mail_server')) alone(name, 'mail_server');
+  const passwords = (['mail_password', 'mail_password_file'] as const).filter(has);
+  if (has('mail_user') && passwords.length === 0) alone('mail_user', 'mail_password_file');
+  for (const name of passwords) if (!has('mail_user')) alone(name, 'mail_user');
+  for (const name of ['http_notification_credentials', 'http_notification_credentials_file'] as const)
+    if (has(name) && !has('http_notification_url')) alone(name, 'http_notification_url');
 }
 
 /** Whether only programs of this machine can reach a server that listens on `host`. */

@@ -1,6 +1,6 @@
 // masters.ts: the Mesos that --mesos names, out of the settings: who we are there, whom we trust, who leads, where logs are.
 
-import { randomUUID, X509Certificate } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import type * as tls from 'node:tls';
@@ -13,10 +13,10 @@ import { authorization, type Credentials, httpLink } from '../mesos/http-link.ts
 import { watchLeader } from '../mesos/leader-watch.ts';
 import type { Settings } from '../settings.ts';
 import { Refused as HttpRefused } from '../transport/http/problems.ts';
-import { checkTls } from '../transport/http/tls.ts';
+import { checkTls, isCertificate } from '../transport/http/tls.ts';
 import type { Mesos } from './alone.ts';
 import { openArchive, publicUrl } from './archive.ts';
-import { fail, named, Refused } from './refused.ts';
+import { fail, named, oneLine, Refused } from './refused.ts';
 import { heardBy, openReports } from './reports.ts';
 import type { Identity } from './scheduler.ts';
 import type { Ground } from './start.ts';
@@ -148,15 +148,6 @@ export function trustOf({ mesos_ca, mesos_cert, mesos_key }: Settings): tls.Conn
   return { ...(ca === undefined ? {} : { ca }), cert, key };
 }
 
-function isCertificate(text: string): boolean {
-  try {
-    new X509Certificate(text);
-    return true;
-  } catch {
-    return false; // The one way to ask OpenSSL what a text is.
-  }
-}
-
 /** What we show. Looked for again now and then: tokens do not last, and a secret that was wrong is mended in its file. */
 export function credentialsOf(
   { mesos_principal, mesos_secret_file, mesos_token_file }: Settings,
@@ -193,16 +184,6 @@ export function credentialsOf(
     }
     return credentials!;
   };
-}
-
-/** What a file holds, less the newline that editors put at its end. */
-function oneLine(flag: string, path: string, note?: (flag: string) => void): string {
-  const text = named(flag, path, () => readFileSync(path, 'utf8'));
-  const line = text.replace(/\r?\n$/, '');
-  if (line === '' || /[\r\n]/.test(line))
-    throw new Refused(`${flag} is ${path}: expected one line that is not empty, and nothing else`);
-  if (line !== text) note?.(flag);
-  return line;
 }
 
 async function zookeeperOf(

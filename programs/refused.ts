@@ -2,6 +2,7 @@
 //
 // What a person can mend is told without a stack; whatever else goes wrong at the start is a fault of ours, and has one.
 
+import { readFileSync } from 'node:fs';
 import type { Problem } from '../schedules/problem.ts';
 import { JournalError } from '../transport/journal/journal.ts';
 
@@ -28,6 +29,16 @@ export function named<T>(flag: string, path: string, take: () => T): T {
   } catch (error) {
     throw new Refused(`${flag} is ${path}: ${sayFile(error)}`);
   }
+}
+
+/** What a file of one line holds, less the newline that editors put at its end. */
+export function oneLine(flag: string, path: string, note?: (flag: string) => void): string {
+  const text = named(flag, path, () => readFileSync(path, 'utf8'));
+  const line = text.replace(/\r?\n$/, '');
+  if (line === '' || /[\r\n]/.test(line))
+    throw new Refused(`${flag} is ${path}: expected one line that is not empty, and nothing else`);
+  if (line !== text) note?.(flag);
+  return line;
 }
 
 function sayFile(error: unknown): string {

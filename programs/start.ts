@@ -5,7 +5,14 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type Logger, pino } from 'pino';
 import { type Clock, systemClock } from '../schedules/clock.ts';
-import { notesOnChronos, readSettings, type Settings, settingsFile, unknownVariables } from '../settings.ts';
+import {
+  notesOnChronos,
+  readSettings,
+  type Settings,
+  settingsFile,
+  unknownVariables,
+  withoutTypedSecrets,
+} from '../settings.ts';
 import { type LogModule, type Logs, openLogs } from '../transport/logs.ts';
 import { collectProcess, createMetrics, type Metrics } from '../transport/metrics.ts';
 import { fail, named, Refused } from './refused.ts';
@@ -37,12 +44,25 @@ export function standOn(argv: readonly string[]): Ground {
   const log = logs.of('program');
   for (const problem of unknownVariables(process.env)) log.warn({ variable: problem.place }, problem.message);
   for (const note of notesOnChronos(argv, process.env)) log.warn({ option: note.place }, note.message);
+  hideTyped(settings, log);
   const data_dir = resolve(settings.data_dir);
   // Tasks of other users must pass on their way to their sandboxes. What lies in it is closed, each by itself.
   named('--data-dir', data_dir, () => mkdirSync(data_dir, { recursive: true, mode: 0o711 }));
   const metrics = createMetrics();
   collectProcess(metrics, version);
   return { settings, log, logs, clock: systemClock(), metrics, data_dir, version };
+}
+
+/** What was typed stands in every list of processes for as long as this one lives. So no secret may stay in it. */
+function hideTyped(settings: Settings, log: Logger): void {
+  const { words, flags } = withoutTypedSecrets(process.argv.slice(2), settings);
+  if (flags.length === 0) return;
+  process.title = [...process.argv.slice(0, 2), ...words].join(' ');
+  for (const flag of flags)
+    log.warn(
+      { option: flag },
+      `${flag} was on the command line, where others could read it: rather in a file, or a variable`,
+    );
 }
 
 /** Flags, variables and the settings file. Ends the process where they are wrong. */

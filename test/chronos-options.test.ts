@@ -89,6 +89,23 @@ const working: readonly (readonly [readonly string[], object])[] = [
     ['--http_address', '0.0.0.0', '--credentials', 'people.yaml'],
     { http: { host: '0.0.0.0', port: 8080 }, credentials: 'people.yaml' },
   ],
+  [['--cluster_name', 'Wien 3'], { notification_prefix: 'Wien 3' }],
+  [
+    ['-m', 'mail:25', '--mail_from', 'chronos@example.com'],
+    { mail_server: 'mail:25', mail_from: 'chronos@example.com' },
+  ],
+  [
+    ['--mail_server', 'mail:465', '--mail_from', 'a@b', '--mail_user', 'u', '--mail_password', 'p', '--mail_ssl'],
+    { mail_server: 'mail:465', mail_from: 'a@b', mail_user: 'u', mail_password: 'p', mail_ssl: true },
+  ],
+  [['-r', 'https://key:secret@sentry/7'], { raven_dsn: 'https://key:secret@sentry/7' }],
+  [['--raven_dsn', 'https://key@sentry/a/7'], { raven_dsn: 'https://key@sentry/a/7' }],
+  [['--slack_url', 'https://hooks.slack.com/x'], { slack_url: 'https://hooks.slack.com/x' }],
+  [['--mattermost_url', 'http://chat/hooks/x'], { mattermost_url: 'http://chat/hooks/x' }],
+  [
+    ['--http_notification_url', 'http://alerts/?a=b', '--http_notification_credentials', 'user:pass'],
+    { http_notification_url: 'http://alerts/?a=b', http_notification_credentials: 'user:pass' },
+  ],
   [['--http_address', '::1', '--http_port', '0'], { http: { host: '::1', port: 0 } }],
 ];
 
@@ -126,7 +143,7 @@ test('an option that somebody relied on and that is not followed is refused, wit
     t.is(message!.includes('yet; it comes'), option.fate === 'to come');
     t.false(message!.includes('x:y'), 'it may be a secret');
   }
-  t.regex(messagesOf('-m', 'mail:25')[0]!, /^-m of Chronos is not followed yet; it comes with notifications by mail$/);
+  t.regex(messagesOf('-c', 'db:9042')[0]!, /^-c of Chronos is not followed yet; it comes with the export to Cassandra/);
 });
 
 test('what an answer points to is there', t => {

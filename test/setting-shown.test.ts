@@ -1,7 +1,7 @@
 // setting-shown.test.ts: what is secret in the settings is shown to nobody.
 
 import test from 'ava';
-import { readSettings, settings, shownSettings } from '../settings.ts';
+import { readSettings, settings, shownSettings, withoutTypedSecrets } from '../settings.ts';
 import { withoutSecrets } from '../transport/cli/setting-shown.ts';
 import { flagOf } from '../transport/cli/settings-reader.ts';
 
@@ -11,6 +11,13 @@ const planted = ['Tr0ub4', 'dor_3'].join('');
 /** A value with the secret in it for each setting that is one. A new one needs its line here. */
 const secret_values: Readonly<Record<string, string>> = {
   secrets_command: `/usr/bin/vault read --token=${planted}`,
+  mail_password: planted,
+  raven_dsn: `https://key:${planted}@sentry.example.com/42`,
+  slack_url: `https://hooks.slack.com/services/T0/B0/${planted}`,
+  mattermost_url: `https://chat.example.com/hooks/${planted}`,
+  http_notification_url: `https://alerts.example.com/?key=${planted}`,
+  http_notification_credentials: `horae:${planted}`,
+  webhook_secret: planted,
 };
 /** Likewise for addresses, which may carry a password or a key. */
 const address_values: Readonly<Record<string, string>> = {
@@ -18,11 +25,16 @@ const address_values: Readonly<Record<string, string>> = {
   executor_archive: `https://files:${planted}@files.example.com/horae.tar.gz`,
   framework_webui_url: `https://horae.example.com/?key=${planted}`,
 };
+/** What a setting is refused without. */
+const beside: Readonly<Record<string, readonly string[]>> = {
+  mail_password: ['--mail-user', 'u', '--mail-server', 'mail:25', '--mail-from', 'a@b'],
+  http_notification_credentials: ['--http-notification-url', 'https://alerts.example.com/'],
+};
 const names = Object.keys(settings);
 const secrets = names.filter(name => (settings as Record<string, { secret?: boolean }>)[name]!.secret === true);
 
 const shownWith = (name: string, value: string) => {
-  const read = readSettings([`${flagOf(name)}=${value}`], {});
+  const read = readSettings([`${flagOf(name)}=${value}`, ...(beside[name] ?? [])], {});
   return read.ok ? shownSettings(read.value) : undefined;
 };
 
@@ -67,4 +79,46 @@ test('a setting that sounds like a secret is a file, or is one', t => {
     if (!sounds.test(name) || typeof setting.default === 'number' || typeof setting.default === 'boolean') continue;
     t.true(setting.value === 'FILE' || setting.value === 'DIR' || setting.secret === true, name);
   }
+});
+
+test('a secret that was typed is found on the line, as a word of its own or behind its flag, and nothing else is touched', t => {
+  const line = [
+    'serve',
+    '--mail-password',
+    planted,
+    `--slack_url=https://x/${planted}`,
+    '--mail-user',
+    'dev',
+    '--log-level',
+    'info',
+  ];
+  const more = ['--mail-server', 'm:25', '--mail-from', 'a@b'];
+  const read = readSettings([...line.slice(1), ...more], { HORAE_WEBHOOK_SECRET: 'serve and serve' });
+  if (!read.ok) return t.fail(JSON.stringify(read.problems));
+  const { words, flags } = withoutTypedSecrets(line, read.value);
+  t.deepEqual(words, [
+    'serve',
+    '--mail-password',
+    '***',
+    '--slack_url=***',
+    '--mail-user',
+    'dev',
+    '--log-level',
+    'info',
+  ]);
+  t.deepEqual(flags, ['--mail-password', '--slack_url']);
+});
+
+test('a secret that is refused is not shown either', t => {
+  for (const [name, wrong] of [
+    ['raven_dsn', `https://${planted}`],
+    ['slack_url', `hooks/${planted}`],
+    ['http_notification_credentials', planted],
+    ['webhook_secret', planted.slice(0, 5)],
+  ] as const)
+    for (const argv of [[`${flagOf(name)}=${wrong}`], [`--${name}`, wrong]]) {
+      const read = readSettings(argv, {});
+      t.false(read.ok, name);
+      t.false(JSON.stringify(read).includes(planted.slice(0, 5)), JSON.stringify(read));
+    }
 });

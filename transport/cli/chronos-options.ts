@@ -69,7 +69,7 @@ export const chronos_options: readonly ChronosOption[] = [
   works('zk_timeout', { says: '`--zk-session-timeout-ms`', read: as('zk_session_timeout_ms') }),
   dropped('zk_auth', 'a password on a command line is read by everybody on the machine: write USER:PASSWORD into a file, and give `--zk-auth-file FILE`'),
   works('failover_timeout', { letter: 'f', says: 'seconds; `--failover-timeout-days`, default 21 days instead of 7', read: scaled('failover_timeout_days', 1 / 86_400) }),
-  toCome('cluster_name', 'the prefix of notifications, which are to come; `--cluster-name` of Horae is something else'),
+  works('cluster_name', { says: '`--notification-prefix`; `--cluster-name` of Horae is something else', read: as('notification_prefix') }),
   idle('leader_max_idle_time', 'nothing in Chronos read it either', { letter: 'l' }),
   works('failure_retry', { says: '`--failure-retry`', read: as('failure_retry') }),
   works('disable_after_failures', { letter: 'd', says: '`--disable-after-failures`', read: as('disable_after_failures') }),
@@ -88,16 +88,17 @@ export const chronos_options: readonly ChronosOption[] = [
   works('decline_offer_duration', { says: 'milliseconds; `--refuse-seconds`', read: scaled('refuse_seconds', 1 / 1_000) }),
   works('min_revive_offers_interval', { says: '`--revive-interval-ms`, default 1000', read: as('revive_interval_ms') }),
   works('webui_url', { says: '`--framework-webui-url`', read: as('framework_webui_url') }),
-  ...['mail_server', 'mail_user', 'mail_password', 'mail_from'].map(name =>
-    toCome(name, 'with notifications by mail', name === 'mail_server' ? { letter: 'm' } : {}),
-  ),
-  toCome('mail_ssl', 'with notifications by mail', { switch: true }),
-  toCome('raven_dsn', 'with notifications to Sentry', { letter: 'r' }),
-  toCome('slack_url', 'with notifications to Slack'),
-  toCome('mattermost_url', 'with notifications to Mattermost'),
+  works('mail_server', { letter: 'm', says: '`--mail-server`, with `--mail-from`; STARTTLS is used where it is offered', read: as('mail_server') }),
+  works('mail_user', { says: '`--mail-user`', read: as('mail_user') }),
+  works('mail_password', { says: '`--mail-password`; better in a file, `--mail-password-file`. It goes to another machine over TLS alone, unless `--mail-insecure`', read: as('mail_password') }),
+  works('mail_from', { says: '`--mail-from`', read: as('mail_from') }),
+  works('mail_ssl', { switch: true, says: '`--mail-ssl`; the certificate is checked', read: as('mail_ssl') }),
+  works('raven_dsn', { letter: 'r', says: '`--raven-dsn`; Sentry 20.6 or newer', read: as('raven_dsn') }),
+  works('slack_url', { says: '`--slack-url`; one message, not one for each owner', read: as('slack_url') }),
+  works('mattermost_url', { says: '`--mattermost-url`; one message, not one for each owner', read: as('mattermost_url') }),
   // Its letter was -h, which asks for help here.
-  toCome('http_notification_url', 'with notifications to an address of yours'),
-  toCome('http_notification_credentials', 'with notifications to an address of yours'),
+  works('http_notification_url', { says: '`--http-notification-url`, with the same fields; one message, not one for each owner', read: as('http_notification_url') }),
+  works('http_notification_credentials', { says: '`--http-notification-credentials`; better in a file, `--http-notification-credentials-file`', read: as('http_notification_credentials') }),
   ...['contact_points', 'port', 'user', 'password', 'keyspace', 'table', 'stat_count_table', 'consistency', 'ttl'].map(
     name =>
       toCome(

@@ -69,3 +69,28 @@ export function withoutSecrets(text: string, secrets: readonly string[]): string
   for (const secret of secrets) clean = clean.replaceAll(secret, '***');
   return clean;
 }
+
+/** The words of a command line without what is secret in them, and the flags that were followed or joined by it. */
+export function withoutTyped(
+  list: { readonly [name: string]: Setting<unknown> },
+  words: readonly string[],
+  read: { readonly [name: string]: unknown },
+): { readonly words: readonly string[]; readonly flags: readonly string[] } {
+  const values = Object.entries(list).flatMap(([name, { secret }]) => {
+    const value = read[name];
+    return secret === true && typeof value === 'string' && value !== '' ? [value] : [];
+  });
+  const flags: string[] = [];
+  const clean = words.map((word, index) => {
+    const [, flag, attached] = /^(--?[^=]+)=(.*)$/s.exec(word) ?? [];
+    if (flag !== undefined && values.includes(attached!)) {
+      flags.push(flag);
+      return `${flag}=***`;
+    }
+    const before = words[index - 1];
+    if (before === undefined || !/^--?[^=]+$/.test(before) || !values.includes(word)) return word;
+    flags.push(before);
+    return '***';
+  });
+  return { words: clean, flags };
+}

@@ -45,7 +45,7 @@ export function readList<L extends List>(
       continue;
     }
     read[name] = entry.texts === undefined ? undefined : setting.read(entry.texts);
-    if (read[name] === undefined) problems.push(unfit(entry, setting.expected));
+    if (read[name] === undefined) problems.push(unfit(entry, setting));
   }
   return problems.length > 0 ? bad(...problems) : good(read as SettingsOf<L>);
 }
@@ -196,10 +196,17 @@ const scalar = (raw: unknown): raw is string | number | boolean => ['string', 'n
 
 // --- what can be wrong --------------------------------------------------------------------------------------------
 
-function unfit(entry: Given, expected: string): Problem {
+function unfit(entry: Given, { expected, secret }: Setting<unknown>): Problem {
   const subject = entry.place.startsWith('/') ? `${entry.place.slice(1)} in the settings file` : entry.place;
   if (entry.raw === undefined || entry.raw === null)
     return { place: entry.place, message: `${subject} has no value: expected ${expected}`, expected };
+  // A secret with a slip in it is still most of a secret.
+  if (secret)
+    return {
+      place: entry.place,
+      message: `${subject} will not do (its value is secret): expected ${expected}`,
+      expected,
+    };
   return {
     place: entry.place,
     value: entry.raw,

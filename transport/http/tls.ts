@@ -33,6 +33,16 @@ export function checkTls({ cert, key }: { readonly cert: string; readonly key: s
   return undefined;
 }
 
+/** Whether there is a certificate in PEM in it. */
+export function isCertificate(text: string): boolean {
+  try {
+    new X509Certificate(text);
+    return true;
+  } catch {
+    return false; // The one way to ask OpenSSL what a text is.
+  }
+}
+
 const wrong = (what: TlsProblem['what'], message: string, expected: string, error: unknown): TlsProblem => ({
   what,
   message: `${message}: expected ${expected} (${error instanceof Error ? error.message : String(error)})`,

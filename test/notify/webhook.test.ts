@@ -2,6 +2,8 @@
 
 import { createHmac } from 'node:crypto';
 import { getEventListeners } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import test from 'ava';
 import { createPost, type PostOptions } from '../../transport/notify/post.ts';
 import { createWebhook, type WebhookOptions } from '../../transport/notify/webhook.ts';
@@ -43,6 +45,25 @@ test('a letter arrives as JSON, with its id, and a signature over time and body 
   t.is(timestamp, String(now / 1_000));
   const signature = createHmac('sha256', 'between us').update(`${timestamp}.${request!.body}`).digest('hex');
   t.is(request!.headers['horae-signature'], `sha256=${signature}`);
+});
+
+test('the lines of docs/notifications.md tell letters of ours from forged and old ones', async t => {
+  const page = readFileSync(join(import.meta.dirname, '../../docs/notifications.md'), 'utf8');
+  const [, lines = ''] = /```js\n(.*?)```/s.exec(page) ?? [];
+  const file = join(await tempDir(t), 'receiver.mjs');
+  writeFileSync(file, lines);
+  const { isFromHorae } = (await import(file)) as {
+    isFromHorae: (headers: object, body: string, secret: string, now_ms: number) => boolean;
+  };
+  const sink = await httpSink(t);
+  await webhook({ secret: 'between us' }).deliver(letter('webhook', sink.url), patient());
+  const { headers, body } = sink.requests[0]!;
+  t.true(isFromHorae(headers, body, 'between us', now + 5_000));
+  t.false(isFromHorae(headers, body, 'another', now));
+  t.false(isFromHorae(headers, `${body} `, 'between us', now));
+  t.false(isFromHorae(headers, body, 'between us', now + 600_000), 'somebody sends it again');
+  t.false(isFromHorae({ ...headers, 'horae-timestamp': String(now / 1_000 + 1) }, body, 'between us', now));
+  t.false(isFromHorae({ ...headers, 'horae-signature': undefined }, body, 'between us', now));
 });
 
 test('the same letter has the same body and id however often it is sent, and without a secret nothing is signed', async t => {

@@ -239,6 +239,21 @@ testWith(may_mount)(
   },
 );
 
+test.serial(
+  'a secret that was typed is in no list of processes once it has started, and in no line of its log',
+  async t => {
+    const secret = 'never-to-be-seen';
+    const typed = ['--webhook-secret', secret, `--slack-url=https://hooks.example.com/${secret}`];
+    const child = launchHorae(t, await tempDir(t), [...typed, '--log-level', 'trace']);
+    await urlOf(child);
+    const line = readFileSync(`/proc/${child.pid}/cmdline`, 'utf8');
+    t.false(line.includes(secret), line);
+    t.regex(line, /main\.ts dev --http .* --webhook-secret \*\*\* --slack-url=\*\*\* --log-level trace/);
+    t.false(child.output().includes(secret));
+    t.regex(child.output(), /--webhook-secret was on the command line, where others could read it/);
+  },
+);
+
 test.serial('what a data directory holds is for its owner alone', async t => {
   const directory = join(await tempDir(t), 'data');
   const { api } = await startHorae(t, directory);

@@ -75,8 +75,8 @@ export function readNotify(
           wrong(place, one.to, `"${one.to}" is no mail address`, 'an address such as ops@example.com');
       } else if (one.channel === 'sentry')
         wrong(place, one.to, "sentry's project is named by the server's settings", 'no "to" beside "sentry"');
-      else if (!isUrl(one.to))
-        wrong(place, '...', `this is no address of a ${one.channel}`, 'a URL with http or https');
+      else if (webAddress(one.to) === undefined)
+        wrong(place, '...', `this is no address of a ${one.channel}`, 'a URL with http or https, and no user in it');
     }
     for (const [field, words] of [
       ['subject', subject],
@@ -113,13 +113,16 @@ const tidied = ({ on, to, subject, text }: z.infer<typeof notify>): Notify => ({
 
 /** One mailbox, without a name beside it: nothing in it could end a header or begin another address. */
 export const isMailbox = (text: string): boolean =>
-  text.length <= 254 && /^[^\s@<>,;:"()[\]\\]+@[^\s@<>,;:"()[\]\\]+$/.test(text);
+  text.length <= 254 && /^[^\s@<>,;:"()[\]\\\p{Cc}]{1,64}@[^\s@<>,;:"()[\]\\\p{Cc}]+$/u.test(text);
 
-const isUrl = (text: string): boolean => {
-  if (!URL.canParse(text)) return false;
-  const { protocol } = new URL(text);
-  return protocol === 'http:' || protocol === 'https:';
-};
+/** The address of a webhook; undefined where the text is none. */
+export function webAddress(text: string): URL | undefined {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  // A password in an address would be in every list of jobs; and fetchers of the web will not have it either.
+  return url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === ''
+    ? url
+    : undefined;
+}
 
 /** The distinct mailboxes of an owner field, in their order; whatever is none of them is left out. */
 export const ownersOf = (owner: string | undefined): readonly string[] => [

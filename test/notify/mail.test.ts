@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import test from 'ava';
-import { createMail, isMailAddress, type MailOptions } from '../../transport/notify/mail.ts';
+import { isMailbox } from '../../actors/model/notify.ts';
+import { createMail, type MailOptions } from '../../transport/notify/mail.ts';
 import { authority, openssl } from '../mesos/support/certificates.ts';
 import { type MailServer, mailServer } from '../support/mail-server.ts';
 import { testWith } from '../support/needs.ts';
@@ -94,13 +95,13 @@ test('what is no address of a mailbox is refused, and the server hears nothing o
     `${'x'.repeat(250)}@b.c`,
   ];
   for (const to of wrong) {
-    t.false(isMailAddress(to), to);
+    t.false(isMailbox(to), to);
     const { type } = await channel.deliver(letter('mail', to), patient());
     t.is(type, 'refused', to);
   }
   t.is(server.connections(), 0);
   for (const to of ['a@b', 'first.last+tag@mail.example.co.uk', 'jürgen@example.com', "o'neil@x.y"])
-    t.true(isMailAddress(to), to);
+    t.true(isMailbox(to), to);
 });
 
 test('a reply that begins with 4 is for later, and one that begins with 5 is for good, in the words of the server', async t => {

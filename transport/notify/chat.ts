@@ -4,8 +4,9 @@
 // links and calls to everybody. What would be longer than a message may be loses its middle, since a text begins with what
 // happened and ends with the last lines of the log.
 
+import { webAddress } from '../../actors/model/notify.ts';
 import { type Channel, inLine, refused } from './channel.ts';
-import { type Post, webAddress } from './post.ts';
+import type { Post } from './post.ts';
 
 export type ChatOptions = {
   readonly post: Post;

@@ -13,6 +13,7 @@ import { createHash } from 'node:crypto';
 import { rootCertificates } from 'node:tls';
 import { createTransport, type NodemailerError, type SMTPPoolOptions } from 'nodemailer';
 import type { Delivery } from '../../actors/model/notices.ts';
+import { isMailbox } from '../../actors/model/notify.ts';
 import { type Channel, delivered, failed, inLine, refused } from './channel.ts';
 
 export type MailOptions = {
@@ -40,7 +41,7 @@ export function createMail(options: MailOptions): Channel {
   const id_domain = options.from.slice(options.from.lastIndexOf('@') + 1).replace(/[^A-Za-z0-9.-]/g, '');
   return {
     async deliver(letter, signal) {
-      if (!isMailAddress(letter.to))
+      if (!isMailbox(letter.to))
         return refused(`${JSON.stringify(letter.to)} is no mail address: expected one such as ops@example.com`);
       const deadline = AbortSignal.any([signal, AbortSignal.timeout(options.timeout_ms)]);
       if (deadline.aborted) return aborted(signal, options.timeout_ms);
@@ -71,11 +72,6 @@ export function createMail(options: MailOptions): Channel {
       pool.close({ force: true });
     },
   };
-}
-
-/** One mailbox, without a name: `someone@example.com`. */
-export function isMailAddress(text: string): boolean {
-  return text.length <= 254 && /^[^\s@<>()[\]\\,;:"\p{Cc}]{1,64}@[^\s@<>()\\,;:"\p{Cc}]+$/u.test(text);
 }
 
 /** Whether only this machine can hear what is said to `host`. */

@@ -5,12 +5,13 @@
 // (letters to '') are told apart, so that nobody writes letters that could go nowhere.
 
 import type { ChannelName } from '../../actors/model/notices.ts';
+import { webAddress } from '../../actors/model/notify.ts';
 import { bad, good, type Problem, type Result } from '../../schedules/problem.ts';
 import type { Settings } from '../../settings.ts';
 import type { Channel } from './channel.ts';
 import { createChat } from './chat.ts';
 import { createMail } from './mail.ts';
-import { createPost, webAddress } from './post.ts';
+import { createPost } from './post.ts';
 import { createSentry, parseDsn } from './sentry.ts';
 import { createWebhook } from './webhook.ts';
 

@@ -63,15 +63,6 @@ export function createPost(options: PostOptions): Post {
   };
 }
 
-/** The address that a letter is to go to; undefined where the text is none. */
-export function webAddress(text: string): URL | undefined {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  // A password in an address would be in every list of jobs; and fetchers of the web will not have it either.
-  return url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === ''
-    ? url
-    : undefined;
-}
-
 type Answer = { readonly status: number; readonly headers: http.IncomingHttpHeaders; readonly said: string };
 
 function answerTo(request: http.ClientRequest, body: string, bytes_max: number): Promise<Answer> {

@@ -7,8 +7,9 @@
 
 import { createHmac } from 'node:crypto';
 import type { Letter, Notice } from '../../actors/model/notices.ts';
+import { webAddress } from '../../actors/model/notify.ts';
 import { type Channel, refused } from './channel.ts';
-import { type Post, webAddress } from './post.ts';
+import type { Post } from './post.ts';
 
 export type WebhookOptions = {
   readonly post: Post;

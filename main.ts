@@ -28,6 +28,8 @@ async function run(): Promise<void> {
       return (await import('./programs/ask.ts')).askScheduler(command, argv);
     case 'task':
       return (await import('./programs/task.ts')).task(argv);
+    case 'sync':
+      return (await import('./programs/sync.ts')).sync(argv);
     case 'leader':
       return (await import('./programs/ask.ts')).askLeader(argv);
     case 'log-level':

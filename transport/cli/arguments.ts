@@ -35,6 +35,10 @@ export const commands = {
     takes: 'words',
     help: 'Look into a task: its output, the files of its sandbox, or a shell in it: horae task exec www/prod/hello/0.',
   },
+  sync: {
+    takes: 'words',
+    help: 'Make a scheduler have the jobs that a directory of files says, and show what differs: horae sync DIR --plan.',
+  },
   leader: {
     takes: 'words',
     help: 'Tell which node of a cluster leads, or have another one lead: horae leader transfer --to ID.',

@@ -3,7 +3,7 @@
 // YAML is for people who write jobs by hand, so its comforts stay (comments, block text, a few anchors) and its traps are
 // refused: keys given twice, several documents in one, tags that make other types, aliases that unfold without end.
 
-import { isScalar, LineCounter, parseAllDocuments, visit } from 'yaml';
+import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, parseAllDocuments, visit } from 'yaml';
 import { bad, good, type Problem, type Result } from '../../schedules/problem.ts';
 import { depth_max } from './json.ts';
 
@@ -15,6 +15,18 @@ export const aliases_max = 100;
 const whole = (message: string, expected: string): Problem => ({ place: '', message, expected });
 
 export function readYaml(text: string): Result<unknown> {
+  const read = readPlacedYaml(text);
+  return read.ok ? good(read.value.value) : read;
+}
+
+/** `placeOf`: line and column (from 1) of what a JSON pointer names, or of the last part of its way that is there. */
+export type PlacedYaml = {
+  readonly value: unknown;
+  readonly placeOf: (pointer: string) => { readonly line: number; readonly column: number };
+};
+
+/** The same, for whoever tells people with an editor where something stands. */
+export function readPlacedYaml(text: string): Result<PlacedYaml> {
   const deep = bad(whole(`nested more than ${depth_max} levels deep`, `at most ${depth_max} levels`));
   if (Buffer.byteLength(text) > yaml_bytes_max)
     return bad(
@@ -66,13 +78,41 @@ export function readYaml(text: string): Result<unknown> {
     });
     if (problems.length > 0) return bad(...problems);
     const value: unknown = document!.toJS({ maxAliasCount: aliases_max });
-    return depthBelow(value, depth_max) ? good(plain(value)) : deep;
+    if (!depthBelow(value, depth_max)) return deep;
+    return good({
+      value: plain(value),
+      placeOf(pointer) {
+        const { line, col } = lines.linePos(offsetOf(document!, pointer));
+        return { line, column: col };
+      },
+    });
   } catch (error) {
     // The library recurses: what is too deep for the stack ends here, as does an alias bomb, which it refuses itself.
     if (error instanceof RangeError) return deep;
     const message = error instanceof Error ? error.message : String(error);
     return bad(whole(`malformed YAML: ${message}`, `YAML 1.2 with at most ${aliases_max} uses of aliases`));
   }
+}
+
+/** Where a key stands, or an entry of a list; what an alias stands for is where it was written. */
+function offsetOf(document: Document.Parsed, pointer: string): number {
+  let node: unknown = document.contents;
+  let offset = document.contents?.range?.[0] ?? 0;
+  const steps = pointer === '' ? [] : pointer.slice(1).split('/');
+  for (const step of steps.map(each => each.replaceAll('~1', '/').replaceAll('~0', '~'))) {
+    if (isAlias(node)) node = node.resolve(document);
+    if (isMap(node)) {
+      const pair = node.items.find(({ key }) => isScalar(key) && key.value === step);
+      if (pair === undefined) break;
+      offset = (isScalar(pair.key) ? pair.key.range?.[0] : undefined) ?? offset;
+      node = pair.value;
+    } else if (isSeq(node)) {
+      node = node.items[Number(step)];
+      if (node === undefined) break;
+      offset = (node as { range?: readonly [number, number, number] | null }).range?.[0] ?? offset;
+    } else break;
+  }
+  return offset;
 }
 
 /** A line that opens more lists, keys or anchors than any document has levels. */

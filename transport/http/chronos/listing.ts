@@ -4,6 +4,7 @@
 
 import type { JobView } from '../../../actors/model/views.ts';
 import { Refused } from '../problems.ts';
+import { etagOf } from '../resources.ts';
 import type { Exchange, Reply, streaming } from '../route.ts';
 import { json_headers, streamed } from '../stream.ts';
 import { jobOf, pagesOf } from './answers.ts';
@@ -63,7 +64,8 @@ export function search(exchange: Exchange): Promise<typeof streaming> {
 }
 
 export function one(exchange: Exchange): Reply {
-  return { status: 200, body: writeChronos(jobOf(exchange)) };
+  const view = jobOf(exchange);
+  return { status: 200, headers: { etag: etagOf(view.record) }, body: writeChronos(view) };
 }
 
 /** The longest page that anybody can ask for; the list itself has no end. */

@@ -4,9 +4,22 @@
 // the status that says what is wrong and a message of one sentence instead of a stack trace.
 
 import { splitWords } from '../../../actors/model/command-line.ts';
+import type { JobKey } from '../../../actors/model/ids.ts';
+import { keyOf } from '../../../actors/model/job.ts';
+import { expectedVersion } from '../jobs.ts';
 import { mayFollow, mayOrphan } from '../kinship.ts';
 import { inShort, Refused, refusedBy } from '../problems.ts';
-import { command, type Exchange, jsonBody, noBody, type Reply, type Route, requestOf, unexpected } from '../route.ts';
+import {
+  command,
+  type Exchange,
+  if_match,
+  jsonBody,
+  noBody,
+  type Reply,
+  type Route,
+  requestOf,
+  unexpected,
+} from '../route.ts';
 import { streamed } from '../stream.ts';
 import { jobNamed, jobOf, named, pagesOf, refuse, unknown } from './answers.ts';
 import { chronos_role, readChronos } from './document.ts';
@@ -31,7 +44,11 @@ const prefixed: readonly Route[] = prefixes.flatMap((prefix): readonly Route[] =
           id: `chronos${generation}${method === 'POST' ? 'Post' : 'Put'}${kind === 'iso8601' ? 'Iso8601' : 'Dependency'}`,
           summary: `Create or replace a ${kind === 'iso8601' ? 'scheduled' : 'dependent'} job`,
           permission: 'submit',
-          answers: { 204: { description: 'Done, and durable.' }, 400: failure },
+          headers: {
+            'If-Match': `${if_match} Chronos had no such condition; left out: whatever is there is replaced.`,
+            'If-None-Match': '`*`: only where there is no such job yet.',
+          },
+          answers: { 204: { description: 'Done, and durable.' }, 400: failure, 409: failure, 412: failure },
           handle: exchange => put(exchange, kind),
         }),
       ),
@@ -172,7 +189,8 @@ const prefixed: readonly Route[] = prefixes.flatMap((prefix): readonly Route[] =
       id: `chronos${generation}DeleteJob`,
       summary: 'Delete a job and kill its runs; those that follow it get its parents, or its schedule',
       permission: 'submit',
-      answers: { 204: { description: 'Deleted, and durable.' }, 404: failure },
+      headers: { 'If-Match': if_match },
+      answers: { 204: { description: 'Deleted, and durable.' }, 404: failure, 412: failure },
       handle: remove,
     },
     {
@@ -241,13 +259,29 @@ async function put(exchange: Exchange, kind: 'iso8601' | 'dependency'): Promise<
     throw new Refused('malformed', `${text}${inShort(problems)}`, problems);
   }
   const origin = { dialect: 'chronos', document };
-  const answer = await command(exchange, { type: 'submit', mode: 'upsert', job, origin });
+  const condition = conditionOf(exchange, keyOf(job));
+  const answer = await command(exchange, { type: 'submit', mode: 'upsert', job, origin, ...condition });
   if (answer.type === 'refused') throw named(refusedBy(answer));
   if (answer.type !== 'created' && answer.type !== 'replaced' && answer.type !== 'unchanged') throw unexpected(answer);
   // Whoever posts a job that had failed too often, and does not say that it is to stay disabled, wants it to go on.
   const paused = exchange.services.views.job(answer.key)?.trigger?.paused;
   if (job.enabled && paused?.by === 'horae') await resume(exchange, answer.key);
   return { status: 204 };
+}
+
+/** Chronos knew no conditions: whoever sends none overwrites whatever is there. */
+function conditionOf(exchange: Exchange, key: JobKey): { if_version?: number; mode?: 'create' } {
+  if (exchange.request.headers['if-none-match']?.trim() === '*') return { mode: 'create' };
+  return versionOf(exchange, key);
+}
+
+function versionOf(exchange: Exchange, key: JobKey): { if_version?: number } {
+  if (exchange.request.headers['if-match'] === undefined) return {};
+  try {
+    return expectedVersion(exchange, key, false);
+  } catch (error) {
+    throw error instanceof Refused ? named(error) : error;
+  }
 }
 
 async function resume(exchange: Exchange, key: string): Promise<void> {
@@ -275,7 +309,8 @@ async function remove(exchange: Exchange): Promise<Reply> {
   await noBody(exchange);
   const { key } = jobOf(exchange);
   mayOrphan(exchange, key, 'reschedule');
-  const answer = await command(exchange, { type: 'delete', key, orphans: 'reschedule' });
+  const version = versionOf(exchange, key);
+  const answer = await command(exchange, { type: 'delete', key, orphans: 'reschedule', ...version });
   if (answer.type === 'refused') throw answer.code === 'not-found' ? unknown(exchange) : named(refusedBy(answer));
   if (answer.type !== 'deleted') throw unexpected(answer);
   return { status: 204 };

@@ -1,0 +1,63 @@
+// native-server.ts: a Horae by its own API: pages of jobs, and writes that name the version they replace.
+
+import type { Dialect } from './dialect.ts';
+import { same } from './diff.ts';
+import { type Link, refusedBy } from './link.ts';
+import { foundNative, pathOf } from './native.ts';
+import type { Found, Step } from './plan.ts';
+import { type Remote, type Writing, write } from './server.ts';
+
+const page_rows = 500;
+
+export function nativeServer(link: Link, dialect: Dialect, force: boolean): Remote {
+  const look = async (name: string): Promise<Found | undefined> => {
+    const answer = await link.read(pathOf(name));
+    if (answer.status === 404) return undefined;
+    if (answer.status !== 200) throw refusedBy(answer);
+    return foundNative(answer.body);
+  };
+  return {
+    pace: () => ({ at_a_time: 8, pause_ms: 0 }),
+    async list() {
+      const found: Found[] = [];
+      for (let next: string | undefined = `/api/v1/jobs?limit=${page_rows}`; next !== undefined; ) {
+        const answer = await link.read(next);
+        if (answer.status !== 200) throw refusedBy(answer);
+        const page = answer.body as { jobs?: unknown[]; next?: string };
+        if (!Array.isArray(page?.jobs)) throw refusedBy({ ...answer, text: 'that is no list of jobs of a Horae' });
+        found.push(...page.jobs.map(foundNative));
+        next = page.next;
+      }
+      return found;
+    },
+    perform: step => write(link, step, writingOf(step)),
+  };
+
+  function writingOf(step: Step): Writing {
+    const { name } = step;
+    const looked = () => look(name);
+    if (step.kind === 'create')
+      return {
+        send: () => link.send('POST', '/api/v1/jobs', { body: step.wanted.document }),
+        look: looked,
+        is_done: now => now !== undefined && dialect.compare(step.wanted, now).length === 0,
+        conflicts: [409],
+      };
+    const condition = { 'if-match': force ? '*' : (step.found.tag ?? '*') };
+    if (step.kind === 'delete')
+      return {
+        send: () => link.send('DELETE', pathOf(name), { headers: condition }),
+        look: looked,
+        is_done: now => now === undefined,
+        conflicts: [404, 409, 412],
+      };
+    const document = dialect.replacement(step.wanted, step.found);
+    return {
+      send: () => link.send('PUT', pathOf(name), { body: document, headers: condition }),
+      look: looked,
+      is_done: now =>
+        now !== undefined && dialect.compare(step.wanted, now).length === 0 && !same(now.tag, step.found.tag),
+      conflicts: [404, 409, 412],
+    };
+  }
+}

@@ -1,4 +1,4 @@
-// files.test.ts: a directory that anybody may have pushed to: everything wrong with it is told by file and line, and costs little.
+// files.test.ts: a directory that anybody may have pushed to: what is wrong with it is told by file and line, and costs little.
 
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';

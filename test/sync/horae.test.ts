@@ -145,7 +145,15 @@ test('what the server refuses is told by the line of the file, and the others ar
 test('Horae writes its jobs as files that say the same', async t => {
   const dir = await tempDir(t);
   put(dir, {
-    'trip/prod/a.yaml': `command: |\n  for i in 1 2; do\n    echo "$i: #"\n  done\n${cron}zone: Europe/Vienna\nenv: {A: "yes", B: "0x10", C: ""}\nretries: 2\nlabels: {x: "~"}\n`,
+    'trip/prod/a.yaml': `command: |
+  for i in 1 2; do
+    echo "$i: #"
+  done
+${cron}zone: Europe/Vienna
+env: {A: "yes", B: "0x10", C: ""}
+retries: 2
+labels: {x: "~"}
+`,
     'trip/prod/b.yaml': 'command: echo\nparents: [a]\njoin: latest\n',
     'trip/prod/s.yaml': 'command: sleep 1000\nservice: true\nenabled: false\n',
   });

@@ -1,6 +1,7 @@
 // sync.ts: `horae sync`: the line that asks for it, and what is printed of a plan and of what came of it.
 //
-// Pure. What is planned goes to standard output, what is wrong to standard error, each with its file and line, as compilers do it.
+// Pure. What is planned goes to standard output, what is wrong to standard error, each with its file and line, as compilers
+// do it.
 
 import { bad, good, type Problem, type Result } from '../../schedules/problem.ts';
 import type { Layout } from '../sync/dialect.ts';

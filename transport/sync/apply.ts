@@ -1,7 +1,7 @@
 // apply.ts: a plan is carried out: several jobs at a time, each as soon as its parents are there.
 //
-// What fails takes along only what cannot be without it. Nothing is deleted unless everything else went well: a job that could not
-// be written may be why another is still needed.
+// What fails takes along only what cannot be without it. Nothing is deleted unless everything else went well: a job that could
+// not be written may be why another is still needed.
 
 import type { Step } from './plan.ts';
 import type { Outcome, Remote } from './server.ts';

@@ -198,6 +198,35 @@ else
   echo
 fi
 
+# Control groups are of one version here: those of the other are tested under a kernel that is a program.
+kernel=$HORAE_TEST_OWN_KERNEL
+find_kernel() {
+  command -v linux.uml
+}
+kernel_starts() {
+  probe=$(mktemp -d)
+  printf '#!/bin/sh\nmount -t cgroup2 none /sys/fs/cgroup; echo "has: $(cat /sys/fs/cgroup/cgroup.controllers)"; poweroff -f\n' > "$probe/init"
+  chmod 755 "$probe/init"
+  env HOME="$probe" TMPDIR="$probe" timeout -k 1 60 "$1" mem=128M quiet con=null con0=fd:0,fd:1 root=/dev/root rootfstype=hostfs \
+    rootflags=/ ro "init=$probe/init" < /dev/null > "$probe/said" 2>&1
+  grep -q 'has: .*memory' "$probe/said"
+  started=$?
+  [ $started = 0 ] || why="it does not start: $(tail -1 "$probe/said")"
+  rm -rf "$probe"
+  return $started
+}
+if [ -z "$kernel" ]; then
+  why=''
+  if kernel=$(find_kernel) || { install user-mode-linux iproute2 && kernel=$(find_kernel); }; then
+    kernel_starts "$kernel" || kernel=''
+  fi
+fi
+if [ -n "$kernel" ]; then
+  echo "HORAE_TEST_OWN_KERNEL=$kernel"
+else
+  echo "missing: User Mode Linux: ${why:-its installation has no linux.uml}"
+fi
+
 # Some tests put machines of their own into network namespaces, and pull the cables between them.
 try_namespaces() {
   ip link add hzprobe0 type veth peer name hzprobe1 && ip link del hzprobe0 &&

@@ -29,8 +29,8 @@ const terminal = ['TASK_FINISHED', 'TASK_FAILED', 'TASK_KILLED', 'TASK_ERROR', '
 const quick = { usage_ms: 50, disk_ms: 50 };
 const sampled = { limits: 'sampled', ...quick } as const;
 const auto = { limits: 'auto', ...quick } as const;
-/** A shell that holds about so many megabytes. */
-const eats = (megabytes: number) => `x=$(head -c ${megabytes}000000 /dev/zero | tr "\\0" a)`;
+/** A process that holds so many megabytes as long as nobody ends it: what it has read goes into a pipe that nobody empties. */
+const eats = (megabytes: number) => `(dd if=/dev/zero bs=${megabytes}M count=1 2>/dev/null | sleep 1000 &)`;
 const away = (what: string) => `setsid sh -c '(${what}; sleep 1000 & echo $! > stray; wait) & exit 0'`;
 const sized = (id: string, value: string, resources: readonly Json[]): Json => ({ ...command(id, value), resources });
 const memory = (mem: number) => [scalar('cpus', 0.1), scalar('mem', mem)];
@@ -143,7 +143,9 @@ withGroups('an agent that comes back knows what its tasks may use, and why one e
   const start = () => startLocalMesos({ work_dir, clock: systemClock(), log: silent, limits: auto });
   const mesos = await start();
   const scheduler = await subscribe(mesos);
-  const waits = `echo $$ > pid; until [ -e go ]; do sleep 0.05; done; ${eats(80)}; sleep 1000`;
+  // The task itself: nobody is there to end the rest of it.
+  const greedy = 'exec dd if=/dev/zero of=/dev/null bs=80M count=1';
+  const waits = `echo $$ > pid; until [ -e go ]; do sleep 0.05; done; ${greedy}`;
   await scheduler.launch([sized('meanwhile', waits, memory(48)), sized('later', waits, memory(48))]);
   const file = (task: string, name: string) => join(work_dir, 'sandboxes', mesos.agent!.id, task, name);
   for (const id of ['meanwhile', 'later']) await until('its begin', () => existsSync(file(id, 'pid')));

@@ -188,8 +188,9 @@ export function launch(
     const effects = [...outcomeOf(state, wanting, 'skipped', full, now), left];
     return { state: givenBack(state, [wanting]), effects, fate: 'full' };
   }
-  const { run, cause } = wanting;
-  const body: RunRecord = { run, cause, instances: state.jobs.job.instances, created_at: now };
+  const { run, cause, late } = wanting;
+  const told = late === true ? { told: { late } } : {};
+  const body: RunRecord = { run, cause, instances: state.jobs.job.instances, created_at: now, ...told };
   const effects: Effect[] = [
     record('run', runKey(state.key, run), body),
     tell({ to: 'job', key: state.key, message: { type: 'started', run: body } }),

@@ -51,6 +51,8 @@ export type JobState = {
   readonly parted: { readonly trigger: boolean; readonly directory: boolean };
   /** Who still follows it while it is being deleted. */
   readonly wake: Wake;
+  /** When its watch is to look again. */
+  readonly watch_at?: number | undefined;
 };
 export type JobMessage =
   | { readonly type: 'begin'; readonly birth: JobBirth }
@@ -74,6 +76,7 @@ export type JobMessage =
     }
   /** The update wanted to be woken now. */
   | { readonly type: 'due' }
+  | { readonly type: 'watch' }
   | { readonly type: 'instance-over'; readonly run: RunId; readonly index: number; readonly record: OverRecord }
   /** The trigger wants these runs gone so that another can start. */
   | {
@@ -231,6 +234,8 @@ export const job = (
     case 'due':
       return state.update === undefined ? step(state) : updateHears(state, state.update.record.run, [], now);
 
+    case 'watch':
+      return step(state);
     case 'instance-over': {
       const run = state.runs.get(message.run);
       if (run === undefined) return step(state);

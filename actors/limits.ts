@@ -24,8 +24,6 @@ export type Identity = {
   readonly offer_constraints?: readonly string[];
   /** Where agents find Horae's own executor; only simulations do without. */
   readonly archive?: () => string | undefined;
-  /** Channels for which the settings name a place. */
-  readonly standing?: readonly ChannelName[];
 };
 /** The role that everybody has, where none is wanted in particular. */
 export const rolesOf = (roles: readonly string[] | undefined): readonly string[] =>
@@ -36,7 +34,13 @@ export const capabilitiesOf = (wanted: readonly string[] | undefined): readonly 
   [...new Set([...capabilities_always, ...(wanted ?? [])])].map(type => ({ type }));
 const capabilities_always = ['MULTI_ROLE', 'PARTITION_AWARE', 'TASK_KILLING_STATE', 'RESERVATION_REFINEMENT'];
 
-export function treeSettings(settings: Settings, identity: Identity): TreeSettings {
+/** `standing`: channels for which the settings name a place. */
+export function treeSettings(
+  settings: Settings,
+  identity: Identity,
+  standing: readonly ChannelName[] = [],
+): TreeSettings {
+  const notices = noticesSettings(settings, standing);
   return {
     directory: { jobs_max: settings.jobs_max, held_max: settings.submissions_held_max },
     framework: {
@@ -66,6 +70,7 @@ export function treeSettings(settings: Settings, identity: Identity): TreeSettin
       verdicts_max: settings.verdict_batch_max,
       waiting_max: settings.runs_waiting_max,
       runs_max: settings.runs_active_max,
+      watch: notices,
     },
     instance: {
       retry_delay_ms: settings.retry_delay_ms,
@@ -78,7 +83,7 @@ export function treeSettings(settings: Settings, identity: Identity): TreeSettin
       withdraw_wait_ms: settings.serversets_zk === undefined ? 0 : settings.withdraw_wait_ms,
       ...(identity.archive === undefined ? {} : { archive: identity.archive }),
     },
-    notices: noticesSettings(settings, identity.standing ?? []),
+    notices,
     instances_max: settings.instances_max,
     tokens_max: settings.tokens_max,
     entity_crashes: { crashes_max: settings.entity_crash_count_max, period_ms: settings.entity_crash_period_ms },

@@ -9,6 +9,7 @@ import type { MesosLink } from '../mesos/protocol.ts';
 import { Book } from '../schedules/book.ts';
 import type { Clock } from '../schedules/clock.ts';
 import type { Runtime } from './actor.ts';
+import type { Letters } from './couriers.ts';
 import { heldBack } from './held-back.ts';
 import type { Answer, CommandEnvelope, Submit } from './model/commands.ts';
 import { refusal } from './model/reasons.ts';
@@ -22,6 +23,8 @@ export type SchedulerOptions = {
   readonly runtime: () => Runtime;
   readonly outbox: Outbox;
   readonly link: MesosLink;
+  /** Who carries letters to people; nobody when left out. */
+  readonly letters?: Letters | undefined;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
@@ -84,6 +87,7 @@ export function startScheduler(options: SchedulerOptions): Scheduler {
       clock,
       random: options.random,
       link: options.link,
+      letters: options.letters,
       log,
       count: options.count,
       settings: options.settings,

@@ -13,7 +13,7 @@ import { type Effect, tell } from './effects.ts';
 import { type Step, step, stepWith } from './step.ts';
 
 export type Resting = {
-  readonly to: 'trigger' | 'job' | 'instance' | 'framework' | 'offers' | 'notices';
+  readonly to: 'trigger' | 'job' | 'instance' | 'framework' | 'offers' | 'notices' | 'watch' | 'overdue';
   readonly key: string;
 };
 export type TimetableMessage =
@@ -49,8 +49,26 @@ export const newTimetable = (): TimetableState => ({
   noticed_at: undefined,
 });
 
-const initials = { trigger: 't', job: 'j', instance: 'i', framework: 'f', offers: 'o', notices: 'n' } as const;
-const names = { t: 'trigger', j: 'job', i: 'instance', f: 'framework', o: 'offers', n: 'notices' } as const;
+const initials = {
+  trigger: 't',
+  job: 'j',
+  instance: 'i',
+  framework: 'f',
+  offers: 'o',
+  notices: 'n',
+  watch: 'w',
+  overdue: 'd',
+} as const;
+const names = {
+  t: 'trigger',
+  j: 'job',
+  i: 'instance',
+  f: 'framework',
+  o: 'offers',
+  n: 'notices',
+  w: 'watch',
+  d: 'overdue',
+} as const;
 const nameOf = (resting: Resting) => initials[resting.to] + resting.key;
 
 /** `backlog`: records that have been decided and are not durable. */
@@ -91,6 +109,10 @@ function tellDue(to: Resting['to'], key: string, noticed_at: number): Effect {
       return tell({ to, message: { type: 'due', what: key } });
     case 'offers':
       return tell({ to, message: { type: 'due' } });
+    case 'watch':
+      return tell({ to: 'job', key, message: { type: 'watch' } });
+    case 'overdue':
+      return tell({ to: 'trigger', key, message: { type: 'overdue' } });
     case 'notices':
       return tell({ to, message: { type: 'due', due: [key] } });
   }

@@ -42,7 +42,7 @@ import { calendarNames } from './model/schedules.ts';
 import { type NoticesLimits, newNotices, notices } from './notices.ts';
 import { newOffers, type OffersLimits, offers } from './offers.ts';
 import type { Outbox, OutwardEffect } from './outbox.ts';
-import { newPlacement, type PlacementLimits, placement, type Wanted } from './placement.ts';
+import { inWords, newPlacement, type PlacementLimits, placement, type Wanted } from './placement.ts';
 import { createPost, type Singleton } from './post.ts';
 import { type Host, type Kind, type Quarantined, Shell } from './shell.ts';
 import { step } from './step.ts';
@@ -57,8 +57,8 @@ import {
   trigger,
 } from './trigger.ts';
 import { configOf } from './update-plan.ts';
-import type { WatchRules } from './watch.ts';
-import { nobody_listens, noticeOf, type WishRules } from './wishes.ts';
+import { type Lookout, type WatchRules, watched } from './watch.ts';
+import { nobody_listens, noticeOf } from './wishes.ts';
 
 export type TreeSettings = {
   readonly directory: DirectoryLimits;
@@ -81,7 +81,6 @@ export type TreeSettings = {
 };
 
 export type NoticesSettings = NoticesLimits &
-  WishRules &
   WatchRules & { readonly log_ms_max: number; readonly delivery_ms_max: number };
 
 export type Log = (
@@ -359,10 +358,23 @@ export function plant(world: World): Tree {
     return birth;
   };
 
+  const { notices: rules } = settings;
+  const lookout: Lookout | undefined = rules && {
+    rules,
+    waits(key) {
+      const one = pending.waiting.get(key);
+      if (one === undefined) return undefined;
+      const why = pending.why.get(one.requirements.plan.group) ?? { code: 'no-offers' as const };
+      return { since: one.since, why: inWords(why) };
+    },
+  };
   const job_kind: Kind<JobState, JobMessage> = {
     name: 'job',
     initial: key => newJob(taken(births, key) ?? rebirth(key)),
-    transition: (state, message, now) => job(state, message, now, crowd.room, kin),
+    transition(state, message, now) {
+      const after = job(state, message, now, crowd.room, kin);
+      return lookout === undefined ? after : watched(after, message, now, lookout);
+    },
     aside: jobAside,
     again(key, message) {
       const [birth] = restored(outbox, key);
@@ -490,8 +502,7 @@ export function plant(world: World): Tree {
     return names.length === 0 ? [] : [[key, names] as const];
   });
   const timing = timetable(settings.timetable, () => outbox.waiting().changes);
-  const { notices: post_office } = settings;
-  if (post_office !== undefined)
+  if (rules !== undefined)
     single('notices', {
       initial: () =>
         newNotices(
@@ -499,7 +510,7 @@ export function plant(world: World): Tree {
           outbox.entries('letter') as Iterable<readonly [string, LetterRecord]>,
           outbox.entries('place') as Iterable<readonly [string, PlaceRecord]>,
         ),
-      transition: notices(post_office),
+      transition: notices(rules),
     });
   single('timetable', { initial: newTimetable, transition: timing });
   single('placement', { initial: newPlacement, transition: placement(settings.placement) });
@@ -511,7 +522,7 @@ export function plant(world: World): Tree {
   });
   for (const birth of restored(outbox)) spawnJob(birth);
   post.send({ to: 'framework', message: { type: 'begin' } });
-  if (post_office !== undefined) post.send({ to: 'notices', message: { type: 'begin' } });
+  if (rules !== undefined) post.send({ to: 'notices', message: { type: 'begin' } });
 
   return {
     command: envelope => void post.send({ to: 'directory', message: { type: 'command', envelope } }),

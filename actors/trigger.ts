@@ -11,6 +11,7 @@ import { noRoom } from './crowd.ts';
 import { recalendared, type Stage, stagesOf, unheard } from './days.ts';
 import { leftBehind, withSchedules } from './definitions.ts';
 import { type Effect, record, reply, tell } from './effects.ts';
+import { tellingExhausted } from './exhausted.ts';
 import { advanceJoin } from './following.ts';
 import { admit, admitWaiting, dropped, remembering } from './gate.ts';
 import { type Kin, no_kin } from './kin.ts';
@@ -23,6 +24,7 @@ import { calendarNames, textOf } from './model/schedules.ts';
 import { answered, counted, paused, resumed } from './pause.ts';
 import { type Step, step, stepWith } from './step.ts';
 import { look, looksOf, passing } from './verdicts.ts';
+import { type WatchRules, watchedStarts } from './watch.ts';
 import { withdrawn } from './withdrawal.ts';
 
 export type TriggerSettings = {
@@ -35,6 +37,8 @@ export type TriggerSettings = {
   readonly waiting_max: number;
   /** Runs side by side under `allow`, where the job does not say. */
   readonly runs_max: number;
+  /** What is told of while it takes too long; left out: nothing. */
+  readonly watch?: WatchRules;
 };
 /** What is the same for every trigger of a tree, and changes with it. */
 export type Reign = {
@@ -72,6 +76,8 @@ export type TriggerState = {
   /** Days of calendars that have changed without the trigger having heard of it before the process died, oldest first. */
   readonly stages?: readonly Stage[];
   readonly reign: Reign;
+  /** When starts that wait are looked at again for being late. */
+  readonly overdue_at?: number;
   /** Instances of the runs that this step has begun: the reign has not heard of them. */
   readonly begun: number;
 };
@@ -93,6 +99,8 @@ export type TriggerMessage =
   | { readonly type: 'withdraw'; readonly envelope: CommandEnvelope; readonly killed: number }
   /** A run of a parent has ended, and its token lies there. */
   | { readonly type: 'token-left' }
+  /** Starts that wait may be late by now: see watch.ts. */
+  | { readonly type: 'overdue' }
   /** A calendar that the job names has other days now. */
   | { readonly type: 'calendars-changed' }
   /** The job is being deleted: nothing starts any more. */
@@ -136,7 +144,16 @@ export function newTrigger(
 
 export { specOf } from './model/schedules.ts';
 
-export const trigger =
+export const trigger = (settings: TriggerSettings) => {
+  const decided = deciding(settings);
+  const { watch: rules } = settings;
+  const watch = (after: Step<TriggerState, Effect>, now: number) =>
+    rules === undefined ? after : watchedStarts(after, now, rules);
+  return (state: TriggerState, message: TriggerMessage, now: number): Step<TriggerState, Effect> =>
+    tellingExhausted(watch(decided(state, message, now), now), now);
+};
+
+const deciding =
   (settings: TriggerSettings) =>
   (before: TriggerState, message: TriggerMessage, now: number): Step<TriggerState, Effect> => {
     const state = before.begun === 0 ? before : { ...before, begun: 0 };
@@ -186,6 +203,8 @@ export const trigger =
       }
       case 'changed':
         return changed(state, message.record, now, settings);
+      case 'overdue':
+        return step(state);
       case 'calendars-changed':
         return calendarsChanged(state, now, settings);
       case 'close':

@@ -8,12 +8,14 @@ import { createDesk, type Desk } from '../transport/cluster/desk.ts';
 import type { History } from '../transport/journal/journal.ts';
 import { guardedLink } from './guarded-link.ts';
 import type { Guard, Opened, Reign } from './keeper.ts';
+import type { OpenLetters } from './letters.ts';
 import { type Engine, type Identity, type OpenScheduler, openScheduler } from './scheduler.ts';
 import type { Ground } from './start.ts';
 
 export type ReignParts = Pick<Ground, 'settings' | 'log' | 'clock' | 'metrics'> & {
   readonly link: MesosLink;
   readonly identity: Identity;
+  readonly letters?: OpenLetters | undefined;
   readonly opened: Opened;
   readonly guard: Guard;
   /** Of this node's own copy. */

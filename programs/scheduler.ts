@@ -11,6 +11,7 @@ import { nactRuntime } from '../actors/runtime/nact.ts';
 import type { MesosLink } from '../mesos/protocol.ts';
 import { type Change, type Journal, JournalError, type RecordEnvelope } from '../transport/journal/journal.ts';
 import type { Metrics } from '../transport/metrics.ts';
+import type { OpenLetters } from './letters.ts';
 import type { Ground } from './start.ts';
 
 /** What Mesos is told of us. */
@@ -31,6 +32,8 @@ export type SchedulerParts = Pick<Ground, 'settings' | 'log' | 'clock' | 'metric
   readonly records: readonly RecordEnvelope[];
   readonly link: MesosLink;
   readonly identity: Identity;
+  /** Who carries letters to people; nobody when left out. */
+  readonly letters?: OpenLetters | undefined;
   /** Whether anything may leave at this moment; left out: always. */
   readonly gate?: () => boolean;
   /** Each commit, in order, before the effects behind it leave. */
@@ -80,11 +83,12 @@ export function openScheduler(parts: SchedulerParts): OpenScheduler {
     runtime: engine.runtime,
     outbox,
     link: parts.link,
+    letters: parts.letters,
     clock,
     random: engine.random,
     log: (level, fields, message) => log[level](fields, message),
     count: counting(metrics, log),
-    settings: treeSettings(settings, parts.identity),
+    settings: treeSettings(settings, parts.identity, parts.letters?.standing),
     restarts: { crashes_max: settings.crash_count_max, period_ms: settings.crash_period_ms },
     commands_max: settings.commands_max,
     onFatal,

@@ -48,6 +48,8 @@ export type TriggerRecord = {
   readonly forgiven?: number;
   /** Those under way, and the latest of those that are over. */
   readonly backfills?: readonly BackfillRecord[];
+  /** It was told that its schedules have nothing left to start. */
+  readonly exhausted?: true;
   /** Sets of tokens that have been taken: numbers the runs that came of them. */
   readonly joined?: number;
   /** By name, the version of each calendar under whose days everything up to now has been decided. */
@@ -71,7 +73,13 @@ export type BackfillRecord = {
   /** Who ended it before all of its targets had had their turn. */
   readonly ended_by?: string;
 };
-export type WaitingStart = { readonly run: RunId; readonly cause: Cause; readonly since: number };
+export type WaitingStart = {
+  readonly run: RunId;
+  readonly cause: Cause;
+  readonly since: number;
+  /** It was told that it is late. */
+  readonly late?: true;
+};
 
 /** kind `run`, key RunKey: a run that is not over. */
 export type RunRecord = {
@@ -81,6 +89,12 @@ export type RunRecord = {
   readonly created_at: number;
   /** Set when the run is being killed, and by whom. */
   readonly killing?: { readonly by: string; readonly at: number /** Without grace. */; readonly at_once?: true };
+  /** What was told of it that is not to be told again; of instances that wait, the latest since when. */
+  readonly told?: {
+    readonly late?: true;
+    readonly long_running?: true;
+    readonly waiting_since?: number;
+  };
   /** The job as this run knows it and its version, written when the job is replaced while the run is active. */
   readonly job?: Job;
   readonly version?: number;

@@ -4,7 +4,8 @@
 // clock) outlives the scheduler, so that a crash can be played at any record and the next scheduler find what the last one
 // left: records up to that one, and tasks that know nothing of it.
 
-import type { Answer, CalendarCommand, Command } from '../../actors/model/commands.ts';
+import type { Letters } from '../../actors/couriers.ts';
+import type { Answer, CalendarCommand, Command, LetterCommand } from '../../actors/model/commands.ts';
 import { type Job, type JobSubmission, readJob } from '../../actors/model/job.ts';
 import { createOutbox, type Outbox } from '../../actors/outbox.ts';
 import { type Scheduler, startScheduler } from '../../actors/root.ts';
@@ -71,6 +72,8 @@ export type WorldOptions = {
   readonly agents?: number;
   readonly life?: (task: Parameters<typeof lifeOfCommand>[0]) => Life;
   readonly settings?: Partial<TreeSettings>;
+  /** Who carries letters to people; it outlives the scheduler. */
+  readonly letters?: Letters;
   /** Records per commit; 1 makes every transition a commit of its own. */
   readonly batch_changes_max?: number;
   /** Withholds the flush of the batch that holds this record, for ever: the moment just before it would have been durable. */
@@ -93,7 +96,7 @@ export type World = {
   readonly committed: Change[];
   /** The journal's position after each commit. */
   readonly commits: readonly number[];
-  submit(command: Command | CalendarCommand, request_id?: string): Promise<Answer>;
+  submit(command: Command | CalendarCommand | LetterCommand, request_id?: string): Promise<Answer>;
   create(submission: JobSubmission): Promise<Answer>;
   /** Until nobody has anything to do at this instant. */
   settle(): Promise<void>;
@@ -175,6 +178,7 @@ export async function world(options: WorldOptions = {}): Promise<World> {
       },
       outbox,
       link,
+      letters: options.letters,
       clock,
       random: seededRandom(seed),
       log: (level, fields, message) => {

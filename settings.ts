@@ -215,7 +215,7 @@ export const settings = {
   notify_sending_max: whole({ group: notices, unit: 'letters', default: 4, min: 1, max: 1_000, help: 'Letters of one channel that are being sent at once; the others stand in line.' }),
   notify_listed_max: whole({ group: notices, unit: 'notices', default: 10, min: 1, max: 100, help: 'Notices that one letter lists; it says how many there are beyond those.' }),
   notify_dead_max: whole({ group: notices, unit: 'letters', default: 1_000, min: 0, max: 100_000, help: 'Letters kept that were given up; then the oldest go.' }),
-  notify_sent_max: whole({ group: notices, unit: 'letters', default: 1_000, min: 0, max: 1_000_000, help: 'Letters kept that were delivered; then the oldest go.' }),
+  notify_sent_max: whole({ group: notices, unit: 'letters', default: 1_000, min: 1, max: 1_000_000, help: 'Letters kept that were delivered; then the oldest go.' }),
   notify_log_bytes_max: whole({ group: notices, unit: 'bytes', default: 2_048, min: 0, max: 65_536, help: "How much of a task's last lines a letter quotes; 0: nothing." }),
   notify_log_timeout_ms: whole({ group: notices, unit: 'ms', default: 5_000, min: 1, max: 600_000, help: 'How long those lines are waited for; then the letter goes without them.' }),
   notify_late_after_ms: whole({ group: notices, unit: 'ms', default: 0, min: 0, max: 31_622_400_000, help: 'A run that has not begun so long after its target is late, where its job does not say; 0: never.' }),

@@ -94,7 +94,7 @@ export function treeSettings(
 function noticesSettings(settings: Settings, standing: readonly ChannelName[]): NoticesSettings {
   const { notify_log_bytes_max, notify_listed_max } = settings;
   return {
-    cluster: '',
+    cluster: settings.notification_prefix ?? '',
     standing,
     on: notice_events.filter(event => settings.notify_on.split(',').includes(event)),
     gather_ms: settings.notify_gather_ms,
@@ -114,7 +114,8 @@ function noticesSettings(settings: Settings, standing: readonly ChannelName[]): 
     // What may stand in a notice beside its log is bounded where it is made (wishes.ts).
     text_max: notify_listed_max * (notify_log_bytes_max + 4_096),
     log_ms_max: settings.notify_log_timeout_ms,
-    delivery_ms_max: 60_000,
+    // A channel ends by itself; this is for one that does not.
+    delivery_ms_max: settings.notify_timeout_ms + 5_000,
     late_after_ms: settings.notify_late_after_ms,
     long_running_after_ms: settings.notify_long_running_after_ms,
     pending_after_ms: settings.notify_pending_after_ms,

@@ -15,9 +15,11 @@ import { lmdbJournal } from '../transport/journal/lmdb.ts';
 import type { Metrics } from '../transport/metrics.ts';
 import { createProjection, type Projection } from '../transport/projection.ts';
 import { openAnnouncing, ownerOf, withdrawingLink } from './announcing.ts';
+import { openChannels } from './channels.ts';
 import { debugBundle } from './debug.ts';
 import { certificateOf, openDoor } from './door.ts';
 import { tellGraphite } from './graphite.ts';
+import { lettersOf } from './letters.ts';
 import { Refused } from './refused.ts';
 import { askingLink } from './reports.ts';
 import { type Identity, openScheduler } from './scheduler.ts';
@@ -73,6 +75,7 @@ export function tellPoison(log: Ground['log'], poison: readonly Poison[]): void 
 export async function runAlone(ground: Ground, openMesos: OpenMesos): Promise<string> {
   const { settings, log, clock, metrics } = ground;
   const certificate = certificateOf(settings);
+  const channels = openChannels(ground);
   const ending = endingOf(log);
   const journal = openHistory(within('journal', ground));
   await journal.open();
@@ -109,6 +112,7 @@ export async function runAlone(ground: Ground, openMesos: OpenMesos): Promise<st
       caught_up: Promise.resolve(),
     }),
     identity: mesos.identity,
+    letters: lettersOf(channels, mesos.sandboxes, settings.notify_log_bytes_max),
     committed(changes, position) {
       framework_id.note(changes);
       projection.commit(changes, position);
@@ -139,6 +143,7 @@ export async function runAlone(ground: Ground, openMesos: OpenMesos): Promise<st
     await door.close();
     await stop();
     await announcer?.close();
+    await channels.close();
     await mesos.close();
     await journal.close();
   });
@@ -166,6 +171,7 @@ export function retentionOf(settings: Settings) {
     'finished-update': { age_ms_max: settings.update_days * 86_400_000, rows_max: settings.updates_per_job },
     'update-event': { age_ms_max: settings.update_days * 86_400_000, rows_max: settings.history_per_job },
     missed: { age_ms_max: rows.age_ms_max, group_parts: 0 },
+    'sent-letter': { age_ms_max: rows.age_ms_max, rows_max: settings.notify_sent_max, group_parts: 0 },
     audit: { age_ms_max: settings.audit_days * 86_400_000, group_parts: 0 },
   };
 }
@@ -178,6 +184,11 @@ export function collectScheduler(metrics: Metrics, scheduler: Scheduler, project
     metrics.record('horae_timetable_armed', undefined, counts.armed);
     metrics.record('horae_quarantined', undefined, scheduler.quarantined().size);
     metrics.record('horae_waiting_instances', undefined, scheduler.waiting());
+    for (const [channel, { notices, pending, dead }] of Object.entries(projection.letter_counts())) {
+      metrics.record('horae_notices_waiting', { channel }, notices);
+      metrics.record('horae_letters_waiting', { channel }, pending);
+      metrics.record('horae_letters_dead', { channel }, dead);
+    }
     for (const [status, count] of Object.entries(projection.instance_counts()))
       metrics.record('horae_instances', { status }, count);
   });

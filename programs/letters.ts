@@ -3,21 +3,14 @@
 import type { Letters } from '../actors/couriers.ts';
 import type { ChannelName } from '../actors/model/notices.ts';
 import type { Sandboxes } from '../actors/model/views.ts';
-import type { Channel } from '../transport/notify/channel.ts';
+import type { Channels } from '../transport/notify/open.ts';
 
-/** The ways to people's attention. */
-export type Channels = {
-  /** undefined when the settings say nothing of it, and it cannot do without. */
-  readonly get: (name: ChannelName) => Channel | undefined;
-  /** Those for which the settings name a place; `mail`: a server. */
-  readonly standing: readonly ChannelName[];
-  readonly close: () => Promise<void>;
-};
-export type OpenLetters = Letters & Pick<Channels, 'standing'>;
+/** `standing`: channels for which the settings name a place; `mail`: a server. */
+export type OpenLetters = Letters & { readonly standing: readonly ChannelName[] };
 
 export function lettersOf(channels: Channels, sandboxes: Sandboxes, log_bytes_max: number): OpenLetters {
   return {
-    standing: channels.standing,
+    standing: channels.get('mail') === undefined ? channels.standing : ['mail', ...channels.standing],
     async deliver(letter, signal) {
       const channel = channels.get(letter.channel);
       if (channel !== undefined) return channel.deliver(letter, signal);

@@ -24,10 +24,12 @@ import { createProjection, type Projection } from '../transport/projection.ts';
 import { readEnsemble } from '../transport/zookeeper/servers.ts';
 import { compactNowAndThen, frameworkId, type OpenMesos, openHistory } from './alone.ts';
 import { authIn, openAnnouncing, withdrawingLink } from './announcing.ts';
+import { openChannels } from './channels.ts';
 import { debugBundle } from './debug.ts';
 import { certificateOf, openDoor } from './door.ts';
 import { tellGraphite } from './graphite.ts';
 import { createKeeper, type Keeper } from './keeper.ts';
+import { lettersOf } from './letters.ts';
 import { fail, named, Refused } from './refused.ts';
 import { beginReign, type Reigning } from './reign.ts';
 import { askingLink } from './reports.ts';
@@ -51,6 +53,7 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
   const auth = authIn('--zk-auth-file', settings.zk_auth_file);
   const tls = trustOf(settings);
   const certificate = certificateOf(settings);
+  const channels = openChannels(ground);
   const ending = endingOf(log);
 
   const replica = await openReplica({ local: openHistory(within('journal', ground)), log: ground.logs.of('journal') });
@@ -249,6 +252,7 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
           ask,
         ),
         identity: mesos.identity,
+        letters: lettersOf(channels, mesos.sandboxes, settings.notify_log_bytes_max),
         opened,
         guard,
         history: replica,
@@ -298,6 +302,7 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
     line.close();
     links.close('this node is stopping');
     await door.close();
+    await channels.close();
     await mesos.close();
     await replica.close();
   });

@@ -43,6 +43,7 @@ import type {
 } from '../actors/model/views.ts';
 import { Graph } from '../schedules/graph.ts';
 import type { History } from './journal/journal.ts';
+import { LetterBoard } from './letter-board.ts';
 
 export type ProjectionInputs = {
   readonly history: History;
@@ -98,6 +99,7 @@ export function createProjection(inputs: ProjectionInputs): Projection {
   /** Keys of the jobs that exist, in order: what cursors walk along. */
   let sorted: JobKey[] = [];
   const calendars = new Map<string, CalendarRecord>();
+  const letters = new LetterBoard();
   const graph = new Graph();
   const tokens = new Map<JobKey, Map<JobKey, TokenRecord[]>>();
   const recent = new Map<string, string>();
@@ -228,6 +230,11 @@ export function createProjection(inputs: ProjectionInputs): Projection {
         if (body === undefined) calendars.delete(key);
         else calendars.set(key, body as CalendarRecord);
         return;
+      case 'notice':
+      case 'letter':
+      case 'place':
+        letters.apply({ kind, key, body });
+        return;
       case 'finished-run': {
         const run = (body as FinishedRun).run;
         const job = key.split('/', 3).join('/');
@@ -255,6 +262,7 @@ export function createProjection(inputs: ProjectionInputs): Projection {
     for (const [child, edges] of tokens)
       for (const [parent, lying] of edges) for (const { run } of lying) add('token', tokenKey(child, parent, run));
     for (const name of calendars.keys()) add('calendar', name);
+    for (const [kind, key] of letters.present()) add(kind, key);
     return all;
   };
 
@@ -333,6 +341,9 @@ export function createProjection(inputs: ProjectionInputs): Projection {
     tokens: key => tokens.get(key) ?? new Map(),
     calendars: () => [...calendars].sort(([a], [b]) => compare(a, b)).map(([name, record]) => ({ name, record })),
     calendar: name => calendars.get(name),
+    letters: () => letters.letters(),
+    letter: id => letters.letter(id),
+    letter_counts: () => letters.counts(),
     pending(key) {
       const reasons: PendingReason[] = [];
       for (const [run, live] of entries.get(key)?.runs ?? [])

@@ -9,6 +9,7 @@ import type { Session, SessionEnd, SessionPiece, SessionWish } from '../../mesos
 import type { HeardReport } from '../../mesos/task-reports.ts';
 import type { Instant } from '../../schedules/clock.ts';
 import type { InstanceKey, JobKey, RunId } from './ids.ts';
+import type { ChannelName, LetterRecord } from './notices.ts';
 import type {
   CalendarRecord,
   FinishedRun,
@@ -66,6 +67,11 @@ export type PendingPage = {
   readonly next?: InstanceKey;
 };
 
+/** Of each channel: notices that wait to be put into a letter, letters that wait for their receiver, those that were given up. */
+export type LetterCounts = Readonly<
+  Record<ChannelName, { readonly notices: number; readonly pending: number; readonly dead: number }>
+>;
+
 /** One committed change. `body` undefined = the key is gone. Kinds are those of the journal. */
 export type FeedChange = { readonly kind: string; readonly key: string; readonly body: unknown | undefined };
 export type FeedBatch = { readonly position: number; readonly changes: readonly FeedChange[] };
@@ -108,6 +114,10 @@ export interface Views {
   /** Calendars in the order of their names. */
   calendars(): readonly { readonly name: string; readonly record: CalendarRecord }[];
   calendar(name: string): CalendarRecord | undefined;
+  /** Letters that were not delivered yet, and those that were given up, newest first. */
+  letters(): readonly LetterRecord[];
+  letter(id: string): LetterRecord | undefined;
+  letter_counts(): LetterCounts;
   /** A job's instances that wait for a place. */
   pending(key: JobKey): readonly PendingReason[];
   /** Of all jobs, in the order of their keys, after `after` when given; `sees`: of which job roles, all when left out. */

@@ -32,6 +32,7 @@ export function openapiDocument(routes: readonly Route[], version: string): Json
       { name: 'runs', description: 'What is being done and has been done' },
       { name: 'updates', description: 'Services that are brought to another document, some instances at a time' },
       { name: 'calendars', description: 'Days on which work rests, under names' },
+      { name: 'notifications', description: 'What people are told of what becomes of jobs' },
       { name: 'discovery', description: 'Where what runs can be reached' },
       { name: 'system', description: 'The scheduler itself' },
       { name: 'chronos', description: "Chronos's API, as its clients know it" },

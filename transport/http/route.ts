@@ -108,7 +108,7 @@ export type Route = {
   /** As find-my-way writes it: `/api/v1/jobs/:role`. */
   readonly path: string;
   readonly id: string;
-  readonly tag: 'jobs' | 'runs' | 'updates' | 'calendars' | 'discovery' | 'system' | 'chronos';
+  readonly tag: 'jobs' | 'runs' | 'updates' | 'calendars' | 'notifications' | 'discovery' | 'system' | 'chronos';
   readonly summary: string;
   readonly description?: string;
   /** What the sender must be allowed, for the jobs of `params.role`, or of any role where the path has none. */

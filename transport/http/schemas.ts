@@ -10,6 +10,7 @@ import { instance_actions, update_statuses } from '../../actors/model/updates.ts
 import { joins, trigger_rules } from '../../schedules/join.ts';
 import { file_page } from './files.ts';
 import { snooze_request } from './instances.ts';
+import { notification, notification_page } from './notifications.ts';
 import { log_level_request, log_levels_told } from './operations.ts';
 import { swept_sandboxes } from './sandboxes.ts';
 import { count, end_reason, instant, links } from './shapes.ts';
@@ -524,6 +525,8 @@ export const components = {
   InstanceDetail: instance_detail,
   Usage: usage,
   SweptSandboxes: swept_sandboxes,
+  Notification: notification,
+  NotificationPage: notification_page,
   FilePage: file_page,
   BackfillRequest: backfill_request,
   BackfillStarted: backfill_started,

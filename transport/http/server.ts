@@ -34,6 +34,7 @@ import { found, job_routes } from './jobs.ts';
 import { alone, type Cluster, leader_routes } from './leader.ts';
 import { log_routes } from './logs.ts';
 import { missed_routes } from './missed.ts';
+import { notification_routes } from './notifications.ts';
 import { openapiDocument } from './openapi.ts';
 import { operations_routes } from './operations.ts';
 import { problem_type, problemDocument, Refused } from './problems.ts';
@@ -122,6 +123,7 @@ export function allRoutes(version: string): readonly Route[] {
     ...missed_routes,
     ...discovery_routes,
     ...calendar_routes,
+    ...notification_routes,
     ...leader_routes,
     ...operations_routes,
   ];

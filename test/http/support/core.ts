@@ -56,9 +56,16 @@ export function createCore(now: () => number = () => 1_700_000_000_000): Core {
   const commit = (...changes: FeedChange[]) => {
     for (const { kind, key, body } of changes)
       if (
-        ['finished-run', 'finished-attempt', 'finished-update', 'update-event', 'outcome', 'missed', 'audit'].includes(
-          kind,
-        )
+        [
+          'finished-run',
+          'finished-attempt',
+          'finished-update',
+          'update-event',
+          'outcome',
+          'missed',
+          'sent-letter',
+          'audit',
+        ].includes(kind)
       ) {
         const table = rows.get(kind as HistoryKind) ?? [];
         rows.set(kind as HistoryKind, [...table, { key, body }]);

@@ -1,4 +1,4 @@
-// watch.ts: what takes longer than it should, told while it does: runs that have not begun, that go on and on, that find no place.
+// watch.ts: what takes longer than it should, told while it does: runs that do not begin, that go on and on, that find no place.
 //
 // Whoever rests in the timetable is woken when something would be late by then, looks, and tells what is. What was told stands
 // in the record that it is about, so that nobody hears of it again from the next process.

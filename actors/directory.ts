@@ -111,10 +111,10 @@ function command(
     );
   const key = wanted.type === 'submit' ? keyOf(wanted.job) : wanted.key;
   // Whatever has become of the job meanwhile, and whoever else changes it.
-  if (wanted.type === 'begin-session' || wanted.type === 'end-session')
+  if ('instance' in wanted)
     return step(
       state,
-      audit(envelope, now, wanted.type === 'begin-session' ? 'began' : 'ended'),
+      audit(envelope, now, sessions_noted[wanted.type]),
       reply(envelope.request_id, { type: 'noted', key }),
     );
   const known = state.keys.get(key);
@@ -160,6 +160,8 @@ function forward(
   if (calendars.length > 0) state.uses.set(key, [...new Set([...(state.uses.get(key) ?? []), ...calendars])]);
   return step(state, tell({ to: 'job', key, message: { type: 'command', envelope } }));
 }
+
+const sessions_noted = { 'begin-session': 'began', 'end-session': 'ended', 'refuse-session': 'not-permitted' } as const;
 
 /** A new job: its record, its first run if it has no schedule to wait for, the audit row and the answer, in one step. */
 function create(

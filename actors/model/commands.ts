@@ -86,11 +86,12 @@ export type SnoozeCommand =
   | { readonly type: 'snooze'; readonly key: JobKey; readonly index: number; readonly until?: number }
   | { readonly type: 'wake'; readonly key: JobKey; readonly index: number };
 
-/** Somebody runs a command in a task, or has: for the record, and nothing else. */
-export type SessionCommand = SessionNote<'begin-session'> | SessionNote<'end-session'>;
+/** Somebody runs a command in a task, has, or wanted to and may not: for the record, and nothing else. */
+export type SessionCommand = SessionNote<'begin-session'> | SessionNote<'end-session'> | SessionNote<'refuse-session'>;
 type SessionNote<T extends string> = {
   readonly type: T;
   readonly key: JobKey;
+  /** Of what is refused as much as was named. */
   readonly instance: InstanceKey;
   /** What was typed, and how it went. */
   readonly detail: string;

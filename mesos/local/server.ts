@@ -14,6 +14,7 @@ import type { Subscribe } from '../protocol.ts';
 import type { Log } from './agent-options.ts';
 import type { Answer, MasterHost } from './host.ts';
 import { acceptsJson, bodyOf } from './http-body.ts';
+import type { Master } from './master-state.ts';
 import { otherPrincipal } from './subscriptions.ts';
 import { readCall } from './wire-call.ts';
 
@@ -43,6 +44,9 @@ export type MasterServer = {
 export const server_defaults = { body_bytes_max: 64 << 20, unread_bytes_max: 64 << 20 } as const;
 
 const paths = new Set(['/api/v1/scheduler', '/master/api/v1/scheduler']);
+
+/** Whoever has lost sight of an agent asks here where it is. */
+const agents_paths = new Set(['/slaves', '/master/slaves']);
 
 /** Listens, by default on a free port of 127.0.0.1. The port is known before the master is, which tells its frameworks. */
 export async function listen(door: Door = { host: '127.0.0.1', port: 0 }): Promise<OpenDoor> {
@@ -77,10 +81,17 @@ export function serveMaster({ server, port, name }: OpenDoor, given: MasterServe
     if (path === '/health' || path === '/master/health') return say(200);
     if (path === '/redirect' || path === '/master/redirect')
       return say(307, '', { Location: `//${request.headers.host}` });
-    if (!paths.has(path)) return say(404, `${path} is not served by this one-machine Mesos`);
+    const asks = agents_paths.has(path) && request.method === 'GET';
+    if (!asks && !paths.has(path)) return say(404, `${path} is not served by this one-machine Mesos`);
     const caller = credentials.length === 0 ? undefined : admitted(credentials, request.headers.authorization);
     if (credentials.length > 0 && caller === undefined)
       return say(401, '401 Unauthorized.', { 'WWW-Authenticate': 'Basic realm="mesos-master-scheduler"' });
+    if (asks) {
+      const wanted = new URL(request.url ?? '', 'http://localhost').searchParams.get('slave_id') ?? undefined;
+      const text = JSON.stringify(agentsAsTold(host.master, wanted));
+      response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) });
+      return void response.end(text);
+    }
     if (request.method !== 'POST')
       return say(405, `405 Method Not Allowed. Expecting one of { 'POST' }, but received '${request.method}'.`, {
         Allow: 'POST',
@@ -155,7 +166,24 @@ export function serveMaster({ server, port, name }: OpenDoor, given: MasterServe
   };
 }
 
-/** The principal whose secret was shown. */
+/** As a real master tells them, as far as there is something to tell. */
+function agentsAsTold(master: Master, wanted: string | undefined): object {
+  const slaves = [...master.agents.values()]
+    .filter(({ info, status }) => status === 'connected' && (wanted === undefined || info.id === wanted))
+    .map(({ info, draining }) => {
+      const { address, path = '/slave(1)' } = info.url ?? {};
+      return {
+        id: info.id,
+        hostname: info.hostname,
+        ...(address === undefined
+          ? {}
+          : { port: address.port, pid: `${path.slice(1)}@${address.ip ?? address.hostname}:${address.port}` }),
+        active: !draining,
+      };
+    });
+  return { slaves, recovered_slaves: [] };
+}
+
 /** Who a header proves its sender to be. */
 export function admitted(credentials: readonly BasicCredentials[], header: string | undefined): string | undefined {
   const given = Buffer.from(header ?? '');

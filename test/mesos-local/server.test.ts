@@ -302,6 +302,26 @@ test('each wrong request gets the status and the words that a real master has fo
   t.false(scheduler.isEnded());
 });
 
+test('whoever has seen no offer of an agent is told where it is', async t => {
+  const { mesos, asked } = await slaves(t);
+  const { id, origin } = mesos.agent!;
+  const port = Number(new URL(origin).port);
+  const told = { id, hostname: '127.0.0.1', port, pid: `slave(1)@127.0.0.1:${port}`, active: true };
+  const all = { slaves: [told], recovered_slaves: [] };
+  t.deepEqual(await asked('/slaves'), { status: 200, body: all });
+  t.deepEqual(await asked(`/master/slaves?slave_id=${id}`), { status: 200, body: all });
+  t.deepEqual(await asked('/slaves?slave_id=other'), { status: 200, body: { slaves: [], recovered_slaves: [] } });
+  t.is((await asked('/slaves', { Authorization: undefined })).status, 401);
+});
+async function slaves(t: ExecutionContext) {
+  const { mesos } = await front(t, { agents: { real: true } });
+  const asked = async (path: string, headers = {}) => {
+    const { status, text } = await post(mesos, '', headers, { method: 'GET', path });
+    return { status, body: status === 200 ? (JSON.parse(text) as unknown) : text };
+  };
+  return { mesos, asked };
+}
+
 const invalid: readonly [name: string, info: Json, message: string, more?: Json][] = [
   [
     'a bad role',

@@ -213,7 +213,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
         if (path !== '/api/v1/feed' && !commands)
           throw new Refused('not-found', 'there are WebSockets at /api/v1/feed and /api/v1/jobs/KEY/session alone');
         const who = await authenticate(request, credentials);
-        if (commands) return desk.accept(request, socket, head, who);
+        if (commands) return await desk.accept(request, socket, head, who);
         authorize(who, 'read', undefined);
         // Somebody who may read everything is not asked about every row.
         const sees = permits(who, 'read', '*') ? undefined : (role: string) => permits(who, 'read', role);

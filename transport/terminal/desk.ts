@@ -30,8 +30,8 @@ export type SessionDeskOptions = {
   readonly ids: () => string;
 };
 export interface SessionDesk {
-  /** Takes over a connection that asks to become a WebSocket at one of our paths. Throws Refused. */
-  accept(request: IncomingMessage, socket: Duplex, head: Buffer, who: Authenticated): void;
+  /** Takes over a connection that asks to become a WebSocket at one of our paths. Rejects with Refused. */
+  accept(request: IncomingMessage, socket: Duplex, head: Buffer, who: Authenticated): Promise<void>;
   /** Resolves when what was open is ended, and that is on record. */
   close(): Promise<void>;
 }
@@ -94,13 +94,21 @@ export function createSessionDesk(options: SessionDeskOptions): SessionDesk {
       const refused = error instanceof Refused ? error : new Refused('agent-refuses', messageOf(error));
       tell({ type: 'refused', problem: problemDocument(refused) });
       ws.close(code.refused);
+    } finally {
+      // Whoever waits to be read from does not see that the other side says goodbye too.
+      ws.resume();
     }
   };
 
   return {
-    accept(request, socket, head, who) {
+    async accept(request, socket, head, who) {
       const wanted = wantedOf(request.url ?? '');
-      authorize(who, 'operate', roleOf(wanted.key));
+      try {
+        authorize(who, 'operate', roleOf(wanted.key));
+      } catch (error) {
+        await noteRefusal(options, wanted, who, messageOf(error));
+        throw error;
+      }
       if (sessions === undefined) throw new Refused('not-found', 'this scheduler runs no commands in tasks');
       if (open.size >= limits.sessions_max)
         throw new Refused(
@@ -138,6 +146,24 @@ function noting({ submit, ids }: SessionDeskOptions, { key }: Wanted, { instance
     });
     if (answer.type === 'refused') throw refusedBy(answer);
   };
+}
+
+/** Who wanted to look where he may not is worth knowing; he is refused all the same when nobody can write it down. */
+async function noteRefusal(
+  { submit, ids, log }: SessionDeskOptions,
+  { key, run, index }: Wanted,
+  who: Authenticated,
+  detail: string,
+): Promise<void> {
+  const named = run === undefined ? key : `${key}/${run}${index === undefined ? '' : `/${index}`}`;
+  const command = { type: 'refuse-session', key, instance: named.slice(0, 500), detail } as const;
+  try {
+    const request_id = `${ids()}.refuse-session`;
+    const answer = await submit({ command, principal: { name: who.name }, request_id });
+    if (answer.type === 'refused') throw refusedBy(answer);
+  } catch (error) {
+    log.error({ key, by: who.name, error: messageOf(error) }, 'the refusal of a session is not on record');
+  }
 }
 
 function wantedOf(url: string): Wanted {

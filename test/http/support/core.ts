@@ -91,7 +91,7 @@ export function createCore(now: () => number = () => 1_700_000_000_000): Core {
       return { type: command.type === 'retry-letter' ? 'letter-retrying' : 'letter-deleted', letter: command.letter };
     const key = command.type === 'submit' ? keyOf(command.job) : command.key;
     const known = views.job(key)?.record;
-    if (command.type === 'begin-session' || command.type === 'end-session') return { type: 'noted', key };
+    if ('instance' in command) return { type: 'noted', key };
     if (command.type === 'submit') {
       if (known !== undefined && command.mode === 'create') return refusal('exists', `job ${key} exists already`);
       if (known === undefined && command.mode === 'replace') return refusal('not-found', `there is no job ${key}`);

@@ -19,6 +19,7 @@ import type { Warden } from './limits/warden.ts';
 import { startWrapper } from './process-start.ts';
 import { killTree } from './process-tree.ts';
 import { hasCode, isAlive, readIfThere } from './processes.ts';
+import { forgetFetched, markFetching, unmarkFetching } from './removal.ts';
 import { argumentsOf, pathsOf } from './sandbox.ts';
 import { secretsOf } from './secret-wishes.ts';
 import { forgetSecrets, getSecrets, layOut, type SecretSource, type Secrets } from './secrets.ts';
@@ -106,7 +107,7 @@ export function executorProcesses(options: ExecutorProcessesOptions): ExecutorPr
     const limitation = options.warden.release(container_id);
     tell.exited(container_id, limitation === undefined ? end : { ...end, limitation });
   };
-  /** With its end its secrets go; how it ended is told in any case. */
+  /** With its end its secrets go, and with an end before its beginning all that was fetched; how it ended is told in any case. */
   const forgetAll = (container_id: string) => {
     try {
       forgetSecrets(paths(container_id).sandbox);
@@ -114,6 +115,10 @@ export function executorProcesses(options: ExecutorProcessesOptions): ExecutorPr
       const about = { container: container_id, error: String(error) };
       log.warn(about, 'the secrets of an executor that ended cannot be removed from its sandbox');
     }
+    forgetFetched(paths(container_id).sandbox).catch(error => {
+      const about = { container: container_id, error: String(error) };
+      log.warn(about, 'what was fetched for an executor that never began cannot be removed');
+    });
   };
   const wardOf = ({ container_id, framework_id, executor_id, caps }: Lodging): Ward => {
     const { sandbox, meta } = paths(container_id);
@@ -132,6 +137,7 @@ export function executorProcesses(options: ExecutorProcessesOptions): ExecutorPr
       confinement = confinementOf(command, rlimitsOf(container));
       const wishes = secretsOf(run);
       mkdirSync(sandbox, { mode: 0o750 });
+      if (uris.length > 0) markFetching(sandbox);
       await fetchAll(uris, {
         sandbox,
         cache: fetchedIn(work_dir),
@@ -170,6 +176,7 @@ export function executorProcesses(options: ExecutorProcessesOptions): ExecutorPr
       over(container_id, { status: 256, launch_failure });
     };
     try {
+      unmarkFetching(sandbox);
       layOut(secrets, sandbox);
       if (confinement.user !== undefined) handOver(sandbox, confinement.user, work_dir);
       mkdirSync(meta, { mode: 0o700 });

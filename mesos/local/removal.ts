@@ -2,8 +2,9 @@
 //
 // Root needs none of this. Any other agent owns what its tasks left, and may open what they have shut; `rm` does not.
 
-import { chmodSync, type Dirent, lstatSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, type Dirent, existsSync, lstatSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { hasCode, isGone } from './processes.ts';
 
@@ -19,7 +20,7 @@ export function removeTree(path: string | Buffer): void {
 }
 
 /** The same for what may be large: others get their turn. */
-export async function removeLargeTree(path: string): Promise<void> {
+export async function removeLargeTree(path: string | Buffer): Promise<void> {
   try {
     await rm(path, { recursive: true, force: true });
   } catch (error) {
@@ -51,4 +52,25 @@ function opened(folder: Buffer): Dirent<Buffer>[] {
     if (isGone(error) || isShut(error)) return [];
     throw error;
   }
+}
+
+/** Lies in a sandbox from the first moment of fetching until what it was fetched for begins. */
+const fetching_mark = '.horae-fetching';
+/** What of a sandbox tells why nothing began in it. */
+const logs = new Set(['stdout', 'stderr']);
+
+export const markFetching = (sandbox: string): void => writeFileSync(join(sandbox, fetching_mark), '', { flag: 'wx' });
+export const unmarkFetching = (sandbox: string): void => rmSync(join(sandbox, fetching_mark), { force: true });
+
+/**
+ * Where something was fetched for what never began, its logs stay and nothing else: the half of a file, perhaps, is nobody's.
+ * Others get their turn; what cannot be removed stays until the sandbox goes.
+ */
+export async function forgetFetched(sandbox: string): Promise<void> {
+  // Without the mark it may be the sandbox of an earlier task of that name, for which this one was refused.
+  if (!existsSync(join(sandbox, fetching_mark))) return;
+  for (const name of readdirSync(sandbox, { encoding: 'buffer' }))
+    if (!logs.has(name.toString('latin1')) && name.toString('latin1') !== fetching_mark)
+      await removeLargeTree(Buffer.concat([Buffer.from(`${sandbox}/`), name]));
+  unmarkFetching(sandbox);
 }

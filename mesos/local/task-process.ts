@@ -16,6 +16,7 @@ import { capsOf, type Ward } from './limits/ward.ts';
 import type { Warden } from './limits/warden.ts';
 import type { Launch } from './messages.ts';
 import { startWrapper } from './process-start.ts';
+import { forgetFetched, markFetching, unmarkFetching } from './removal.ts';
 import { argumentsOf, environmentOf, type pathsOf } from './sandbox.ts';
 import { secretsOf } from './secret-wishes.ts';
 import { forgetSecrets, getSecrets, layOut, no_secrets, type SecretSource, type Secrets } from './secrets.ts';
@@ -61,6 +62,7 @@ export function furnish(start: TaskStart, ground: TaskGround, now: Instant, sign
   const uris = launch.task.command?.uris ?? [];
   const wishes = secretsOf(launch.task);
   if (uris.length === 0 && wishes === undefined) return { confinement, fetched: undefined };
+  if (uris.length > 0) markFetching(paths.sandbox);
   const stderr = join(paths.sandbox, 'stderr');
   const say = (line: string) => appendFileSync(stderr, `${line}\n`);
   const { user } = confinement;
@@ -90,6 +92,7 @@ export function startTask(
   const command = launch.task.command ?? {};
   const contained = isContained(launch.task);
   mkdirSync(meta, { mode: 0o700 });
+  unmarkFetching(sandbox);
   if (contained) layOutInside(secrets, paths);
   else layOut(secrets, sandbox);
   if (confinement.user !== undefined) handOver(sandbox, confinement.user, work_dir);
@@ -123,7 +126,7 @@ const grace_ms_default = 3_000;
 export const graceOf = ({ task }: Launch): number =>
   (task.kill_policy?.grace_period?.nanoseconds ?? grace_ms_default * 1e6) / 1e6;
 
-/** Whatever ended it, nobody of it stays, and none of its secrets. */
+/** Whatever ended it, nobody of it stays, and none of its secrets; of one that never began, nothing that was brought for it. */
 export function leaveNothing({ launch, paths }: TaskStart, { warden, log }: TaskGround): void {
   const task = launch.task.task_id.value;
   warden.release(task);
@@ -134,4 +137,7 @@ export function leaveNothing({ launch, paths }: TaskStart, { warden, log }: Task
     // How it ended is told all the same.
     log.warn({ task, error: String(error) }, 'the secrets of a task that ended cannot be removed');
   }
+  forgetFetched(paths.sandbox).catch(error =>
+    log.warn({ task, error: String(error) }, 'what was fetched for a task that never began cannot be removed'),
+  );
 }

@@ -1,6 +1,7 @@
 // tasks.test.ts: tasks in containers of a real Docker engine: what they find in there, and how their ends are told.
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { docker, startDocker, type TestEngine } from '../support/docker.ts';
@@ -101,6 +102,33 @@ real('a volume is read and written where it may be, and only read where it may n
   t.regex(ward.output('volumes', 'stderr'), /Read-only file system/);
   t.is(readFileSync(join(there, 'made'), 'utf8'), 'inside\n');
   t.is(readFileSync(ward.sandbox('volumes', 'made-here/y'), 'utf8'), 'x\n');
+});
+
+real('what is fetched lies in the sandbox in there, and is whose the container is', async t => {
+  const from = folderIn(ward.work_dir, 'from');
+  mkdirSync(join(from, 'app'));
+  writeFileSync(join(from, 'app', 'word'), 'packed\n');
+  execFileSync('tar', ['-czf', 'app.tgz', 'app'], { cwd: from });
+  writeFileSync(join(from, 'run'), '#!/bin/sh\necho "run by $(id -u)"\n');
+  const uris = [{ value: join(from, 'app.tgz') }, { value: `file://${from}/run`, executable: true, output_file: 'go' }];
+  const line =
+    'cd $MESOS_SANDBOX; ./go; cat app/word; echo more >> app/word; stat -c %u . go app app/word; echo note > $HORAE_RESULT';
+  const nobody = { parameters: [param('user', 'nobody')] };
+  for (const [id, docker, uid] of [
+    ['fetched', {}, 0],
+    ['fetched-by-nobody', nobody, 65_534],
+  ] as const) {
+    t.is((await ward.outcome(contained(id, line, docker, { command: { uris } }))).state, 'TASK_FINISHED');
+    const owners = `${uid}\n`.repeat(4);
+    t.is(ward.output(id), `run by ${uid}\npacked\n${owners}`);
+    t.is(readFileSync(ward.sandbox(id, 'app/word'), 'utf8'), 'packed\nmore\n');
+    t.is(statSync(ward.sandbox(id, 'horae.result')).uid, uid);
+  }
+  const missing = contained('not-fetched', 'true', {}, { command: { uris: [{ value: join(from, 'nothing') }] } });
+  const done = await ward.outcome(missing);
+  t.like(done, { state: 'TASK_FAILED', reason: 'REASON_CONTAINER_LAUNCH_FAILED' });
+  t.regex(done.message, /Failed to fetch all URIs .*ENOENT/);
+  t.true(await isEmpty(engine), 'no container was made');
 });
 
 real('a web server in a bridge is reached through the port of the host that is mapped to it', async t => {

@@ -3,7 +3,18 @@
 // It runs as a child process; what it promises must hold in the next one: nothing lost, nothing twice, ends told truly.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -233,6 +244,53 @@ function intended(t: ExecutionContext, boot = bootId(), tail = '') {
   writeFileSync(join(work_dir, 'checkpoint.log'), `${JSON.stringify(note)}\n${tail}`);
   return place_;
 }
+
+test('kill -9 in the middle of a download: the task is dropped, nothing of it runs, and no half file is left', async t => {
+  const { work_dir, start, kill, file } = place(t);
+  const half = Buffer.alloc(300_000, 'x');
+  let asked = 0;
+  const server = createServer((request, response) => {
+    if (request.url === '/whole') return void response.end('#!/bin/sh\necho whole\n');
+    asked++;
+    response.writeHead(200, { 'content-length': 2 * half.length }).write(half); // The other half never comes.
+  });
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', () => resolve()));
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const fetches = (id: string, uris: readonly Json[], line: string) => command(id, line, { command: { uris } });
+  const first = await start();
+  const before = await subscribe(first);
+  const whole = { value: `${url}/whole`, executable: true, output_file: 'program' };
+  await before.launch([
+    fetches('half', [whole, { value: `${url}/half` }], 'touch ran'),
+    fetches('kept', [{ value: `${url}/half?kept`, cache: true }], 'touch ran'),
+  ]);
+  const fetched = join(work_dir, 'fetched');
+  const sizeOf = (path: string) => (existsSync(path) ? statSync(path).size : 0);
+  await until('half of both', () => {
+    const parts = existsSync(fetched) ? readdirSync(fetched) : [];
+    return sizeOf(file(first.agent, 'half', 'half')) > 0 && parts.some(name => sizeOf(join(fetched, name)) > 0);
+  });
+  t.is(asked, 2);
+  await kill();
+
+  const after = await subscribe(await start(), before.framework_id().value);
+  for (const id of ['half', 'kept']) {
+    t.like(await after.reached(id, ...terminal), { state: 'TASK_DROPPED', reason: 'REASON_AGENT_RESTARTED' });
+    const sandbox = join(work_dir, 'sandboxes', first.agent, id);
+    await until('its log alone to be left', () => readdirSync(sandbox).join() === 'stderr');
+    t.regex(readFileSync(join(sandbox, 'stderr'), 'utf8'), /Fetching URI '.*half/);
+  }
+  t.deepEqual(readdirSync(fetched), []);
+  // Another attempt asks again, and gets all of it.
+  await after.launch([fetches('again', [whole], './program')]);
+  t.is((await after.reached('again', ...terminal)).state, 'TASK_FINISHED');
+  t.is(readFileSync(file(first.agent, 'again', 'stdout'), 'utf8'), 'whole\n');
+  t.deepEqual(readdirSync(join(work_dir, 'sandboxes', first.agent, 'again')).sort(), ['program', 'stderr', 'stdout']);
+});
 
 test('a task that was intended and never began is dropped, and a wrapper that comes too late does not run it', async t => {
   const { work_dir, start } = intended(t);

@@ -63,3 +63,34 @@ test('archives and programs come to plain tasks, to processes, and to a command 
   const [listed] = (await api.get('/scheduler/jobs')) as { command: string }[];
   t.is(listed!.command, `${url}/say.sh`);
 });
+
+test('killed in the middle of a download it comes back, tells that attempt as dropped, and the next one fetches again', async t => {
+  const bytes = Buffer.alloc(200_000, 'y');
+  let asked = 0;
+  const server = createServer((_request, response) => {
+    response.writeHead(200, { 'content-length': bytes.length });
+    if (asked++ === 0) response.write(bytes.subarray(0, bytes.length / 2));
+    else response.end(bytes);
+  });
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const data_dir = await tempDir(t);
+  const first = await startHorae(t, data_dir);
+  const uri = `http://127.0.0.1:${(server.address() as AddressInfo).port}/file`;
+  const job = { role: 'me', environment: 'test', name: 'cut', mem: 64, fetch: [{ uri }], command: 'wc -c < file' };
+  t.is((await first.api.request('POST', '/api/v1/jobs', job)).status, 201);
+  await until('the download', () => asked > 0);
+  await first.child.kill();
+
+  const { api, child } = await startHorae(t, data_dir);
+  const run = await until('its end', async () =>
+    (await runsOf(api, 'me/test/cut')).find(({ state }) => state === 'succeeded' || state === 'failed'),
+  );
+  t.like(run.instances[0], { state: 'succeeded', attempt: 2 });
+  t.is((await api.request('GET', run.instances[0]!.links.stdout!)).text.trim(), String(bytes.length));
+  t.is(asked, 2);
+  t.regex(child.output(), /me:test:cut:1\.once:0:1.*TASK_DROPPED|TASK_DROPPED.*me:test:cut:1\.once:0:1/);
+});

@@ -87,9 +87,9 @@ async function once(place: string, signal: AbortSignal, make: (part: string) => 
   await Promise.race([making, aborted(signal)]);
 }
 
-/** Removes what was cached and has been wanted by nobody for so long. */
+/** Removes what was cached and has been wanted by nobody for so long, and what somebody began who was killed over it. */
 export function sweepFetched(cache: string, age_ms_max: number, now: Instant): number {
-  const old = kept(cache).filter(({ wanted_at }) => now - wanted_at > age_ms_max);
+  const old = kept(cache).filter(({ place, wanted_at }) => place.endsWith('.part') || now - wanted_at > age_ms_max);
   for (const { place } of old) rmSync(place, { force: true });
   return old.length;
 }

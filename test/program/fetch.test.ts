@@ -64,7 +64,7 @@ test('archives and programs come to plain tasks, to processes, and to a command 
   t.is(listed!.command, `${url}/say.sh`);
 });
 
-test('killed in the middle of a download it comes back, tells that attempt as dropped, and the next one fetches again', async t => {
+test('killed in the middle of a download it comes back, tells that attempt as dropped, and the next fetches again', async t => {
   const bytes = Buffer.alloc(200_000, 'y');
   let asked = 0;
   const server = createServer((_request, response) => {

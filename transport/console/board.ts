@@ -144,9 +144,11 @@ export function createBoard(views: Views): Board {
   };
 }
 
+const of_no_job: ReadonlySet<string> = new Set(['meta', 'framework', 'audit', 'letter', 'place', 'sent-letter']);
+
 /** The job that a record is about: job keys have three parts, and every key of a job's records begins with its own. */
 function jobOf(kind: string, key: string): JobKey | undefined {
-  if (kind === 'meta' || kind === 'framework' || kind === 'audit') return undefined;
+  if (of_no_job.has(kind)) return undefined;
   const first = key.indexOf('/');
   const second = key.indexOf('/', first + 1);
   const third = key.indexOf('/', second + 1);

@@ -35,6 +35,7 @@ const scripts = [
   'instance.js',
   'job.js',
   'kin.js',
+  'letters.js',
   'list.js',
   'log.js',
   'main.js',
@@ -50,7 +51,7 @@ const scripts = [
   'usage.js',
   'words.js',
 ];
-const styles = ['base.css', 'list.css', 'job.css', 'instance.css', 'steer.css', 'kin.css', 'files.css'];
+const styles = ['base.css', 'list.css', 'job.css', 'instance.css', 'steer.css', 'kin.css', 'files.css', 'letters.css'];
 
 /** Every path there is, and the file behind it. */
 const files: ReadonlyMap<string, string> = new Map([

@@ -63,6 +63,11 @@ export const wakeInstance = (key, index) => ask('POST', `${jobPath(key)}/instanc
 export const steerUpdate = (key, id, what) => ask('POST', `${jobPath(key)}/updates/${encodeURIComponent(id)}/${what}`);
 
 export const readSwept = () => ask('GET', '/api/v1/sandboxes/swept');
+const letterPath = id => `/api/v1/notifications/${encodeURIComponent(id)}`;
+/** `state`: pending, dead or delivered. */
+export const readLetters = state => ask('GET', `/api/v1/notifications?state=${state}`);
+export const retryLetter = id => ask('POST', `${letterPath(id)}/retry`);
+export const deleteLetter = id => ask('DELETE', letterPath(id));
 const calendarPath = name => `/api/v1/calendars/${encodeURIComponent(name)}`;
 export const readCalendars = () => ask('GET', '/api/v1/calendars');
 export const readCalendar = name => ask('GET', calendarPath(name));

@@ -8,6 +8,7 @@ import { connect } from './feed.js';
 import { browsing } from './files.js';
 import { icon } from './icons.js';
 import { jobView } from './job.js';
+import { lettersView } from './letters.js';
 import { listView } from './list.js';
 import { sandboxesView } from './sandboxes.js';
 import { submitView } from './submit.js';
@@ -26,6 +27,12 @@ fill(
     link,
     leading,
     h('a.nav', { href: '#/calendars', 'aria-label': 'Calendars' }, icon('cron'), h('span', {}, 'Calendars')),
+    h(
+      'a.nav',
+      { href: '#/notifications', 'aria-label': 'Notifications' },
+      icon('letter'),
+      h('span', {}, 'Notifications'),
+    ),
     h('a.nav', { href: '#/sandboxes', 'aria-label': 'Sandboxes' }, icon('trash'), h('span', {}, 'Sandboxes')),
     h('a.button.primary', { href: '#/new' }, icon('plus'), h('span', {}, 'New job')),
   ),
@@ -66,7 +73,8 @@ const go = hash => {
 };
 
 /**
- * `#/`, `#/?filter=failing`, `#/new`, `#/calendars[/NAME]`, `#/sandboxes`, `#/jobs/ROLE/ENV/NAME`, `.../edit`,
+ * `#/`, `#/?filter=failing`, `#/new`, `#/calendars[/NAME]`, `#/notifications[/STATE]`, `#/sandboxes`,
+ * `#/jobs/ROLE/ENV/NAME`, `.../edit`,
  * `.../runs/RUN/INDEX[/life|/stderr]`, `.../runs/RUN/INDEX/stdout/PROCESS`, `.../runs/RUN/INDEX/files[/FOLDER][?attempt=2]`,
  * `.../runs/RUN/INDEX/file/PATH`, `.../runs/RUN/INDEX/link/PATH`: a path is one part, its slashes encoded.
  */
@@ -75,6 +83,7 @@ function route() {
   const parts = path.split('/').filter(Boolean).map(decoded);
   const [place, role, environment, name, what, run, index, stream = 'stdout', within] = parts;
   if (place === 'calendars') return show(calendarsView({ feed, back: list_hash, go, name: role }));
+  if (place === 'notifications') return show(lettersView({ feed, back: list_hash, go, state: role }));
   if (place === 'sandboxes') return show(sandboxesView({ feed, back: list_hash, go }));
   if (place === 'new') return show(submitView({ feed, back: list_hash, go }));
   if (place !== 'jobs' || name === undefined) {

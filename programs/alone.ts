@@ -19,7 +19,7 @@ import { openChannels } from './channels.ts';
 import { debugBundle } from './debug.ts';
 import { certificateOf, openDoor } from './door.ts';
 import { tellGraphite } from './graphite.ts';
-import { lettersOf } from './letters.ts';
+import { lettersOf, standingOf } from './letters.ts';
 import { Refused } from './refused.ts';
 import { askingLink } from './reports.ts';
 import { type Identity, openScheduler } from './scheduler.ts';
@@ -124,6 +124,7 @@ export async function runAlone(ground: Ground, openMesos: OpenMesos): Promise<st
   const door = await openDoor({
     ...within('http', ground),
     certificate,
+    standing: standingOf(channels),
     submit: scheduler.submit,
     views: projection,
     sandboxes: mesos.sandboxes,

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { checkJob } from '../actors/checks.ts';
+import type { ChannelName } from '../actors/model/notices.ts';
 import type { Settings } from '../settings.ts';
 import { type Credentials, openCredentials } from '../transport/credentials.ts';
 import { calendarsOf } from '../transport/http/calendars.ts';
@@ -34,6 +35,8 @@ export type DoorParts = Pick<Ground, 'settings' | 'log' | 'clock' | 'metrics' | 
   } & {
     /** From `certificateOf`, which is asked first, since it costs nothing and may refuse. */
     readonly certificate: Certificate | undefined;
+    /** Channels for which the settings name a place; `mail`: a server. */
+    readonly standing: readonly ChannelName[];
   };
 export type Certificate = { readonly cert: string; readonly key: string };
 
@@ -76,7 +79,10 @@ export async function openDoor(parts: DoorParts): Promise<HttpServer> {
     log,
     metrics: parts.metrics,
     history: parts.history,
-    compile: job => checkJob(job, clock.now(), { default_zone: settings.default_zone, calendars: calendarsOf(views) }),
+    compile(job) {
+      const context = { default_zone: settings.default_zone, calendars: calendarsOf(views) };
+      return checkJob(job, clock.now(), context, parts.standing);
+    },
     ids: () => randomUUID(),
     version: parts.version,
   }).catch(error => {

@@ -10,7 +10,7 @@ export type OpenLetters = Letters & { readonly standing: readonly ChannelName[] 
 
 export function lettersOf(channels: Channels, sandboxes: Sandboxes, log_bytes_max: number): OpenLetters {
   return {
-    standing: channels.get('mail') === undefined ? channels.standing : ['mail', ...channels.standing],
+    standing: standingOf(channels),
     async deliver(letter, signal) {
       const channel = channels.get(letter.channel);
       if (channel !== undefined) return channel.deliver(letter, signal);
@@ -29,6 +29,9 @@ export function lettersOf(channels: Channels, sandboxes: Sandboxes, log_bytes_ma
     },
   };
 }
+
+export const standingOf = (channels: Channels): readonly ChannelName[] =>
+  channels.get('mail') === undefined ? channels.standing : ['mail', ...channels.standing];
 
 async function lastLines(
   sandboxes: Sandboxes,

@@ -29,7 +29,7 @@ import { debugBundle } from './debug.ts';
 import { certificateOf, openDoor } from './door.ts';
 import { tellGraphite } from './graphite.ts';
 import { createKeeper, type Keeper } from './keeper.ts';
-import { lettersOf } from './letters.ts';
+import { lettersOf, standingOf } from './letters.ts';
 import { fail, named, Refused } from './refused.ts';
 import { beginReign, type Reigning } from './reign.ts';
 import { askingLink } from './reports.ts';
@@ -192,6 +192,7 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
     ...within('http', ground),
     settings: { ...settings, allow_host: [...settings.allow_host, ...hostOf(settings.advertise)] },
     certificate,
+    standing: standingOf(channels),
     submit: errands.submit,
     views: projection,
     sandboxes: mesos.sandboxes,

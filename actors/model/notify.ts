@@ -103,6 +103,24 @@ export function readNotify(
   return { fields, problems };
 }
 
+/** Places that nobody here could carry a letter to. `standing`: channels for which the settings name a place; `mail`: a server. */
+export const unreachable = ({ notify = [] }: NotifyFields, standing: readonly ChannelName[]): readonly Problem[] =>
+  notify.flatMap(({ to }, n) =>
+    to.flatMap(({ channel, to: address }, m): Problem[] => {
+      if (standing.includes(channel) || (address !== undefined && channel !== 'mail')) return [];
+      const expected = channel === 'mail' ? flags.mail : `${flags[channel]} on the server, or a "to" here`;
+      const message = `nobody can be told by ${channel}: the settings of this server say nothing of it`;
+      return [{ place: `/notify/${n}/to/${m}/channel`, value: channel, message, expected }];
+    }),
+  );
+const flags: Readonly<Record<ChannelName, string>> = {
+  mail: '--mail-server on the server',
+  slack: '--slack-url',
+  mattermost: '--mattermost-url',
+  sentry: '--raven-dsn',
+  webhook: '--http-notification-url',
+};
+
 /** Without the keys whose value is undefined, and each event once. */
 const tidied = ({ on, to, subject, text }: z.infer<typeof notify>): Notify => ({
   on: [...new Set(on)],

@@ -103,7 +103,7 @@ export function readNotify(
   return { fields, problems };
 }
 
-/** Places that nobody here could carry a letter to. `standing`: channels for which the settings name a place; `mail`: a server. */
+/** Places that nobody here could write to. `standing`: channels for which the settings name a place; `mail`: a server. */
 export const unreachable = ({ notify = [] }: NotifyFields, standing: readonly ChannelName[]): readonly Problem[] =>
   notify.flatMap(({ to }, n) =>
     to.flatMap(({ channel, to: address }, m): Problem[] => {

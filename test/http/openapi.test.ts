@@ -47,7 +47,7 @@ test('it is OpenAPI 3.1: every operation has a name of its own, words, parameter
       t.true(parameters.every(each => typeof each.schema === 'object'));
       const responses = operation.responses as Record<string, Json>;
       t.true(
-        Object.keys(responses).some(code => code.startsWith('2')),
+        Object.keys(responses).some(code => /^[12]/.test(code)),
         place,
       );
       t.true(Object.values(responses).every(each => typeof each.description === 'string' && each.description !== ''));
@@ -85,4 +85,24 @@ test('the schema of a submission is the one that checks: its fields are describe
   t.is(submission.additionalProperties, false);
   t.like(submission.properties.cpus, { type: 'number', exclusiveMinimum: 0 });
   t.deepEqual((submission as Json).required, ['role', 'environment', 'name']);
+});
+
+test('the WebSocket of a session is described with its words, and asked for plainly it says what it is', async t => {
+  const { ask } = await serve(t);
+  const { json } = await ask('GET', '/api/v1/openapi.json');
+  const path = '/api/v1/jobs/{role}/{environment}/{name}/session';
+  const operation = (json.paths as Record<string, Record<string, Json>>)[path]!.get!;
+  t.true(Object.keys(operation.responses as Json).includes('101'));
+  const names = (operation.parameters as { name: string; in: string }[]).filter(each => each.in !== 'path');
+  t.deepEqual(
+    names.map(({ name }) => name),
+    ['run', 'instance', 'Upgrade', 'Sec-WebSocket-Protocol'],
+  );
+  t.deepEqual(operation['x-websocket'], {
+    client: { $ref: '#/components/schemas/SessionClientWord' },
+    server: { $ref: '#/components/schemas/SessionServerWord' },
+  });
+  const plain = await ask('GET', '/api/v1/jobs/www/prod/hello/session');
+  t.is(plain.status, 426);
+  t.is(plain.headers.upgrade, 'websocket');
 });

@@ -57,7 +57,7 @@ function operation(route: Route): Json {
       schema: { type: 'string' },
     })),
     ...queryParameters(route),
-    ...(route.permission === 'nothing' ? [] : wishes(route)),
+    ...(route.permission === 'nothing' || route.messages !== undefined ? [] : wishes(route)),
     ...Object.entries(route.headers ?? {}).map(([name, description]) => ({
       name,
       in: 'header',
@@ -97,6 +97,15 @@ function operation(route: Route): Json {
     responses: Object.fromEntries(Object.entries(answers).map(([status, answer]) => [status, response(answer)])),
     security: route.permission === 'nothing' ? [] : [{ basic: [] }, { bearer: [] }, {}],
     'x-horae-permission': route.permission,
+    // OpenAPI ends where the answer does: what a WebSocket says stands beside it.
+    ...(route.messages === undefined
+      ? {}
+      : {
+          'x-websocket': {
+            client: reference(route.messages.client),
+            server: reference(route.messages.server),
+          },
+        }),
   };
 }
 

@@ -39,6 +39,7 @@ const kinds = {
   'wrong-type': [415, 'The request body is of a type that is not read here'],
   'bad-range': [416, 'There is nothing in that range'],
   invalid: [422, 'The request is understood but wrong'],
+  'upgrade-required': [426, 'Another protocol is spoken here'],
   'version-required': [428, 'Say which version you are changing'],
   'too-many-headers': [431, 'The request head is too large'],
   failed: [500, 'Something went wrong here'],

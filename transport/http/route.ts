@@ -118,6 +118,8 @@ export type Route = {
   readonly query?: z.ZodObject;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: { readonly schema: string; readonly types: readonly BodyType[] };
+  /** Of a WebSocket: the shapes of what is said there in JSON. */
+  readonly messages?: { readonly client: string; readonly server: string };
   readonly answers: Readonly<Record<number, Answered>>;
   /** How a refusal is written where it is not `application/problem+json`. */
   readonly refuse?: (refused: Refused, services: Services) => Reply;

@@ -8,6 +8,7 @@ import { job_submission } from '../../actors/model/job.ts';
 import { update_request } from '../../actors/model/update-request.ts';
 import { instance_actions, update_statuses } from '../../actors/model/updates.ts';
 import { joins, trigger_rules } from '../../schedules/join.ts';
+import { session_client_word, session_server_word } from '../terminal/shapes.ts';
 import { file_page } from './files.ts';
 import { snooze_request } from './instances.ts';
 import { notification, notification_page } from './notifications.ts';
@@ -528,6 +529,8 @@ export const components = {
   Notification: notification,
   NotificationPage: notification_page,
   FilePage: file_page,
+  SessionClientWord: session_client_word,
+  SessionServerWord: session_server_word,
   BackfillRequest: backfill_request,
   BackfillStarted: backfill_started,
   Tokens: tokens,

@@ -41,6 +41,7 @@ import { problem_type, problemDocument, Refused } from './problems.ts';
 import type { HttpLimits, Log, Route, Services } from './route.ts';
 import { run_routes } from './runs.ts';
 import { sandbox_routes } from './sandboxes.ts';
+import { session_routes } from './sessions.ts';
 import { statistics_routes } from './statistics.ts';
 import { steeringRoutes } from './steering.ts';
 import { createTurnstile } from './stream.ts';
@@ -117,6 +118,7 @@ export function allRoutes(version: string): readonly Route[] {
     ...update_routes,
     ...log_routes,
     ...file_routes,
+    ...session_routes,
     ...usage_routes,
     ...sandbox_routes,
     ...explain_routes,

@@ -1,7 +1,7 @@
 // client.ts: the side of whoever typed the command: a WebSocket to the scheduler, and bytes as fast as both ends take them.
 
 import { type RawData, WebSocket } from 'ws';
-import { message_bytes_max, readFrame, readServerWord, type ServerWord, type Size } from './words.ts';
+import { message_bytes_max, readFrame, readServerWord, type ServerWord, type Size, subprotocol } from './words.ts';
 
 export type Call = {
   readonly url: string;
@@ -21,7 +21,7 @@ export type Outcome = Extract<ServerWord, { type: 'end' }> | { readonly type: 'r
 
 /** Resolves when the command has ended and all that it wrote is written. */
 export async function callTask({ url, headers, command, terminal }: Call, near: Near): Promise<Outcome> {
-  const ws = new WebSocket(url.replace(/^http/, 'ws'), {
+  const ws = new WebSocket(url.replace(/^http/, 'ws'), [subprotocol], {
     headers: { ...headers },
     perMessageDeflate: false,
     maxPayload: message_bytes_max * 16,

@@ -15,8 +15,9 @@ import { authorize } from '../http/guard.ts';
 import { problemDocument, Refused, refusedBy } from '../http/problems.ts';
 import type { Log } from '../http/route.ts';
 import type { Metrics } from '../metrics.ts';
+import { readClientWord } from './shapes.ts';
 import { type Target, targetOf, type Wanted } from './target.ts';
-import { type ClientWord, frame, message_bytes_max, readClientWord, type ServerWord } from './words.ts';
+import { type ClientWord, frame, message_bytes_max, type ServerWord, subprotocol } from './words.ts';
 
 export type SessionDeskOptions = {
   readonly views: Views;
@@ -51,7 +52,12 @@ const shell = ['/bin/sh', '-c', 'if command -v bash >/dev/null; then exec bash; 
 
 export function createSessionDesk(options: SessionDeskOptions): SessionDesk {
   const { views, sessions, limits, clock, log, metrics } = options;
-  const server = new WebSocketServer({ noServer: true, maxPayload: message_bytes_max, perMessageDeflate: false });
+  const server = new WebSocketServer({
+    noServer: true,
+    maxPayload: message_bytes_max,
+    perMessageDeflate: false,
+    handleProtocols: offered => offered.has(subprotocol) && subprotocol,
+  });
   const open = new Map<WebSocket, Promise<void>>();
   const gauge = metrics.gauge('horae_task_sessions');
 

@@ -24,8 +24,9 @@ export type ServerWord =
 
 export const message_bytes_max = 1024 * 1024;
 /** Arguments, all together. */
-const command_chars_max = 65_536;
-const cells_max = 10_000;
+export const command_chars_max = 65_536;
+/** What is spoken here, for whoever asks. */
+export const subprotocol = 'horae.session.1';
 
 const streams = { stdout: 1, stderr: 2 } as const;
 export type Stream = keyof typeof streams;
@@ -41,47 +42,7 @@ export const readFrame = (bytes: Uint8Array): { readonly stream: Stream; readonl
   bytes: bytes.subarray(1),
 });
 
-/** Undefined for what is none; a person's mistake is seen before it comes here. */
-export function readClientWord(text: string): ClientWord | undefined {
-  const said = parsed(text);
-  if (said === undefined) return undefined;
-  switch (said.type) {
-    case 'eof':
-      return { type: 'eof' };
-    case 'resize':
-      return isSize(said) ? { type: 'resize', rows: said.rows, columns: said.columns } : undefined;
-    case 'begin': {
-      const { command, terminal } = said;
-      if (command !== undefined && !isCommand(command)) return undefined;
-      if (terminal !== undefined && !isTerminal(terminal)) return undefined;
-      return {
-        type: 'begin',
-        ...(command === undefined ? {} : { command }),
-        ...(terminal === undefined ? {} : { terminal }),
-      };
-    }
-    default:
-      return undefined;
-  }
-}
-
 export const readServerWord = (text: string): ServerWord | undefined => parsed(text) as ServerWord | undefined;
-
-const isCommand = (value: unknown): value is readonly string[] =>
-  Array.isArray(value) &&
-  value.length > 0 &&
-  value.every(word => typeof word === 'string' && !word.includes('\0')) &&
-  value[0] !== '' &&
-  value.join(' ').length <= command_chars_max;
-const isCells = (value: unknown) =>
-  typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= cells_max;
-const isSize = (value: object): value is Size =>
-  'rows' in value && 'columns' in value && isCells(value.rows) && isCells(value.columns);
-const isTerminal = (value: unknown): value is Size & { readonly term?: string } =>
-  typeof value === 'object' &&
-  value !== null &&
-  isSize(value) &&
-  (!('term' in value) || (typeof value.term === 'string' && /^[\w.+-]{1,64}$/.test(value.term)));
 
 function parsed(text: string): { readonly type?: unknown; readonly [field: string]: unknown } | undefined {
   try {

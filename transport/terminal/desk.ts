@@ -14,8 +14,8 @@ import type { Authenticated } from '../credentials.ts';
 import { authorize } from '../http/guard.ts';
 import { problemDocument, Refused, refusedBy } from '../http/problems.ts';
 import type { Log } from '../http/route.ts';
+import { readClientWord } from '../http/session-words.ts';
 import type { Metrics } from '../metrics.ts';
-import { readClientWord } from './shapes.ts';
 import { type Target, targetOf, type Wanted } from './target.ts';
 import { type ClientWord, frame, message_bytes_max, type ServerWord, subprotocol } from './words.ts';
 

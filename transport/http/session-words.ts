@@ -1,7 +1,7 @@
-// shapes.ts: what may be said over the WebSocket of a session, as schemas: one reads what comes, and both are published.
+// session-words.ts: what may be said over the WebSocket of a session, as schemas: one reads what comes, and both are published.
 
 import { z } from 'zod';
-import { type ClientWord, command_chars_max } from './words.ts';
+import { type ClientWord, command_chars_max } from '../terminal/words.ts';
 
 const cells = z.int().min(1).max(10_000);
 const terminal = z.object({

@@ -9,6 +9,14 @@ const textOf = (input: unknown): string => {
 };
 const base = { role: 'www', environment: 'prod', name: 'hello', command: 'true' };
 
+test('a field that is misspelt is told with the one that was probably meant, any other with all there are', t => {
+  t.regex(textOf({ ...base, comand: 'true' }), /unknown field \\"comand\\".*"expected":"\\"command\\""/);
+  t.regex(
+    textOf({ ...base, colour: 'green' }),
+    /unknown field \\"colour\\".*"expected":"one of role, environment, name, /,
+  );
+});
+
 test('a canonical document, read again, is the same text: sending back what was read changes nothing', t => {
   for (const more of [
     { cron: '* * * * *', zone: 'UTC' },

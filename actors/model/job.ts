@@ -6,6 +6,7 @@
 
 import { z } from 'zod';
 import type { CalendarSpec } from '../../schedules/calendar.ts';
+import { nearest } from '../../schedules/nearest.ts';
 import { bad, good, type Problem, type Result } from '../../schedules/problem.ts';
 import { type Announcement, announce_field, readAnnouncement } from './announcement.ts';
 import { calendar_spec } from './calendar.ts';
@@ -509,10 +510,16 @@ function problemsOf(issue: z.core.$ZodIssue, input: unknown): readonly Problem[]
       place: `${place}/${escaped(key)}`,
       value: brief((value as Record<string, unknown>)[key]),
       message: `unknown field "${key}"`,
-      expected: place === '' ? `one of ${Object.keys(job_submission.shape).join(', ')}` : `no such field in ${place}`,
+      expected: place === '' ? fieldMeant(key) : `no such field in ${place}`,
     }));
   const message = value === undefined ? 'a required value is missing' : `${JSON.stringify(brief(value))} will not do`;
   return [{ place, value: brief(value), message: `${message}: ${issue.message}`, expected: expectedOf(issue) }];
+}
+
+function fieldMeant(key: string): string {
+  const fields = Object.keys(job_submission.shape);
+  const near = nearest(key, fields);
+  return near === undefined ? `one of ${fields.join(', ')}` : `"${near}"`;
 }
 
 function expectedOf(issue: z.core.$ZodIssue): string {

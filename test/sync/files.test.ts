@@ -76,7 +76,7 @@ test('every mistake is told with the line in which it stands', async t => {
       'www/prod/text.yaml:1: there is no job in it: expected fields',
       'www/prod/twice.yaml:2: malformed YAML at line 2, column 1: t',
       'www/prod/two.yaml:: there are 2 documents in one: expected o',
-      'www/prod/typo.yaml:4: /cpu: unknown field "cpu": expected on',
+      'www/prod/typo.yaml:4: /cpu: unknown field "cpu": expected "c',
       'www/prod/yaml.yaml:3: malformed YAML at line 3, column 1: Mi',
     ],
   );

@@ -1,10 +1,12 @@
 // horae.test.ts: `horae sync` of Horae's own documents, as people run it, against the real program.
 
+import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { type Api, startHorae } from '../program/horae.ts';
 import { fileOwner, tempDir } from '../support/temp.ts';
+import { until } from '../support/until.ts';
 import { put, syncWith } from './support.ts';
 
 const owner = fileOwner();
@@ -180,4 +182,34 @@ test('a line that cannot be done is refused with 1, since 2 says that there is s
   t.regex(nobody.wrong, /no answer from http:\/\/127.0.0.1:1/);
   const json = JSON.parse((await sync(dir, '--plan', '--json')).said) as object;
   t.like(json, { status: 2, layout: 'native', steps: [{ kind: 'create', job: 'a/b/c', file: 'a/b/c.yaml' }] });
+});
+
+test('Horae keeps itself in step with a repository: the job that does it stands in it, too', async t => {
+  const home = await tempDir(t);
+  const repository = join(home, 'jobs.git');
+  const git = (...argv: readonly string[]) =>
+    execFileSync('git', ['-C', repository, '-c', 'user.name=t', '-c', 'user.email=t@example.com', ...argv]);
+  const horae = `${process.execPath} ${join(import.meta.dirname, '..', '..', 'main.ts')}`;
+  // As docs/sync.md has it.
+  const command = `  git clone -q --depth 1 file://${repository} jobs &&
+  ${horae} sync jobs --delete-missing --yes --role self --url ${api.url}`;
+  put(repository, {
+    'self/prod/sync.yaml': `command: |\n${command}\n${cron}env: {PATH: "${process.env.PATH}"}\n`,
+    'self/prod/old.yaml': `command: echo\n${cron}`,
+  });
+  git('init', '-q');
+  git('add', '.');
+  git('commit', '-q', '-m', 'first');
+  t.is((await sync(repository)).status, 0);
+  git('mv', 'self/prod/old.yaml', 'self/prod/new.yaml');
+  git('commit', '-q', '-m', 'another name');
+  t.is((await api.request('POST', '/api/v1/jobs/self/prod/sync/runs')).status, 202);
+  await until('its run has ended', async () => {
+    const { runs } = (await api.get('/api/v1/jobs/self/prod/sync/runs')) as { runs: { state: string }[] };
+    return runs[0]?.state === 'succeeded';
+  });
+  t.deepEqual(
+    (await jobs('self')).map(each => each.key),
+    ['self/prod/new', 'self/prod/sync'],
+  );
 });

@@ -28,7 +28,7 @@ them, scheduled/NAME.yaml and dependent/NAME.yaml. What differs is shown field b
   --url URL         Where the scheduler listens; $HORAE_URL, or http://127.0.0.1:8080 when left out. A Chronos will do, too.
   --token TOKEN     Sent as a bearer token; $HORAE_TOKEN when left out.
   --http-auth U:P   User and password for HTTP Basic; $HORAE_HTTP_AUTH when left out.
-  --timeout-s N     How long one answer may take; 30 when left out.
+  --timeout-s N     How long one answer may take, and how long is waited between tries, all together; 30 when left out.
   --json            Plan and outcomes as JSON.
 
 Ends with 0 when there is nothing left to do, 2 when --plan found something to do, 1 when anything went wrong.`;

@@ -25,9 +25,9 @@ export function chronosServer(link: Link, dialectOf: (kind: ChronosServer) => Di
   const kindOf = ({ headers }: Answer) => (headers.has('horae-position') ? 'horae' : 'chronos');
   const jobPath = (name: string) => `${prefix}/job/${encodeURIComponent(name)}`;
 
-  const look = async (name: string): Promise<Found | undefined> => {
+  const look = async (name: string, get: Link['read']): Promise<Found | undefined> => {
     if (prefix !== '/scheduler' || kind === 'horae') {
-      const answer = await link.read(jobPath(name));
+      const answer = await get(jobPath(name));
       const found = foundChronos(answer.body);
       const tag = answer.headers.get('etag');
       if (answer.status === 200 && found !== undefined) return { ...found, ...(tag === null ? {} : { tag }) };
@@ -36,7 +36,7 @@ export function chronosServer(link: Link, dialectOf: (kind: ChronosServer) => Di
       throw refusedBy(answer);
     }
     // 2.x reads no single job. It finds those that have the name in theirs.
-    const answer = await link.read(`${prefix}/jobs/search?limit=10000&name=${encodeURIComponent(name)}`);
+    const answer = await get(`${prefix}/jobs/search?limit=10000&name=${encodeURIComponent(name)}`);
     if (answer.status !== 200 || !Array.isArray(answer.body)) throw refusedBy(answer);
     return answer.body.map(foundChronos).find(each => each?.name === name);
   };
@@ -63,24 +63,23 @@ export function chronosServer(link: Link, dialectOf: (kind: ChronosServer) => Di
       let found: Found | undefined;
       try {
         // Whoever is not there yet is asked for by the write itself, where the server can.
-        if (step.kind !== 'create' || kind === 'chronos') found = await look(step.name);
+        if (step.kind !== 'create' || kind === 'chronos') found = await look(step.name, link.read);
       } catch (error) {
         if (!(error instanceof NoAnswer || error instanceof Refused)) throw error;
         return { type: 'skipped', message: error.message };
       }
       const before = step.kind === 'create' ? undefined : step.found;
-      if (
-        !force &&
-        !unchanged(steady(before, found), steady(found, before)) &&
-        (step.kind !== 'create' || kind === 'chronos')
-      )
-        return { type: 'conflict', message: `somebody ${whatHappened(before, found)} it meanwhile` } satisfies Outcome;
+      if (!force && !isSteady(before, found) && (step.kind !== 'create' || kind === 'chronos'))
+        return { type: 'conflict', message: `${whatHappened(before, found)} since it was listed` } satisfies Outcome;
       return write(link, step, writingOf(step, found));
     },
   };
 
   function writingOf(step: Step, found: Found | undefined): Writing {
-    const looked = () => look(step.name);
+    const looking = {
+      look: () => look(step.name, path => link.send('GET', path)),
+      is_untouched: (now: Found | undefined) => isSteady(found, now),
+    };
     const condition: Record<string, string> =
       force || kind === 'chronos'
         ? {}
@@ -92,7 +91,7 @@ export function chronosServer(link: Link, dialectOf: (kind: ChronosServer) => Di
     if (step.kind === 'delete')
       return {
         send: () => link.send('DELETE', jobPath(step.name), { headers: condition }),
-        look: looked,
+        ...looking,
         is_done: now => now === undefined,
         conflicts: [404, 409, 412],
       };
@@ -101,12 +100,16 @@ export function chronosServer(link: Link, dialectOf: (kind: ChronosServer) => Di
     const route = step.wanted.parents.length > 0 ? 'dependency' : 'iso8601';
     return {
       send: () => link.send('POST', `${prefix}/${route}`, { body: document, headers: condition }),
-      look: looked,
+      ...looking,
       is_done: now => now !== undefined && dialect.compare(step.wanted, now).length === 0,
-      conflicts: [409, 412],
+      // Chronos itself says 404 of nothing that is posted: it is our condition that finds nobody there.
+      conflicts: step.kind === 'change' ? [404, 409, 412] : [409, 412],
     };
   }
 }
+
+const isSteady = (before: Found | undefined, now: Found | undefined) =>
+  unchanged(steady(before, now), steady(now, before));
 
 /** Without what changes by itself: how far its schedule has come, and that it has run as often as it was to. */
 function steady(one: Found | undefined, other: Found | undefined): Found | undefined {

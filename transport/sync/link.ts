@@ -22,12 +22,15 @@ export type Link = {
   readonly send: (method: string, path: string, asking?: Asking) => Promise<Answer>;
   /** A read: tried again while nobody answers, or whoever does has no time. Throws NoAnswer, or Refused. */
   readonly read: (path: string) => Promise<Answer>;
-  /** Before the try with this number, from 1. */
+  /** How often anything is tried. */
+  readonly tries_max: number;
+  /** After the try with this number, from 1. */
   readonly pause: (attempt: number) => Promise<void>;
 };
 export type LinkOptions = {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** For one answer; and all together, between tries. */
   readonly timeout_ms: number;
 };
 
@@ -42,8 +45,8 @@ export class Refused extends Error {
   }
 }
 
-export const tries_max = 6;
 const pause_ms_first = 250;
+const pause_ms_max = 4_000;
 /** A hundred thousand jobs of a few kilobytes. */
 const answer_bytes_max = 1_073_741_824;
 
@@ -72,10 +75,14 @@ export function createLink({ url, headers, timeout_ms }: LinkOptions): Link {
       throw new NoAnswer(`no answer from ${new URL(url).origin}: ${why}`);
     }
   };
-  const pause: Link['pause'] = attempt => setTimeout(pause_ms_first * 2 ** (attempt - 1));
+  const pauseMs = (attempt: number) => Math.min(pause_ms_max, pause_ms_first * 2 ** (attempt - 1));
+  let tries_max = 1;
+  for (let paused_ms = 0; paused_ms + pauseMs(tries_max) <= timeout_ms; tries_max++) paused_ms += pauseMs(tries_max);
+  const pause: Link['pause'] = attempt => setTimeout(pauseMs(attempt));
   return {
     url,
     send,
+    tries_max,
     pause,
     async read(path) {
       for (let attempt = 1; ; attempt++) {

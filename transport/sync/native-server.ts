@@ -5,13 +5,13 @@ import { same } from './diff.ts';
 import { type Link, refusedBy } from './link.ts';
 import { foundNative, pathOf } from './native.ts';
 import type { Found, Step } from './plan.ts';
-import { type Remote, type Writing, write } from './server.ts';
+import { type Remote, unchanged, type Writing, write } from './server.ts';
 
 const page_rows = 500;
 
 export function nativeServer(link: Link, dialect: Dialect, force: boolean): Remote {
   const look = async (name: string): Promise<Found | undefined> => {
-    const answer = await link.read(pathOf(name));
+    const answer = await link.send('GET', pathOf(name));
     if (answer.status === 404) return undefined;
     if (answer.status !== 200) throw refusedBy(answer);
     return foundNative(answer.body);
@@ -35,11 +35,12 @@ export function nativeServer(link: Link, dialect: Dialect, force: boolean): Remo
 
   function writingOf(step: Step): Writing {
     const { name } = step;
-    const looked = () => look(name);
+    const before = step.kind === 'create' ? undefined : step.found;
+    const looking = { look: () => look(name), is_untouched: (now: Found | undefined) => unchanged(before, now) };
     if (step.kind === 'create')
       return {
         send: () => link.send('POST', '/api/v1/jobs', { body: step.wanted.document }),
-        look: looked,
+        ...looking,
         is_done: now => now !== undefined && dialect.compare(step.wanted, now).length === 0,
         conflicts: [409],
       };
@@ -47,14 +48,14 @@ export function nativeServer(link: Link, dialect: Dialect, force: boolean): Remo
     if (step.kind === 'delete')
       return {
         send: () => link.send('DELETE', pathOf(name), { headers: condition }),
-        look: looked,
+        ...looking,
         is_done: now => now === undefined,
         conflicts: [404, 409, 412],
       };
     const document = dialect.replacement(step.wanted, step.found);
     return {
       send: () => link.send('PUT', pathOf(name), { body: document, headers: condition }),
-      look: looked,
+      ...looking,
       is_done: now =>
         now !== undefined && dialect.compare(step.wanted, now).length === 0 && !same(now.tag, step.found.tag),
       conflicts: [404, 409, 412],

@@ -5,7 +5,7 @@
 
 import type { Problem } from '../../schedules/problem.ts';
 import { same } from './diff.ts';
-import { type Answer, isBusy, type Link, NoAnswer, Refused, refusedBy, tries_max } from './link.ts';
+import { type Answer, isBusy, type Link, NoAnswer, Refused, refusedBy } from './link.ts';
 import type { Found, Step } from './plan.ts';
 
 export type Outcome =
@@ -31,21 +31,24 @@ export type Remote = {
 export type Writing = {
   /** One try; what it throws beside NoAnswer is the end. */
   readonly send: () => Promise<Answer>;
-  /** As it is now; undefined where it is not. */
+  /** As it is now, asked once; undefined where it is not. */
   readonly look: () => Promise<Found | undefined>;
   /** Whether the job has become what the step wants. */
   readonly is_done: (now: Found | undefined) => boolean;
+  /** Whether it is still as it was before. */
+  readonly is_untouched: (now: Found | undefined) => boolean;
   /** Answers that say that somebody else was there. */
   readonly conflicts: readonly number[];
 };
 
 export async function write(link: Link, step: Step, writing: Writing): Promise<Outcome> {
   let silent = '';
-  for (let attempt = 1; attempt <= tries_max; attempt++) {
+  for (let attempt = 1; attempt <= link.tries_max; attempt++) {
     if (attempt > 1) {
       await link.pause(attempt - 1);
       const seen = await lookAgain(step, writing);
-      if (seen !== undefined) return seen;
+      if (seen === 'unseen') continue;
+      if (seen !== 'as-before') return seen;
     }
     try {
       const answer = await writing.send();
@@ -61,19 +64,22 @@ export async function write(link: Link, step: Step, writing: Writing): Promise<O
       silent = error.message;
     }
   }
-  return { type: 'unknown', message: `${silent} (tried ${tries_max} times)` };
+  return { type: 'unknown', message: `${silent} (tried ${link.tries_max} times)` };
 }
 
-/** What there is to say already; undefined: it is as it was before, and can be tried again. */
-async function lookAgain(step: Step, { look, is_done }: Writing): Promise<Outcome | undefined> {
+/** What there is to say already; a job that is as it was can be written to again, one that cannot be seen cannot. */
+async function lookAgain(
+  step: Step,
+  { look, is_done, is_untouched }: Writing,
+): Promise<Outcome | 'as-before' | 'unseen'> {
   try {
     const now = await look();
     if (is_done(now)) return { type: 'done' };
+    if (is_untouched(now)) return 'as-before';
     const before = step.kind === 'create' ? undefined : step.found;
-    if (unchanged(before, now)) return undefined;
-    return { type: 'conflict', message: `somebody ${whatHappened(before, now)} it meanwhile` };
+    return { type: 'conflict', message: `${whatHappened(before, now)} since it was listed` };
   } catch (error) {
-    if (error instanceof NoAnswer) return undefined;
+    if (error instanceof NoAnswer || (error instanceof Refused && isBusy(error.status))) return 'unseen';
     if (error instanceof Refused) return { type: 'unknown', message: error.message };
     throw error;
   }

@@ -179,3 +179,25 @@ test('a job that has run as often as it was to is told as disabled once its last
   commit('tally', { successes: 1, failures: 1, failures_since_success: 1, last_success_at: 5, last_failure_at: 6 });
   t.deepEqual(await disabled(), [false, false], 'its last run failed');
 });
+
+test('whoever names the version that they change is told when it is another, and whoever names none overwrites', async t => {
+  const { ask, core } = await serve(t);
+  const post = (headers: Record<string, string>, command = 'true') =>
+    ask('POST', '/v1/scheduler/iso8601', { json: daily('a', { command }), headers });
+  t.is((await post({ 'if-none-match': '*' })).status, 204);
+  t.is((await post({ 'if-none-match': '*' })).status, 409, 'there is one by now');
+  const { etag } = (await ask('GET', '/v1/scheduler/job/a')).headers;
+  t.regex(String(etag), /^"\d+\.\d+"$/);
+  t.is((await post({ 'if-match': '"7.7"' })).status, 412);
+  t.regex(
+    String((await post({ 'if-match': '"7.7"' })).json.message),
+    /job a is at "/,
+    'by the name that its clients know',
+  );
+  t.is((await post({ 'if-match': String(etag) }, 'echo')).status, 204);
+  t.like(core.asked.at(-1)!.command, { type: 'submit', mode: 'upsert', if_version: 1 });
+  t.is((await post({})).status, 204);
+  t.is((await ask('DELETE', '/v1/scheduler/job/a', { headers: { 'if-match': '"7.7"' } })).status, 412);
+  t.is((await ask('DELETE', '/v1/scheduler/job/a')).status, 204);
+  t.is((await post({ 'if-match': String(etag) })).status, 404);
+});

@@ -1,0 +1,185 @@
+// meanwhile.test.ts: somebody else is there while a sync goes on, or the road to the server breaks: nothing is overwritten
+// unseen, nothing is done twice, and everything has a name.
+
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { type Api, startHorae } from '../program/horae.ts';
+import { fileOwner, tempDir } from '../support/temp.ts';
+import { type Event, roadTo } from './between.ts';
+import { put, syncWith } from './support.ts';
+
+const owner = fileOwner();
+let api: Api;
+test.before(async () => {
+  ({ api } = await startHorae(owner, join(await tempDir(owner), 'data')));
+});
+test.after.always(owner.clean);
+
+type Layout = {
+  readonly file: (name: string) => string;
+  readonly text: (name: string, command: string) => string;
+  /** What somebody else does by the API. */
+  readonly make: (name: string, command: string) => Promise<unknown>;
+  readonly change: (name: string, command: string) => Promise<unknown>;
+  readonly remove: (name: string) => Promise<unknown>;
+  /** The command and the version of a job; undefined where there is none. */
+  readonly look: (name: string) => Promise<readonly [unknown, number] | undefined>;
+  readonly flags: readonly string[];
+};
+
+const ok = async (method: string, path: string, body?: object, headers: Readonly<Record<string, string>> = {}) => {
+  const answer = await api.request(method, path, body, headers);
+  if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${answer.text}`);
+};
+const seen = async (key: string) => {
+  const answer = await api.request('GET', `/api/v1/jobs/${key}`);
+  if (answer.status === 404) return undefined;
+  const { job, version } = answer.body() as { job: { command: string }; version: number };
+  return [job.command, version] as const;
+};
+const cron = '0 3 1 1 *';
+const posted = (name: string, command: string) => ({
+  name,
+  command,
+  owner: 'a@b.c',
+  cpus: 0.1,
+  mem: 64,
+  disk: 10,
+  runAsUser: 'root',
+  schedule: 'R/2090-01-01T00:00:00Z/P1D',
+});
+const layouts: Readonly<Record<string, Layout>> = {
+  native: {
+    file: name => `times/prod/${name}.yaml`,
+    text: (_, command) => `command: ${command}\ncron: "${cron}"\n`,
+    make: (name, command) => ok('POST', '/api/v1/jobs', { role: 'times', environment: 'prod', name, command, cron }),
+    change: (name, command) => {
+      const job = { role: 'times', environment: 'prod', name, command, cron };
+      return ok('PUT', `/api/v1/jobs/times/prod/${name}`, job, { 'if-match': '*' });
+    },
+    remove: name => ok('DELETE', `/api/v1/jobs/times/prod/${name}`),
+    look: name => seen(`times/prod/${name}`),
+    flags: ['--role', 'times'],
+  },
+  chronos: {
+    file: name => `scheduled/${name}.yaml`,
+    text: (name, command) => JSON.stringify(posted(name, command)),
+    make: (name, command) => ok('POST', '/v1/scheduler/iso8601', posted(name, command)),
+    change: (name, command) => ok('POST', '/v1/scheduler/iso8601', posted(name, command)),
+    remove: name => ok('DELETE', `/v1/scheduler/job/${name}`),
+    look: name => seen(`chronos/default/${name}`),
+    flags: [],
+  },
+};
+
+for (const [kind, layout] of Object.entries(layouts))
+  test(`${kind}: what somebody else does meanwhile stands, and what breaks is done once`, async t => {
+    const dir = await tempDir(t);
+    const names = ['changed', 'deleted', 'goes', 'same', 'half', 'never'];
+    put(dir, Object.fromEntries(names.map(name => [layout.file(name), layout.text(name, 'old')])));
+    const sync = syncWith(() => api.url);
+    const first = await sync(dir);
+    t.is(first.status, 0, first.wrong);
+
+    // Everything that stays is to be changed, two are to come, one is to go.
+    rmSync(join(dir, layout.file('goes')));
+    for (const name of ['changed', 'deleted', 'half', 'never', 'made', 'came'])
+      put(dir, { [layout.file(name)]: layout.text(name, 'new') });
+    const done = new Set<string>();
+    /** Once, when the write itself comes by. */
+    const once = async (name: string, deed: () => Promise<unknown>, event: Event): Promise<Event> => {
+      if (done.has(name)) return 'passes';
+      done.add(name);
+      await deed();
+      return event;
+    };
+    const nothing = async () => undefined;
+    const url = await roadTo(t, api.url, ({ method, path, body }) => {
+      if (method === 'GET') return 'passes';
+      const is = (name: string) => path.endsWith(`/${name}`) || body.includes(`"name":"${name}"`);
+      if (is('changed')) return once('changed', () => layout.change('changed', 'theirs'), 'passes');
+      if (is('deleted')) return once('deleted', () => layout.remove('deleted'), 'passes');
+      if (is('made')) return once('made', () => layout.make('made', 'theirs'), 'passes');
+      if (is('half')) return once('half', nothing, 'answer-lost');
+      if (is('never')) return once('never', nothing, 'lost');
+      if (is('came')) return once('came', nothing, 'answer-lost');
+      return 'passes';
+    });
+    const synced = await syncWith(() => url)(dir, '--delete-missing', '--yes', ...layout.flags);
+    t.is(synced.status, 1);
+    for (const name of ['changed', 'deleted', 'made'])
+      t.regex(synced.wrong, new RegExp(`${layout.file(name)}: \\S*${name}: not written, somebody was there meanwhile`));
+    t.regex(synced.wrong, /goes: not tried: not deleted, since not everything else could be written/);
+    t.deepEqual(await stands(layout, ['changed', 'deleted', 'made', 'goes', 'same', 'half', 'never', 'came']), {
+      changed: ['theirs', 2],
+      deleted: undefined,
+      made: ['theirs', 1],
+      goes: ['old', 1],
+      same: ['old', 1],
+      half: ['new', 2],
+      never: ['new', 2],
+      came: ['new', 1],
+    });
+
+    const again = await sync(dir, '--delete-missing', '--yes', ...layout.flags);
+    t.is(again.status, 0, again.wrong);
+    t.deepEqual(await stands(layout, ['changed', 'deleted', 'made', 'goes']), {
+      changed: ['new', 3],
+      deleted: ['new', 1],
+      made: ['new', 2],
+      goes: undefined,
+    });
+  });
+
+async function stands(layout: Layout, names: readonly string[]): Promise<object> {
+  return Object.fromEntries(await Promise.all(names.map(async name => [name, await layout.look(name)] as const)));
+}
+
+test('a server that has no time is asked again, and one that never answers a write is not believed either way', async t => {
+  const dir = await tempDir(t);
+  put(dir, {
+    'slow/prod/a.yaml': `command: echo\ncron: "${cron}"\n`,
+    'slow/prod/b.yaml': `command: b\ncron: "${cron}"\n`,
+  });
+  let lists = 0;
+  let writes = 0;
+  let unheard = 0;
+  const url = await roadTo(t, api.url, ({ method, path, body }) => {
+    if (method === 'GET' && path.includes('limit=')) return ++lists <= 2 ? { status: 503 } : 'passes';
+    if (body.includes('"name":"a"') && ++writes <= 2) return { status: 503 };
+    // Neither the write nor a look at what became of it comes through.
+    if (body.includes('"name":"b"')) unheard++;
+    if (body.includes('"name":"b"') || path.endsWith('/b')) return 'lost';
+    return 'passes';
+  });
+  const synced = await syncWith(() => url)(dir, '--timeout-s', '2');
+  t.is(synced.status, 1);
+  t.is(lists, 3);
+  t.is(writes, 3);
+  t.is(unheard, 1, 'who cannot see what became of a write does not repeat it');
+  t.regex(synced.said, /^created slow\/prod\/a$/m);
+  t.regex(synced.wrong, /slow\/prod\/b: it may have been written, or not: no answer from .* \(tried 4 times\)/);
+});
+
+const shape = (t: ExecutionContext, text: string) => t.regex(text, /^[^\n]*no list of jobs|answered/m);
+test('what answers is no scheduler: that is said, and nothing is sent', async t => {
+  const dir = await tempDir(t);
+  put(dir, { 'a/b/c.yaml': 'command: echo\n' });
+  let sent = 0;
+  for (const answer of [
+    { status: 200, body: '<html>' },
+    { status: 200, body: '{}' },
+    { status: 401 },
+    { status: 500 },
+  ]) {
+    const url = await roadTo(t, api.url, ({ method }) => {
+      if (method !== 'GET') sent++;
+      return answer;
+    });
+    const ended = await syncWith(() => url)(dir, '--timeout-s', '1');
+    t.is(ended.status, 1);
+    shape(t, ended.wrong);
+  }
+  t.is(sent, 0);
+});

@@ -1,9 +1,10 @@
 // sync.ts: a directory of job files against an empty scheduler: how long until it has them all, and until nothing is found to do.
 //
-// The program as people start it, and `horae sync` as people run it: a process of its own, its start counted. The jobs are families
-// as ETL has them: one in ten has a schedule, every other follows one to three that were drawn before it, so that the files, which
-// stand in another order, must be brought into theirs. Both layouts, the native one and Chronos's; and the worst there is, one long
-// chain, of which only one job can be written at a time. In the end one file in the middle is broken and another changed.
+// The program as people start it, and `horae sync` as people run it: a process of its own, its start counted. The jobs are
+// families as ETL has them: one in ten has a schedule, every other follows one to three that were drawn before it, so that the
+// files, which stand in another order, must be brought into theirs. Both layouts, the native one and Chronos's; and the worst
+// there is, one long chain, of which only one job can be written at a time. In the end one file in the middle is broken and
+// another changed.
 
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// old-chronos.ts: as much of a Chronos as a sync meets: jobs that are listed with every default, posted whole, and moved on by runs.
+// old-chronos.ts: as much of a Chronos as a sync meets: jobs listed with every default, posted whole, moved on by runs.
 //
 // Written after the source of both generations. What is different between them is where it differs there: the prefix, whether one
 // job can be read, PUT, which fields are known, and what is said of jobs that are not there.

@@ -9,9 +9,8 @@ import { systemClock } from '../schedules/clock.ts';
 import { isLoopback } from '../settings.ts';
 import { asksHelp } from '../transport/cli/arguments.ts';
 import { type MesosSettings, mesosUsage, readCredentials, readMesos } from '../transport/cli/mesos.ts';
-import { engineOf } from './engine.ts';
+import { agentTerms } from './agent-terms.ts';
 import { fail, named, Refused, sayListen } from './refused.ts';
-import { secretsFrom } from './secrets.ts';
 
 export async function mesos(argv: readonly string[]): Promise<void> {
   if (asksHelp(argv)) {
@@ -53,9 +52,7 @@ async function start(wish: MesosSettings, log: Logger): Promise<LocalMesos> {
       listen: { ...listen, any_name: !isLoopback(listen.host) || credentials !== 'open' },
       clock: systemClock(),
       log,
-      limits: { limits: wish.limits, cpu_hard: wish.cpu_hard_limit },
-      ...secretsFrom(wish),
-      docker: { ...engineOf(wish.docker), cpu_hard: wish.cpu_hard_limit },
+      ...agentTerms(wish),
       credentials,
       agents: {
         ...(simulated ? { real: false, simulated: agents } : { real: agents }),

@@ -120,6 +120,20 @@ test('simulated agents run nothing: a command that sleeps and exits is as long a
   t.false(existsSync(marker));
 });
 
+test('its agents take the flags that the agent of horae dev takes', async t => {
+  const work_dir = await tempDir(t);
+  const large = join(work_dir, 'large');
+  writeFileSync(large, Buffer.alloc(2 ** 20 + 1));
+  const { url } = await startMesos(t, [
+    ...['--listen', '127.0.0.1:0', '--work-dir', join(work_dir, 'mesos'), '--agent-resources', 'cpus:3;mem:256'],
+    ...['--fetch-mb-max', '1', '--sandboxes-max', '0', '--swept-max', '5', '--docker-keep-minutes', '1'],
+  ]);
+  const scheduler = await subscribe({ url, credentials: undefined });
+  const task = command('greedy', 'true');
+  await scheduler.launch([{ ...task, command: { ...task.command, uris: [{ value: `file://${large}` }] } }]);
+  t.regex((await scheduler.reached('greedy', 'TASK_FAILED')).message, /larger than 1048576 bytes/);
+});
+
 test('with a credentials file only those in it may subscribe, each under his own principal', async t => {
   const dir = await tempDir(t);
   const file = join(dir, 'credentials');

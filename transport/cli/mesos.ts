@@ -3,7 +3,8 @@
 // Pure: a line becomes wishes. Who grants them is programs/mesos.ts.
 
 import { bad, type Problem, type Result } from '../../schedules/problem.ts';
-import { address, choice, docker_form, file, path, resources, type SettingsOf, text, whole, yes } from './setting.ts';
+import { agentSettings } from './agent-settings.ts';
+import { address, choice, file, path, resources, type SettingsOf, text, whole, yes } from './setting.ts';
 import { flagOf, readList } from './settings-reader.ts';
 
 const group = 'A Mesos of its own';
@@ -17,12 +18,7 @@ export const mesos_settings = {
   work_dir: path({ group, default: './horae-mesos', help: 'Where real agents keep their notebooks and sandboxes, each in a folder of its own.' }),
   agent_resources: resources({ group, help: 'What each agent offers. What is left out is a fair share of this machine; for simulated agents 16 cpus, 64 GB and 1000 ports.' }),
   agent_attributes: text({ group, value: 'ATTRIBUTES', expected: 'attributes such as rack:a;zone:z1|rack:b;zone:z2', matches: attributes_form, help: 'Attributes of the agents: rack:a;zone:z1|rack:b;zone:z2 gives the first to one agent, the second to the next, and so on in turn.' }),
-  limits: choice({ group, of: ['auto', 'sampled', 'off'], default: 'auto', help: 'How the limits of tasks on real agents hold: in control groups where they can be had (auto), by looking now and then (sampled), not at all (off).' }),
-  cpu_hard_limit: yes({ group, help: 'A task gets no more CPU time than its cpus even when nobody else wants it. Needs control groups.' }),
-  secrets_dir: text({ group, value: 'DIR', expected: 'a directory', matches: /./, help: 'Where the secrets are that tasks refer to by name: the file of that name in there.' }),
-  secrets_command: text({ group, value: 'COMMAND', expected: 'a program and its arguments, separated by spaces', matches: /^\S/, help: 'A program that prints a secret, instead of a directory: run without a shell, with the name of the secret after its arguments.' }),
-  secrets_timeout_ms: whole({ group, unit: 'ms', default: 30_000, min: 100, max: 3_600_000, help: 'How long that program may take; then the task that wanted the secret has failed.' }),
-  docker: text({ group, value: 'ADDRESS', expected: 'a socket such as /var/run/docker.sock or unix:///run/docker.sock, or tcp://HOST:PORT', matches: docker_form, help: 'The Docker engine that runs containers. Without this, what DOCKER_HOST says, else /var/run/docker.sock.' }),
+  ...agentSettings(group),
   credentials: file({ group, help: 'Who may subscribe: a file with a principal and a secret on each line, or as JSON, as Mesos reads it. Needed to listen beyond loopback.' }),
   allocation_interval_ms: whole({ group, unit: 'ms', default: 1_000, min: 0, max: 3_600_000, help: 'How often what has become free is offered.' }),
   offer_timeout_ms: whole({ group, unit: 'ms', default: 0, min: 0, max: 86_400_000, help: 'How long an offer may be held before it is rescinded; 0 for ever.' }),

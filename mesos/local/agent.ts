@@ -35,7 +35,7 @@ import { pathsOf } from './sandbox.ts';
 import { keepSandboxes } from './sandbox-sweep.ts';
 import type { Secrets } from './secrets.ts';
 import { textOfExit } from './signals.ts';
-import { type Furnished, furnish, graceOf, leaveNothing, startTask, wardOf } from './task-process.ts';
+import { type Furnished, furnish, graceOf, leaveNothing, startTask, wardOf, whyNotBegun } from './task-process.ts';
 import { agentId, forget, keepPort, keepWrapper, lockWorkDir, portBefore } from './work-dir.ts';
 import { type Ending, parseEnding } from './wrapper.ts';
 
@@ -343,7 +343,7 @@ export function startAgent(host: MasterHost, options: AgentOptions): RealAgent {
   const wrapperGone = (task: Task) => {
     if (look(task)) return;
     if (wrapperOf(task.paths) === undefined && neverBegan(task.paths)) {
-      if (task.killing === undefined) refuse(task, new Error('the wrapper of the task was gone before it began'));
+      if (task.killing === undefined) refuse(task, new Error(whyNotBegun(work_dir)));
       else killedBeforeBegun(task);
     } else unknown(task);
   };

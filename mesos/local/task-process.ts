@@ -1,7 +1,7 @@
 // task-process.ts: the first breath of a plain task: its sandbox, its limits, its user, its wrapper.
 
 import type { ChildProcess } from 'node:child_process';
-import { appendFileSync, mkdirSync } from 'node:fs';
+import { appendFileSync, mkdirSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Instant } from '../../schedules/clock.ts';
 import type { Log } from './agent-options.ts';
@@ -102,6 +102,21 @@ export function startTask(
     ? { ...containers.attendant(launch, framework_id, paths), wardrobe: undefined }
     : dressed(argumentsOf(command), known(), confinement, meta);
   return startWrapper(wrapper_path, paths, dress);
+}
+
+/** Less room than this may be too little for the lines that a wrapper writes, and it leaves when it cannot. */
+const room_bytes_min = 64 * 1024;
+
+/** Why a wrapper that was started is gone and has not signed. */
+export function whyNotBegun(work_dir: string): string {
+  const gone = 'the wrapper of the task was gone before it began';
+  try {
+    const { bavail, bsize } = statfsSync(work_dir);
+    if (bavail * bsize < room_bytes_min) return `nothing can be written to ${work_dir}: no space left on its disk`;
+    return gone;
+  } catch (error) {
+    return `${gone}, and how its disk is cannot be told: ${String(error)}`;
+  }
 }
 
 /** What a container may use of the rest its engine sees to. */

@@ -1,15 +1,15 @@
 // tasks.test.ts: tasks in containers of a real Docker engine: what they find in there, and how their ends are told.
 
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { docker, startDocker, type TestEngine } from '../support/docker.ts';
 import { freePort } from '../support/free-port.ts';
-import { serialWith } from '../support/needs.ts';
+import { may_mount, serialWith } from '../support/needs.ts';
 import { fileOwner } from '../support/temp.ts';
 import { until } from '../support/until.ts';
-import { contained, folderIn, isEmpty, openWard, param } from './ward.ts';
+import { contained, folderIn, isEmpty, openWard, param, terminal } from './ward.ts';
 
 const owner = fileOwner();
 let engine: TestEngine;
@@ -171,6 +171,37 @@ real('what a container uses is counted with it, and a sandbox that it fills beyo
   t.like(done, { state: 'TASK_FAILED', reason: 'REASON_CONTAINER_LIMITATION_DISK' });
   await until('its container to be removed', () => isEmpty(engine));
 });
+
+(may_mount === undefined ? test.skip : real)(
+  'on a full disk a container loses output and says so, never its end; tasks beside it are unharmed',
+  async t => {
+    const small = folderIn(ward.work_dir, 'small');
+    t.is(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', small]).status, 0);
+    t.teardown(() => void spawnSync('umount', ['--lazy', small]));
+    const own = await openWard(t, { socket: engine.socket }, join(small, 'work'));
+    const until_go = 'cd $MESOS_SANDBOX; until [ -e go ]; do sleep 0.05; done; ';
+    await own.scheduler.launch([
+      { ...contained('beside', `${until_go}exit 3`), container: undefined },
+      contained('loud', `echo up; ${until_go}head -c 300000 /dev/zero; exit 5`),
+    ]);
+    await until('both to run', () => ['beside', 'loud'].every(id => own.scheduler.states(id).includes('TASK_RUNNING')));
+    const ballast = join(small, 'ballast');
+    t.throws(() => writeFileSync(ballast, Buffer.alloc(8 << 20)), { code: 'ENOSPC' });
+    const refused = await own.outcome(contained('late', 'true'));
+    t.like(refused, { state: 'TASK_FAILED', reason: 'REASON_CONTAINER_LAUNCH_FAILED' });
+    for (const id of ['beside', 'loud']) writeFileSync(own.sandbox(id, 'go'), '');
+    // What it wrote goes into its container's pipe, and from there nowhere.
+    await until('its end', async () => (await engine.api.list()).every(({ State }) => State !== 'running'));
+    rmSync(ballast);
+    t.like(await own.scheduler.reached('loud', ...terminal), {
+      state: 'TASK_FAILED',
+      message: 'Container exited with status 5',
+    });
+    t.regex(own.output('loud', 'stderr'), /\d+ bytes of its output found no room/);
+    t.is((await own.scheduler.reached('beside', ...terminal)).message, 'Command exited with status 3');
+    await until('its container to go', () => isEmpty(engine));
+  },
+);
 
 real('an end by request is TASK_KILLED: by the stop signal, and by SIGKILL when the grace is over', async t => {
   const trap = "trap 'echo got it; exit 7' INT; echo up; while :; do sleep 0.1; done";

@@ -1,5 +1,6 @@
 // files.test.ts: a task's sandbox, looked into through the whole program, on the embedded agent and on a Mesos of its own.
 
+import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { startChild } from '../support/child.ts';
@@ -11,11 +12,12 @@ const main = join(import.meta.dirname, '..', '..', 'main.ts');
 const command = [
   'mkdir sub',
   'printf "\\377\\000\\n" > sub/binary',
-  'touch "$(printf "two\\nlines")" "$(printf "no\\377text")" "back\\\\slash"',
+  'touch "back\\\\slash"; printf two > "$(printf "two\\nlines")"; printf "\\377no" > "$(printf "no\\377text")"',
   'ln -s /etc out',
   'ln -s sub/binary in',
   'mkfifo pipe',
   'echo hello',
+  'printf "\\377\\000\\033[31m\\r\\n" >&2',
   'exec sleep 1000',
 ].join(' && ');
 
@@ -37,7 +39,7 @@ async function looksInside(t: ExecutionContext, api: Api): Promise<void> {
   });
   const of = (name: string) => page.entries.find(entry => entry.name === name);
   t.like(of('sub'), { kind: 'folder' });
-  t.like(of('two\nlines'), { kind: 'file', size: 0 });
+  t.like(of('two\nlines'), { kind: 'file', size: 3 });
   t.like(of('no\\xfftext'), { kind: 'file' });
   t.like(of('back\\\\slash'), { kind: 'file' });
   t.truthy(of('stdout'));
@@ -74,6 +76,19 @@ async function looksInside(t: ExecutionContext, api: Api): Promise<void> {
   t.is((await listing.ended).status, 0);
   t.regex(listing.output(), /sub\/\n/);
   t.regex(listing.output(), /"two\\nlines"/);
+  t.regex(listing.output(), /"no\\\\xfftext"|no\\xfftext/);
+  // Byte for byte, whatever they are called and whatever is in them.
+  const bytes = (...argv: string[]) => {
+    const { status, stdout } = spawnSync(process.execPath, [main, 'task', ...argv, '--url', api.url], {
+      timeout: 60_000,
+    });
+    t.is(status, 0, argv.join(' '));
+    return stdout.toString('latin1');
+  };
+  t.is(bytes('cat', 'me/test/files', 'two\nlines'), 'two');
+  t.is(bytes('cat', 'me/test/files', 'no\\xfftext'), '\xffno');
+  t.is(bytes('cat', 'me/test/files', 'sub/binary'), '\xff\0\n');
+  t.is(bytes('logs', 'me/test/files', '--stderr'), '\xff\0\x1b[31m\r\n');
   const following = horae('logs', '-f', 'me/test/files/0');
   await until('its output', () => following.output().includes('hello'));
   const missing = horae('cat', 'me/test/files', 'out/passwd');

@@ -60,14 +60,32 @@ export async function attend(errand: Errand): Promise<number> {
   let asked: 'SIGTERM' | 'SIGKILL' | undefined;
   let id: string | undefined;
 
+  let lost_bytes = 0;
+  const lost = (bytes: number) => {
+    if (lost_bytes === 0) complain('the disk takes no more of its output');
+    lost_bytes += bytes;
+  };
+
+  /** Whether the newest word is where the agent finds it. A full disk takes it later: with the next, or when asked again. */
+  let left = true;
+  const leaveWord = () => {
+    left = leave(errand.word, textOfWord(word));
+    return left;
+  };
   const say = (more: Partial<Word>) => {
     word = { ...word, ...more };
-    leave(errand.word, textOfWord(word));
+    leaveWord();
   };
-  const over = (end: End, code: number): number => {
+  /** Whoever waits for room stays: without word of its end nobody would know how it was. */
+  const over = async (end: End, code: number): Promise<number> => {
     say({ end });
+    while (!left && !leaveWord()) await pause(look_again_ms);
+    if (lost_bytes > 0) complain(`${lost_bytes} bytes of its output found no room`);
     return code;
   };
+  /** While it runs, what could not be left is tried again: that it runs is waited for. */
+  const retrying = setInterval(() => left || leaveWord(), look_again_ms);
+  retrying.unref();
 
   const stop = (how: 'SIGTERM' | 'SIGKILL') => {
     if (asked === 'SIGKILL') return;
@@ -102,7 +120,7 @@ export async function attend(errand: Errand): Promise<number> {
       const why_not = tenant === undefined ? undefined : handIn(request.sandbox, tenant);
       if (why_not !== undefined) complain(why_not);
     }
-    const output = carry(await engine.attach(id));
+    const output = carry(await engine.attach(id), lost);
     if (asked !== undefined) {
       output.cut();
       await engine.remove(id);
@@ -115,8 +133,10 @@ export async function attend(errand: Errand): Promise<number> {
     // What was asked while it started could not be passed on.
     if (asked !== undefined) void deliver(id, asked);
     const end = await untilEnd(id, begun.attach ? undefined : output);
+    // Word first: of a container that is gone nobody can say any more how it ended.
+    const code = await over(end, end.type === 'exited' ? end.exit_code : 124);
     if (end.type === 'exited' && errand.remove) await engine.remove(id).catch(error => complain(wordsOf(error)));
-    return over(end, end.type === 'exited' ? end.exit_code : 124);
+    return code;
   } catch (error) {
     if (asked !== undefined && word.started === undefined) {
       if (id !== undefined) await engine.remove(id).catch(failed => complain(wordsOf(failed)));
@@ -163,7 +183,7 @@ export async function attend(errand: Errand): Promise<number> {
     let unseen = false;
     for (;;) {
       try {
-        if (output === undefined && !unseen) output = carry(await engine.attach(container));
+        if (output === undefined && !unseen) output = carry(await engine.attach(container), lost);
         const exit_code = await engine.wait(container);
         await output?.ended(rest_of_output_ms);
         const found = await engine.inspect(container).catch((error: unknown) => {
@@ -303,12 +323,10 @@ type Output = {
 };
 
 /** From the engine's pipe into our own stdout and stderr, which are files of the sandbox. */
-function carry(pipe: Duplex): Output {
-  let lost_bytes = 0;
+function carry(pipe: Duplex, lost: (bytes: number) => void): Output {
   const take = demultiplexer((kind, bytes) => {
     const left = write(kind, bytes);
-    if (left > 0 && lost_bytes === 0) complain('the disk takes no more of its output');
-    lost_bytes += left;
+    if (left > 0) lost(left);
   });
   const ended = new Promise<void>(resolve => {
     pipe.once('close', resolve);
@@ -330,7 +348,6 @@ function carry(pipe: Duplex): Output {
       await Promise.race([ended, pause(wait_ms, undefined, { signal: late.signal }).catch(() => undefined)]);
       late.abort();
       pipe.destroy();
-      if (lost_bytes > 0) complain(`${lost_bytes} bytes of its output found no room`);
     },
     cut: () => void pipe.destroy(),
   };
@@ -343,7 +360,7 @@ function write(kind: Kind, bytes: Uint8Array): number {
     try {
       at += writeSync(kind, bytes, at);
     } catch (error) {
-      if (hasCode(error, 'ENOSPC') || hasCode(error, 'EDQUOT') || hasCode(error, 'EFBIG')) return bytes.length - at;
+      if (isFull(error)) return bytes.length - at;
       throw error;
     }
   }
@@ -353,10 +370,19 @@ function write(kind: Kind, bytes: Uint8Array): number {
 /** To whoever reads the task's stderr: there is nobody else to tell. */
 const complain = (text: string) => void write(2, Buffer.from(`horae: ${text}\n`));
 
-function leave(path: string, text: string): void {
-  writeFileSync(`${path}.new`, text, { mode: 0o600 });
-  renameSync(`${path}.new`, path);
+/** False where there is no room. */
+function leave(path: string, text: string): boolean {
+  try {
+    writeFileSync(`${path}.new`, text, { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+    return true;
+  } catch (error) {
+    if (isFull(error)) return false;
+    throw error;
+  }
 }
+
+const isFull = (error: unknown) => ['ENOSPC', 'EDQUOT', 'EFBIG'].some(code => hasCode(error, code));
 
 function numberOf(signal: string): number | undefined {
   if (/^\d+$/.test(signal)) return Number(signal);

@@ -2,8 +2,9 @@
 //
 // Think of a post office with one clerk for each address. The first word after a silence goes out almost at once, whatever
 // comes while that letter is on its way or was sent a moment ago goes together into the next. There is one letter to an
-// address at a time: while it cannot be delivered, what is new waits for it, in a queue that has an end. Nobody who decides
-// about jobs ever waits here.
+// address at a time: while it cannot be delivered, what is new waits for it, in a queue that has an end. When it was tried a
+// few times a second one is tried beside it, since it may be the letter and not the address that is at fault. Nobody who
+// decides about jobs ever waits here.
 //
 // A notice is taken out of the queue in the step in which its letter is written down; so it is in one letter to each of its
 // addresses, and in no other. Like placement, this actor keeps its maps in place.
@@ -71,10 +72,12 @@ export type PlaceState = {
   readonly key: string;
   /** Ids of notices that wait, in the order in which they came. */
   readonly waiting: Set<string>;
-  /** Letters that are under way, the first of which is the one that is being tried. */
+  /** Letters that are under way: two, or more where people asked for old ones. The first is the one that is being tried. */
   letters: readonly string[];
   doing: 'resting' | 'gathering' | 'reading' | 'held' | 'sending';
   last_at: number | undefined;
+  /** When what waits is to be put into a letter, once somebody has begun to wait. */
+  form_at: number | undefined;
   left_out: number;
 };
 type ChannelState = {
@@ -193,6 +196,7 @@ function placeOf(state: NoticesState, place: Place): PlaceState {
       letters: [],
       doing: 'resting',
       last_at: undefined,
+      form_at: undefined,
       left_out: 0,
     };
     state.places.set(key, known);
@@ -241,6 +245,9 @@ function note(desk: Desk, noted: NoticeRecord): void {
     if (channel.waiting.size > limits.notices_max) leaveOut(desk, to.channel);
     const place = placeOf(state, to);
     if (place.doing === 'resting' && place.waiting.size > 0) gather(desk, place);
+    // It rests between two attempts, and is in no line.
+    else if (place.doing === 'held' && !channel.line.has(place.key) && isBesideWanted(desk, place))
+      onwards(desk, place);
   }
 }
 
@@ -265,13 +272,23 @@ const isAlone = ({ channel, to }: Place): boolean => channel === 'sentry' || (ch
 
 // --- from notices to a letter -----------------------------------------------------------------------------------------------
 
-/** The first after a silence waits a moment for others; one that follows a letter, until the place may be written to again. */
-function gather({ limits, now, effects }: Desk, place: PlaceState): void {
+/** Whether what waits is to be tried beside letters that could not be delivered so far. */
+function isBesideWanted({ state }: Desk, place: PlaceState): boolean {
+  if (place.waiting.size === 0 || place.letters.length >= letters_at_once) return false;
+  return place.letters.every(id => state.letters.get(id)!.attempts >= stubborn_attempts);
+}
+const letters_at_once = 2;
+const stubborn_attempts = 3;
+
+/**
+ * The first after a silence waits a moment for others; one that follows a letter, until the place may be written to again.
+ * `until`: a letter of the place is due then.
+ */
+function gather({ limits, now, effects }: Desk, place: PlaceState, until = Number.POSITIVE_INFINITY): void {
   place.doing = 'gathering';
-  const soon = isAlone(place.place) ? now : now + limits.gather_ms;
-  const at =
-    isAlone(place.place) || place.last_at === undefined ? soon : Math.max(soon, place.last_at + limits.interval_ms);
-  effects.push(arm(place, at));
+  const last_at = place.last_at ?? Number.NEGATIVE_INFINITY;
+  place.form_at ??= isAlone(place.place) ? now : Math.max(now + limits.gather_ms, last_at + limits.interval_ms);
+  effects.push(arm(place, Math.min(place.form_at, until)));
 }
 
 const arm = ({ key }: PlaceState, at: number): Effect =>
@@ -280,12 +297,19 @@ const arm = ({ key }: PlaceState, at: number): Effect =>
 /** What a place does when nothing holds it: its letter, or what waits, or nothing. */
 function onwards(desk: Desk, place: PlaceState): void {
   const { state, limits, now, effects } = desk;
-  const [first] = place.letters;
-  if (first !== undefined) {
-    const { not_before = 0 } = state.letters.get(first)!;
-    place.doing = 'held';
-    if (not_before > now) effects.push(arm(place, not_before));
-    else send(desk, place);
+  if (place.letters.length > 0) {
+    const dueOf = (id: string) => state.letters.get(id)!.not_before ?? 0;
+    // Whoever is due first; a letter that was never tried is due at once.
+    place.letters = place.letters.toSorted((one, other) => dueOf(one) - dueOf(other));
+    const not_before = dueOf(place.letters[0]!);
+    if (not_before <= now) {
+      place.doing = 'held';
+      send(desk, place);
+    } else if (isBesideWanted(desk, place)) gather(desk, place, not_before);
+    else {
+      place.doing = 'held';
+      effects.push(arm(place, not_before));
+    }
     return;
   }
   if (place.waiting.size > 0) {
@@ -306,19 +330,27 @@ function wake(desk: Desk, key: string): void {
   const place = desk.state.places.get(key);
   if (place === undefined) return;
   if (place.doing === 'held' || place.doing === 'resting') onwards(desk, place);
-  else if (place.doing === 'gathering') begin(desk, place);
+  else if (place.doing === 'gathering') {
+    if ((place.form_at ?? 0) <= desk.now) begin(desk, place);
+    else onwards(desk, place);
+  }
 }
 
 /** Its notices are due: what their tasks wrote is read first, since a letter is never changed once it is written down. */
 function begin(desk: Desk, place: PlaceState): void {
-  const { state, limits, effects } = desk;
+  const { state, limits, now, effects } = desk;
   const channel = state.channels[place.place.channel];
   if (place.waiting.size === 0) {
     onwards(desk, place);
     return;
   }
   if (channel.letters >= limits.letters_max) {
-    channel.crowd.add(place.key);
+    const [first] = place.letters;
+    if (first === undefined) channel.crowd.add(place.key);
+    else {
+      place.doing = 'held';
+      effects.push(arm(place, state.letters.get(first)!.not_before ?? now));
+    }
     return;
   }
   const wanted = chosen(desk, place).flatMap(({ notice, agent_id }) =>
@@ -380,6 +412,7 @@ function form(desk: Desk, place: PlaceState, logs: Readonly<Record<string, strin
   for (const id of taken) leave(desk, place, id);
   place.letters = [...place.letters, letter.id];
   place.left_out = 0;
+  place.form_at = undefined;
   if (!isAlone(place.place)) {
     place.last_at = now;
     effects.push(keep(place));
@@ -480,7 +513,7 @@ function again(desk: Desk, id: string): void {
     state.channels[place.place.channel].letters += 1;
     place.letters = [...place.letters, id];
   }
-  if (place.doing !== 'sending' && place.doing !== 'reading' && place.letters[0] === id) onwards(desk, place);
+  if (place.doing !== 'sending' && place.doing !== 'reading') onwards(desk, place);
 }
 
 /** A letter that was given up is forgotten. */

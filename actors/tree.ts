@@ -170,23 +170,28 @@ export function plant(world: World): Tree {
   let wake: Wake | undefined;
   let alive = true;
 
+  /** Of the step that is being performed: whoever is told of it hears when its record has been handed over. */
+  let noted: NoticeRecord[] = [];
+
   /** Records and outward effects into the outbox, as one piece; then everything that concerns this process alone. */
   const perform = (effects: readonly Effect[]): void => {
     // By index: this runs for every message of every actor, and an iterator for each would be garbage for each.
     let items: (Change | OutwardEffect)[] | undefined;
-    const noted: NoticeRecord[] = [];
     for (let n = 0; n < effects.length; n++) {
-      const item = leaving(effects[n]!, noted);
+      const item = leaving(effects[n]!);
       if (item === undefined) continue;
       if (items === undefined) items = [item];
       else items.push(item);
     }
     if (items !== undefined) outbox.emit(items);
-    if (noted.length > 0) post.send({ to: 'notices', message: { type: 'noted', noted } });
+    if (noted.length > 0) {
+      post.send({ to: 'notices', message: { type: 'noted', noted } });
+      noted = [];
+    }
     for (let n = 0; n < effects.length; n++) within(effects[n]!);
   };
 
-  const leaving = (effect: Effect, noted: NoticeRecord[]): Change | OutwardEffect | undefined => {
+  const leaving = (effect: Effect): Change | OutwardEffect | undefined => {
     switch (effect.type) {
       case 'record':
         if (effect.kind === 'run') crowd.note(effect.key, effect.body);

@@ -80,6 +80,9 @@ export const isWanted = (jobs: JobRecord, event: NoticeEvent, rules: WishRules):
   placesOf(jobs, event, rules).length > 0;
 
 function placesOf({ job, origin }: JobRecord, event: NoticeEvent, rules: WishRules): readonly Addressed[] {
+  // Of most ends of most runs nobody wants to hear: that is to be found out for nothing.
+  const on = origin?.dialect === 'chronos' ? chronos_events : rules.on;
+  if (job.notify === undefined ? !on.includes(event) : !job.notify.some(wish => wish.on.includes(event))) return [];
   const places = new Map<string, Addressed>();
   const add = (one: Addressed) => {
     const key = placeKey(one);
@@ -90,8 +93,6 @@ function placesOf({ job, origin }: JobRecord, event: NoticeEvent, rules: WishRul
     if (has('mail')) for (const to of ownersOf(job.owner)) add({ channel: 'mail', to });
   };
   if (job.notify === undefined) {
-    const on = origin?.dialect === 'chronos' ? chronos_events : rules.on;
-    if (!on.includes(event)) return [];
     owners();
     for (const channel of rules.standing) if (channel !== 'mail') add({ channel, to: '' });
     return [...places.values()];

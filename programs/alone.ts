@@ -19,7 +19,7 @@ import { openChannels } from './channels.ts';
 import { debugBundle } from './debug.ts';
 import { certificateOf, openDoor } from './door.ts';
 import { tellGraphite } from './graphite.ts';
-import { lettersOf, standingOf } from './letters.ts';
+import { countLetters, lettersOf, standingOf } from './letters.ts';
 import { Refused } from './refused.ts';
 import { askingLink } from './reports.ts';
 import { type Identity, openScheduler } from './scheduler.ts';
@@ -185,11 +185,7 @@ export function collectScheduler(metrics: Metrics, scheduler: Scheduler, project
     metrics.record('horae_timetable_armed', undefined, counts.armed);
     metrics.record('horae_quarantined', undefined, scheduler.quarantined().size);
     metrics.record('horae_waiting_instances', undefined, scheduler.waiting());
-    for (const [channel, { notices, pending, dead }] of Object.entries(projection.letter_counts())) {
-      metrics.record('horae_notices_waiting', { channel }, notices);
-      metrics.record('horae_letters_waiting', { channel }, pending);
-      metrics.record('horae_letters_dead', { channel }, dead);
-    }
+    countLetters(metrics, projection);
     for (const [status, count] of Object.entries(projection.instance_counts()))
       metrics.record('horae_instances', { status }, count);
   });

@@ -2,7 +2,8 @@
 
 import type { Letters } from '../actors/couriers.ts';
 import type { ChannelName } from '../actors/model/notices.ts';
-import type { Sandboxes } from '../actors/model/views.ts';
+import type { Sandboxes, Views } from '../actors/model/views.ts';
+import type { Metrics } from '../transport/metrics.ts';
 import type { Channels } from '../transport/notify/open.ts';
 
 /** `standing`: channels for which the settings name a place; `mail`: a server. */
@@ -32,6 +33,15 @@ export function lettersOf(channels: Channels, sandboxes: Sandboxes, log_bytes_ma
 
 export const standingOf = (channels: Channels): readonly ChannelName[] =>
   channels.get('mail') === undefined ? channels.standing : ['mail', ...channels.standing];
+
+/** What waits and what was given up, at this moment. */
+export function countLetters(metrics: Pick<Metrics, 'record'>, views: Pick<Views, 'letter_counts'>): void {
+  for (const [channel, { notices, pending, dead }] of Object.entries(views.letter_counts())) {
+    metrics.record('horae_notices_waiting', { channel }, notices);
+    metrics.record('horae_letters_waiting', { channel }, pending);
+    metrics.record('horae_letters_dead', { channel }, dead);
+  }
+}
 
 async function lastLines(
   sandboxes: Sandboxes,

@@ -29,7 +29,7 @@ import { debugBundle } from './debug.ts';
 import { certificateOf, openDoor } from './door.ts';
 import { tellGraphite } from './graphite.ts';
 import { createKeeper, type Keeper } from './keeper.ts';
-import { lettersOf, standingOf } from './letters.ts';
+import { countLetters, lettersOf, standingOf } from './letters.ts';
 import { fail, named, Refused } from './refused.ts';
 import { beginReign, type Reigning } from './reign.ts';
 import { askingLink } from './reports.ts';
@@ -338,6 +338,7 @@ function collectNode({ metrics }: Ground, projection: Projection, look: () => Sh
     metrics.record('horae_waiting_instances', undefined, scheduler?.waiting() ?? 0);
     for (const [status, count] of Object.entries(projection.instance_counts()))
       metrics.record('horae_instances', { status }, count);
+    countLetters(metrics, projection);
   });
 }
 

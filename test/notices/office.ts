@@ -105,7 +105,7 @@ export class Office {
 
   /** A letter that the receiver had not answered is answered now. */
   carried(letter: Letter, delivery: Delivery): void {
-    this.under_way.splice(this.under_way.indexOf(letter), 1);
+    if (this.under_way.includes(letter)) this.under_way.splice(this.under_way.indexOf(letter), 1);
     this.tell({ type: 'carried', carried: [{ id: letter.id, delivery }] });
   }
 

@@ -109,9 +109,47 @@ test('a receiver that answers 500 for a day is tried ever more rarely, and then 
     letters.find(one => one.letter.id === id),
     { dead_at: first + limits.give_up_ms, message: '500' },
   );
-  // What came meanwhile waited together, and is one further letter now.
-  t.is(letters.length, 2);
-  t.is(new Set(office.seen.map(one => one.letter.id)).size, 2);
+  // A second letter was tried beside it, and gone with it; what came since then waits together.
+  t.is(new Set(office.seen.map(one => one.letter.id)).size, 3);
+  t.is(letters.filter(one => one.dead_at === undefined).length, 2);
+});
+
+test('a letter that alone cannot be delivered holds up the others of its place for a few attempts only', t => {
+  const office = new Office();
+  office.answer = letter =>
+    letter.notices[0]!.job.endsWith('ja') ? { type: 'failed', message: '500' } : { type: 'delivered' };
+  office.note(noticed('a'));
+  office.until(start + 2_000);
+  office.note(noticed('b'));
+  office.until(start + 3_600_000);
+  t.deepEqual(
+    office.sent.map(one => one.letter.notices[0]!.job),
+    ['www/prod/jb'],
+  );
+  t.true(office.sent[0]!.sent_at <= start + limits.gather_ms + limits.interval_ms);
+  office.note(noticed('c'));
+  office.until(start + 7_200_000);
+  t.is(office.sent.length, 2);
+  t.like(office.of<LetterRecord>('letter'), [{ dead_at: undefined }]);
+  t.is(office.of<LetterRecord>('letter').length, 1);
+});
+
+test('word of a letter that comes twice, or when nobody waits for it, changes nothing', t => {
+  const office = new Office({ sending_max: 1 });
+  office.answer = () => undefined;
+  office.note(noticed('a', [hook(1), hook(2)]));
+  office.until(start + limits.gather_ms);
+  const [first] = office.under_way;
+  office.carried(first!, { type: 'failed', message: 'no' });
+  office.carried(first!, { type: 'delivered' });
+  office.carried({ ...first!, id: 'of nobody' }, { type: 'delivered' });
+  t.deepEqual(office.sent, []);
+  t.like(
+    office.of<LetterRecord>('letter').find(one => one.letter.id === first!.id),
+    { attempts: 1, message: 'no' },
+  );
+  // Nor does it make room for more than may be sent at once.
+  t.is(office.seen.length, 2);
 });
 
 test('a refusal is final: the letter is put aside at once, and the next one goes its way', t => {

@@ -3,6 +3,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { createInterface } from 'node:readline';
 import test from 'ava';
 import { isMailbox } from '../../actors/model/notify.ts';
 import { createMail, type MailOptions } from '../../transport/notify/mail.ts';
@@ -233,6 +234,48 @@ testWith(openssl && elsewhere)('a password goes to another machine over checked 
   const open = await mailServer(t, { host: '0.0.0.0', tls });
   t.is((await deliverOnce(t, open, { host: elsewhere ?? '' })).type, 'delivered');
   t.true(only(open).tls);
+});
+
+/** A server that offers STARTTLS, will not have it, and takes whatever it is told. */
+async function withoutCertificate(
+  t: Owner,
+  host: string,
+): Promise<{ readonly port: number; readonly heard: string[] }> {
+  const heard: string[] = [];
+  const server = createServer(socket => {
+    let data = false;
+    socket.on('error', () => undefined).write('220 ready\r\n');
+    createInterface({ input: socket }).on('line', line => {
+      heard.push(line);
+      if (data) {
+        data = line !== '.';
+        if (!data) socket.write('250 taken\r\n');
+      } else if (line.startsWith('EHLO')) socket.write('250-here\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN\r\n');
+      else if (line === 'STARTTLS') socket.write('454 TLS currently unavailable\r\n');
+      else if (line === 'DATA') {
+        data = true;
+        socket.write('354 go on\r\n');
+      } else socket.write(line.startsWith('AUTH') ? '235 welcome\r\n' : '250 fine\r\n');
+    });
+  }).listen(0, host);
+  await once(server, 'listening');
+  t.teardown(() => void server.close());
+  return { port: (server.address() as AddressInfo).port, heard };
+}
+
+test('a server that offers TLS and has none is sent mails in the clear, but never a password for another machine', async t => {
+  const server = await withoutCertificate(t, '0.0.0.0');
+  const deliver = (more: Partial<MailOptions>) =>
+    mailTo(t, server, more).deliver(letter('mail', 'ops@example.com'), patient());
+  t.is((await deliver({})).type, 'delivered');
+  if (elsewhere === undefined) return;
+  server.heard.length = 0;
+  t.is((await deliver({ host: elsewhere, credentials: account })).type, 'failed');
+  t.false(
+    server.heard.some(line => line.startsWith('AUTH') || line.startsWith('MAIL')),
+    server.heard.join('\n'),
+  );
+  t.is((await deliver({ host: elsewhere })).type, 'delivered');
 });
 
 test('a wrong password is for later, since it is mended elsewhere', async t => {

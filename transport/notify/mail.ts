@@ -86,6 +86,8 @@ function transportOf(options: MailOptions): SMTPPoolOptions & { pool: true } {
     port,
     secure: ssl,
     requireTLS: required && !ssl,
+    // A server may offer STARTTLS and have no certificate for it.
+    opportunisticTLS: !required && !ssl,
     tls: {
       rejectUnauthorized: (ssl || required) && !insecure,
       ...(ca === undefined ? {} : { ca: [...rootCertificates, ...ca] }),

@@ -225,6 +225,7 @@ test('as whom a container runs is read from its own lists of users and groups, a
     ['5', '6', { uid: 5, gid: 6 }],
     ['1000', '', { uid: 7, gid: 8 }],
     ['nobody', '', undefined],
+    ['4294967295', '', undefined],
     ['www', 'nobodies', undefined],
   ];
   for (const [user, group, tenant] of cases)

@@ -11,7 +11,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { commandLinesWith, filesWith } from '../support/holders.ts';
 import { tempDir } from '../support/temp.ts';
@@ -23,6 +23,12 @@ const value = ['correct-horse', 'battery-staple', '9f2c'].join('-');
 const job = { role: 'me', environment: 'test', mem: 32 };
 
 const holders = (folder: string) => filesWith(folder, value);
+
+/** Once each, though a sandbox may be reached by a link too. */
+const filesNamed = (folder: string, name: string): readonly string[] => {
+  const paths = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(path => basename(path) === name);
+  return [...new Set(paths.map(path => realpathSync(join(folder, path))))];
+};
 
 /** The sandbox of a task that has begun, once `ready` is in it. */
 function sandboxIn(data: string): Promise<string> {
@@ -135,6 +141,24 @@ test('processes and health checks have the secrets of their job, and nobody else
   await until('its secrets to go', () => holders(data).length === 0);
   t.false(child.output().includes(value));
   t.true(holders(folder).every(path => path === join(folder, 'secrets', 'me', 'db')));
+});
+
+test('secrets of tasks that ended while nobody was there go as soon as somebody is', async t => {
+  const { folder, data, child, submit, runIn } = await begun(t, at => ['--secrets-dir', join(at, 'secrets')]);
+  const waits = 'touch ready; until [ -e go ]; do sleep 0.05; done';
+  await submit({ name: 'plain', secrets, command: waits });
+  await submit({ name: 'many', mem: 64, secrets, processes: [{ name: 'main', command: waits }] });
+  for (const name of ['plain', 'many']) await runIn(name, 'running');
+  await until('both to be ready', () => filesNamed(data, 'ready').length === 2);
+  t.is(holders(data).length, 2);
+  child.send('SIGKILL');
+  await child.ended;
+  for (const ready of filesNamed(data, 'ready')) writeFileSync(join(dirname(ready), 'go'), '');
+  await until('the end of one', () => readdirSync(join(data, 'agent', 'ended')).length > 0);
+  t.is(holders(data).length, 2, 'nobody was there');
+  await startHorae(t, data, ['--secrets-dir', join(folder, 'secrets')]);
+  await until('all of them to go', () => holders(data).length === 0);
+  t.pass();
 });
 
 test("an executor of the job's own has its secrets, and keeps them as long as it lives", async t => {

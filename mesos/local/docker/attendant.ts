@@ -26,7 +26,7 @@ import {
 import { loginFor, loginHeader } from './registry.ts';
 import type { ContainerRequest } from './request.ts';
 import { demultiplexer, type Kind } from './stream.ts';
-import { handIn, tenantOf } from './tenant.ts';
+import { handIn } from './tenant.ts';
 import { type End, textOfWord, type Word } from './word.ts';
 
 /** What the agent leaves for its attendant, in a file that nobody else may read: variables may be secret. */
@@ -116,8 +116,7 @@ export async function attend(errand: Errand): Promise<number> {
     id = await engine.create(name, bodyFor(request, image));
     say({ container: id });
     if (request.sandbox !== undefined) {
-      const tenant = await tenantOf(engine, id, request.user ?? image.user);
-      const why_not = tenant === undefined ? undefined : handIn(request.sandbox, tenant);
+      const why_not = await handIn(engine, id, request.user ?? image.user, request.sandbox);
       if (why_not !== undefined) complain(why_not);
     }
     const output = carry(await engine.attach(id), lost);

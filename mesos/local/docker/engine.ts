@@ -59,6 +59,8 @@ export type Listed = {
 export interface Engine {
   /** What it calls this machine's architecture: `amd64`. */
   architecture(): Promise<string>;
+  /** Whether users in its containers are others outside. */
+  remaps(): Promise<boolean>;
   /** `undefined` when the image is not here. */
   image(name: string): Promise<Image | undefined>;
   /** `stop` ends it. `login`: who we are at its registry, as the engine wants to be told. */
@@ -193,6 +195,10 @@ export function openEngine(address: Address, timeout_ms = 120_000): Engine {
     async architecture() {
       const version = (await ask('GET', '/version')) as { readonly Arch?: string } | undefined;
       return version?.Arch ?? '';
+    },
+    async remaps() {
+      const info = (await ask('GET', '/info')) as { readonly SecurityOptions?: readonly string[] | null } | undefined;
+      return (info?.SecurityOptions ?? []).some(option => /^name=(?:userns|rootless)\b/.test(option));
     },
     async image(name) {
       const path = `/images/${encodeURIComponent(name)}/json`;

@@ -6,17 +6,31 @@
 import { own } from '../limits/users.ts';
 import type { Engine } from './engine.ts';
 
-export type Tenant = { readonly uid: number; readonly gid: number };
+type Tenant = { readonly uid: number; readonly gid: number };
 
-/** `asked`: `user[:group]` as Docker takes it. Undefined where nobody of that name is found: the engine will say so itself. */
-export async function tenantOf(engine: Engine, container: string, asked: string): Promise<Tenant | undefined> {
+/** `asked`: `user[:group]` as Docker takes it. Returns why the sandbox is not the tenant's own where it had to be. */
+export async function handIn(
+  engine: Pick<Engine, 'file' | 'remaps'>,
+  container: string,
+  asked: string,
+  sandbox: string,
+): Promise<string | undefined> {
   const [user = '', group = ''] = asked.split(':');
-  const lines = async (path: string) =>
+  if (user === '') return undefined;
+  const table = async (path: string) =>
     ((await engine.file(container, path))?.toString('utf8') ?? '').split('\n').map(line => line.split(':'));
-  if (user === '') return { uid: 0, gid: 0 };
-  const users = await lines('/etc/passwd');
-  const groups = group === '' || isNumber(group) ? [] : await lines('/etc/group');
-  return readTenant({ user, group }, users, groups);
+  const users = await table('/etc/passwd');
+  const groups = group === '' || isNumber(group) ? [] : await table('/etc/group');
+  const tenant = readTenant({ user, group }, users, groups);
+  // Where nobody of that name is found, the engine will say so itself.
+  const us = process.getuid?.() ?? 0;
+  if (tenant === undefined || tenant.uid === 0 || tenant.uid === us) return undefined;
+  const its = `it runs as user ${tenant.uid}, and its sandbox stays ours`;
+  if (us !== 0) return `${its}: expected an agent that is root`;
+  // Outside it is somebody else, whom this number is not.
+  if (await engine.remaps()) return `${its}: its engine gives users other numbers than this machine`;
+  own(Buffer.from(sandbox), tenant);
+  return undefined;
 }
 
 type Table = readonly (readonly string[])[];
@@ -33,14 +47,6 @@ export function readTenant(
   return isNumber(uid) && isNumber(gid) ? { uid: Number(uid), gid: Number(gid) } : undefined;
 }
 
-const isNumber = (text: string) => /^\d{1,10}$/.test(text);
-
-/** Returns why the sandbox cannot be its own. */
-export function handIn(sandbox: string, tenant: Tenant): string | undefined {
-  const us = process.getuid?.() ?? 0;
-  if (tenant.uid === us || tenant.uid === 0) return undefined;
-  if (us !== 0)
-    return `it runs as user ${tenant.uid}, which its sandbox cannot be given to by an agent that is not root`;
-  own(Buffer.from(sandbox), tenant);
-  return undefined;
-}
+/** Engines know no larger ones. */
+const id_max = 2 ** 31 - 1;
+const isNumber = (text: string) => /^\d{1,10}$/.test(text) && Number(text) <= id_max;

@@ -108,13 +108,14 @@ export const unreachable = ({ notify = [] }: NotifyFields, standing: readonly Ch
   notify.flatMap(({ to }, n) =>
     to.flatMap(({ channel, to: address }, m): Problem[] => {
       if (standing.includes(channel) || (address !== undefined && channel !== 'mail')) return [];
-      const expected = channel === 'mail' ? flags.mail : `${flags[channel]} on the server, or a "to" here`;
+      const own = channel === 'mail' || channel === 'sentry' ? '' : ', or a "to" here';
+      const expected = `${flags[channel]} on the server${own}`;
       const message = `nobody can be told by ${channel}: the settings of this server say nothing of it`;
       return [{ place: `/notify/${n}/to/${m}/channel`, value: channel, message, expected }];
     }),
   );
 const flags: Readonly<Record<ChannelName, string>> = {
-  mail: '--mail-server on the server',
+  mail: '--mail-server',
   slack: '--slack-url',
   mattermost: '--mattermost-url',
   sentry: '--raven-dsn',

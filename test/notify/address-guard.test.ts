@@ -1,9 +1,12 @@
 // address-guard.test.ts: addresses of the inside are told from those of the world, however they are spelt.
 
 import { type LookupAddress, lookup } from 'node:dns';
+import { once } from 'node:events';
+import { Agent, get, type IncomingMessage } from 'node:http';
 import { promisify } from 'node:util';
 import test from 'ava';
 import { ForbiddenAddress, guardedLookup, guardLiteral, isPublic } from '../../transport/notify/address-guard.ts';
+import { httpSink } from '../support/http-sink.ts';
 
 const inside = [
   // This machine, private networks, links, translators.
@@ -160,6 +163,29 @@ test('of a name that means both, the socket gets only the public ones; where non
     message: /ENOTFOUND/,
   });
   await t.throwsAsync(() => resolver([]).look('x', { all: true }), { instanceOf: ForbiddenAddress });
+});
+
+test('a socket that asks goes to an allowed address and to no other, whether it tries several or one', async t => {
+  const sink = await httpSink(t);
+  const resolve = ((_host: string, _options: object, done: (error: null, found: LookupAddress[]) => void) =>
+    done(null, [v4('127.0.0.2'), v4('127.0.0.1'), v4('127.0.0.3')])) as unknown as typeof lookup;
+  const tried: string[] = [];
+  const isAllowed = (address: string) => {
+    tried.push(address);
+    return address === '127.0.0.1';
+  };
+  for (const autoSelectFamily of [true, false]) {
+    const request = get({
+      host: 'name.example',
+      port: sink.port,
+      agent: new Agent({ autoSelectFamily }),
+      lookup: guardedLookup(resolve, isAllowed),
+    });
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    t.is(response.socket.remoteAddress, '127.0.0.1');
+    response.resume();
+  }
+  t.deepEqual(tried, ['127.0.0.2', '127.0.0.1', '127.0.0.3', '127.0.0.2', '127.0.0.1', '127.0.0.3']);
 });
 
 test('the real resolver knows this machine by name, and the guard knows it too', async t => {

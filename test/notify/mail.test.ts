@@ -55,6 +55,26 @@ test('a letter arrives as a mail with its subject, its text and what it is about
   t.is(mail.id, 'letter-1@example.org');
 });
 
+test('lines as long as a command can be, and signs that end a mail, arrive as they were', async t => {
+  const server = await mailServer(t);
+  const channel = mailTo(t, server);
+  const texts = [
+    `${'x'.repeat(5_000)} end`,
+    `${'ü'.repeat(3_000)}\n.\n.`,
+    '.\n..\nFrom me\n.',
+    'tab\there = sign =20',
+    '\ud800 alone',
+  ];
+  for (const [n, text] of texts.entries()) {
+    t.is(
+      (await channel.deliver(letter('mail', 'ops@example.com', { id: `l${n}`, text }), patient())).type,
+      'delivered',
+    );
+    t.is(server.mails[n]?.text, text.toWellFormed());
+    t.true(server.mails[n]?.raw.split('\r\n').every(line => line.length <= 998));
+  }
+});
+
 test('the same letter is the same mail, byte for byte, however often it is sent', async t => {
   const server = await mailServer(t);
   const [first, second] = [mailTo(t, server), mailTo(t, server)];

@@ -30,12 +30,12 @@ export function guardLiteral(url: URL): void {
   if (isIP(host) !== 0 && !isPublic(host)) throw forbidden(host, []);
 }
 
-/** Looks names up for a socket, and gives it only what is public. */
-export function guardedLookup(resolve: typeof lookupName = lookupName): LookupFunction {
+/** Looks names up for a socket, and gives it only what is allowed. */
+export function guardedLookup(resolve: typeof lookupName = lookupName, isAllowed = isPublic): LookupFunction {
   return (host, options, done) => {
     resolve(host, { ...options, all: true }, (error, found: LookupAddress[]) => {
       if (error !== null) return done(error, []);
-      const allowed = found.filter(({ address }) => isPublic(address));
+      const allowed = found.filter(({ address }) => isAllowed(address));
       const [first] = allowed;
       if (first === undefined) return done(forbidden(host, found), []);
       return options.all ? done(null, allowed) : done(null, first.address, first.family);

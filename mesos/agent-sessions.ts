@@ -44,6 +44,8 @@ export type AgentSessionsOptions = {
   readonly framework_id: () => string | undefined;
   readonly newId: () => string;
   readonly timeout_ms?: number;
+  /** A machine that vanishes closes nothing: it is asked whether it lives when it has been silent for this long. */
+  readonly keep_alive_ms?: number;
 };
 
 export type AgentSessions = {
@@ -53,14 +55,12 @@ export type AgentSessions = {
 
 /** What is left of a command's output comes so soon after its input has closed. */
 const farewell_ms = 2_000;
-/** A machine that vanishes closes nothing: it is asked whether it lives when it has been silent for this long. */
-const keep_alive_ms = 15_000;
 const tasks_bytes_max = 256 * 1024 * 1024;
 const answer_bytes_max = 1024 * 1024;
 const record_bytes_max = 16 * 1024 * 1024;
 
 export function agentSessions(options: AgentSessionsOptions): AgentSessions {
-  const { clock, timeout_ms = 10_000 } = options;
+  const { clock, timeout_ms = 10_000, keep_alive_ms = 15_000 } = options;
 
   const ask = async (place: AgentPlace, call: object, bytes_max = answer_bytes_max, patience_ms = timeout_ms) => {
     const { origin, headers, tls } = place;
@@ -74,7 +74,7 @@ export function agentSessions(options: AgentSessionsOptions): AgentSessions {
 
   const launch = async (place: AgentPlace, container_id: ContainerId, wish: SessionWish): Promise<Session> => {
     const call = JSON.stringify(launchCall(container_id, wish));
-    const asked = post(place, {
+    const asked = post(place, keep_alive_ms, {
       'Content-Type': 'application/json',
       Accept: 'application/recordio',
       'Message-Accept': 'application/json',
@@ -86,7 +86,7 @@ export function agentSessions(options: AgentSessionsOptions): AgentSessions {
       const why = (await textOf(answer)).slice(0, 500);
       throw new SessionRefused(refusal(place.origin, answer.statusCode ?? 0, why));
     }
-    const carrier = post(place, {
+    const carrier = post(place, keep_alive_ms, {
       'Content-Type': 'application/recordio',
       'Message-Content-Type': 'application/json',
       Accept: 'application/json',
@@ -182,7 +182,11 @@ const away =
     throw new AgentAway(`${origin}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
   };
 
-function post({ origin, headers, tls }: AgentPlace, more: Readonly<Record<string, string>>): http.ClientRequest {
+function post(
+  { origin, headers, tls }: AgentPlace,
+  keep_alive_ms: number,
+  more: Readonly<Record<string, string>>,
+): http.ClientRequest {
   const url = new URL('/api/v1', origin);
   const secure = url.protocol === 'https:';
   const given = { method: 'POST', agent: false, headers: { ...headers, ...more } };

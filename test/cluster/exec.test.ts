@@ -28,6 +28,11 @@ serialWith(zookeeper)(
     t.is((await standby.api.request('POST', '/api/v1/jobs', job)).status, 201);
     await until('it to run', async () => (await runsOf(standby.api, key))[0]?.instances[0]?.state === 'running');
 
+    // Nor has it ever seen an offer of the agent.
+    const { run } = (await runsOf(standby.api, key))[0]!;
+    const files = await standby.api.request('GET', `/api/v1/jobs/${key}/runs/${run}/instances/0/files`);
+    t.regex(files.text, /"name":"stdout"/);
+
     const place = sitDown(standby.api, key, { command: ['sh', '-c', 'echo ready; exec cat'] });
     await place.shows(/^ready\n/);
     await leader.kill();

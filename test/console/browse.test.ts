@@ -1,9 +1,10 @@
 // browse.test.ts: a sandbox in the console: real files with odd names and odd contents, in a real browser.
 
-import { appendFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Browser, Page } from 'playwright-core';
+import type { Child } from '../support/child.ts';
 import { chromium, serialWith } from '../support/needs.ts';
 import { fileOwner, tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
@@ -34,15 +35,17 @@ const command = [
 ].join(' && ');
 
 let browser: Browser;
+let program: Child;
 let url: string;
+let data: string;
 let sandbox: string;
 let run: string;
 const owner = fileOwner();
 
 test.before(async () => {
   if (chromium === undefined || chromium === '') return;
-  const data = await tempDir(owner);
-  [browser, { url }] = await Promise.all([openBrowser(), startProgram(owner, data)]);
+  data = await tempDir(owner);
+  [browser, { program, url }] = await Promise.all([openBrowser(), startProgram(owner, data)]);
   owner.teardown(() => browser.close());
   const job = { role: 'www', environment: 'test', name: 'files', service: true, mem: 32, retry_delay_ms: 0, command };
   const answer = await fetch(`${url}/api/v1/jobs`, {
@@ -171,11 +174,43 @@ serial('a file is read part by part, followed as it grows, and shown as bytes wh
   await page.getByText('Bytes', { exact: true }).click();
   await output(page).getByText('ELF␀␀␀').waitFor();
 
+  // Ten gigabytes that take no room: a part of it is as soon there as of a small one.
+  await writeFile(join(sandbox, 'huge'), 'begins\n');
+  await truncate(join(sandbox, 'huge'), 10 * 2 ** 30);
+  await appendFile(join(sandbox, 'huge'), 'ends here\n');
+  await page.goto(hashOf('file/huge'));
+  await note.getByText('of 10,737,418,250 (10.0 GB)').waitFor();
+  await page.getByRole('button', { name: 'Last part' }).click();
+  await output(page).getByText('|ends here.|').waitFor();
+
   await writeFile(join(sandbox, 'empty'), '');
   await page.goto(hashOf('file/empty'));
   await note.getByText('Empty').waitFor();
   t.deepEqual(complaints, []);
 });
+
+serial(
+  'a file that is followed goes on where it was when the scheduler is back, and nothing is told twice',
+  async t => {
+    const carried = join(sandbox, 'carried');
+    await writeFile(carried, 'one\n');
+    const { page, complaints } = await openPage(t, browser, hashOf('file/carried'));
+    const note = page.locator('.log-note');
+    await output(page).getByText('one').waitFor();
+    await page.getByText('Follow', { exact: true }).click();
+    await note.getByText('Following').waitFor();
+    await output(page).getByText('one').waitFor();
+    program.send('SIGKILL');
+    await program.ended;
+    await note.getByText('Connection lost, trying again').waitFor();
+    await appendFile(carried, 'two\n');
+    ({ program } = await startProgram(owner, data, [], new URL(url).host));
+    await output(page).getByText('two').waitFor();
+    t.is(await output(page).textContent(), 'one\ntwo\n');
+    await note.getByText('Following').waitFor();
+    t.deepEqual(complaints, []);
+  },
+);
 
 serial(
   'a long folder shows more when it is asked to, a folder that changes changes, and earlier attempts are kept',

@@ -6,6 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buffer, text } from 'node:stream/consumers';
 import test from 'ava';
+import { WebSocket } from 'ws';
 import { isGone } from '../../mesos/local/processes.ts';
 import { as_root, may_group, serialWith } from '../support/needs.ts';
 import { fileOwner, tempDir } from '../support/temp.ts';
@@ -180,6 +181,29 @@ test.serial("a page of another site, and a name that is not this server's, open 
   t.is(await status({ origin: 'https://evil.example' }), 403);
   t.is(await status({ host: 'evil.example' }), 403);
   t.is(await status({ origin: api.url }), 101);
+});
+
+test.serial('whoever does not begin as one begins is told so, and nothing is begun', async t => {
+  const rows = (await audited()).length;
+  const first = (word: string | Buffer) =>
+    new Promise<string>((resolve, reject) => {
+      const ws = new WebSocket(`${api.url.replace('http', 'ws')}/api/v1/jobs/me/test/live/session`);
+      ws.on('open', () => ws.send(word)).on('error', reject);
+      ws.on('close', (code, why) => resolve(`${code} ${why.toString()}`));
+    });
+  const size = { rows: 24, columns: 80 };
+  for (const word of [
+    'begin',
+    '{"type":"eof"}',
+    '{"type":"begin","command":[]}',
+    '{"type":"begin","command":["a\\u0000b"]}',
+    JSON.stringify({ type: 'begin', command: ['x'.repeat(65_537)] }),
+    JSON.stringify({ type: 'begin', terminal: { ...size, rows: 0 } }),
+    JSON.stringify({ type: 'begin', terminal: { ...size, term: 'x; rm -rf /' } }),
+    Buffer.from('{"type":"begin"}'),
+  ])
+    t.is(await first(word), '1007 expected {"type":"begin"} first', String(word).slice(0, 100));
+  t.is((await audited()).length, rows);
 });
 
 test.serial('what runs beside a task is held by its limits, and ends with it', async t => {

@@ -46,7 +46,8 @@ export async function openPage(t: Owner, browser: Browser, url: string): Promise
   const complaints: string[] = [];
   page.on('pageerror', error => complaints.push(String(error)));
   page.on('console', message => {
-    // That a scheduler which was stopped cannot be reached, or breaks off, is no fault of the page; neither is a refusal that it shows.
+    // That a scheduler which was stopped cannot be reached, or breaks off, is no fault of the page; neither is a refusal that
+    // it shows.
     const expected = /ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING|status of 4\d\d/.test(message.text());
     if (message.type() === 'error' && !expected) complaints.push(message.text());
   });

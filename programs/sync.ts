@@ -34,25 +34,55 @@ import { version } from './start.ts';
 /** 2 says that there is something to do, so everything that went wrong is 1 here, a slip of the fingers too. */
 const status = { nothing_to_do: 0, failed: 1, something_to_do: 2 } as const;
 
+/** How a sync speaks to whoever started it. */
+export type Voice = {
+  readonly say: (line: string) => void;
+  readonly complain: (line: string) => void;
+  /** undefined: nobody is there to answer. */
+  readonly ask: (question: string) => Promise<string | undefined>;
+};
+type Asked = SyncRequest & Voice;
+
 export async function sync(argv: readonly string[]): Promise<void> {
+  process.exitCode = await syncAs({ say: console.log, complain: console.error, ask: atTerminal }, argv, process.env);
+}
+
+/** The status with which the program ends. */
+export async function syncAs(
+  voice: Voice,
+  argv: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<number> {
   if (asksHelp(argv)) {
-    console.log(sync_usage);
-    return;
+    voice.say(sync_usage);
+    return 0;
   }
-  const read = readSync(argv, process.env);
+  const read = readSync(argv, env);
   if (!read.ok) {
-    for (const problem of read.problems) console.error(`horae: ${problem.message}`);
-    process.exitCode = status.failed;
-    return;
+    for (const problem of read.problems) voice.complain(`horae: ${problem.message}`);
+    return status.failed;
   }
   try {
-    const request = read.value;
-    process.exitCode = request.what === 'init' ? await init(request) : await synchronise(request);
+    const asked = { ...read.value, ...voice };
+    return asked.what === 'init' ? await init(asked) : await synchronise(asked);
   } catch (error) {
-    if (!(error instanceof NoAnswer || error instanceof Refused)) throw error;
-    console.error(`horae: ${error.message}`);
-    process.exitCode = status.failed;
+    const is_known = error instanceof NoAnswer || error instanceof Refused || error instanceof NoRoles;
+    if (!is_known) throw error;
+    voice.complain(`horae: ${error.message}`);
+    return status.failed;
   }
+}
+
+async function atTerminal(question: string): Promise<string | undefined> {
+  if (!process.stdin.isTTY) return undefined;
+  const asked = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await asked.question(question);
+  asked.close();
+  return answer;
+}
+
+class NoRoles extends Error {
+  override readonly message = "Chronos's jobs have no roles: expected no --role with its layout";
 }
 
 const clock = systemClock();
@@ -86,42 +116,42 @@ type Report = {
   readonly undeleted?: true;
 };
 
-async function synchronise(request: SyncRequest): Promise<number> {
+async function synchronise(request: Asked): Promise<number> {
   const report = await work(request);
   const { findings, performed, undeleted, plan: planned } = report;
   const wrong = findings.length + performed.filter(each => each.outcome.type !== 'done').length > 0;
   const to_do = request.what === 'plan' && planned !== undefined && planned.steps.length > 0;
   const code = wrong || undeleted ? status.failed : to_do ? status.something_to_do : status.nothing_to_do;
-  if (request.json) console.log(JSON.stringify({ status: code, ...asJson(report) }, undefined, 2));
+  if (request.json) request.say(JSON.stringify({ status: code, ...asJson(report) }, undefined, 2));
   return code;
 }
 
-async function work(request: SyncRequest): Promise<Report> {
-  const { dir, what, delete_missing, strict, json } = request;
+async function work(request: Asked): Promise<Report> {
+  const { dir, what, delete_missing, strict, json, say, complain } = request;
   const directory = readDirectory(dir, request.layout);
+  if (directory.layout === 'chronos' && request.roles.length > 0) throw new NoRoles();
   const { remote, dialect } = serverFor(request, directory.layout);
   const reading = readTexts(directory.texts, dialect());
   const amiss = [...directory.findings, ...reading.findings];
   const { notes } = reading;
-  tell(dir, amiss);
-  for (const each of notes) console.error(`note: ${printFinding(dir, each)}`);
+  tell(request, amiss);
+  for (const each of notes) complain(`note: ${printFinding(dir, each)}`);
   const report = { layout: directory.layout, notes, findings: amiss, performed: [] };
   // A directory that cannot be read as one says nothing of any job.
   if (directory.findings.some(each => each.file === '') || (strict && amiss.length > 0)) return report;
 
   const found = what === 'validate' ? [] : await remote.list();
   const planned = plan(comparison(request, reading, directory.findings, found, dialect()));
-  tell(dir, planned.findings);
+  tell(request, planned.findings);
   const findings = [...amiss, ...planned.findings];
   if (what === 'validate') {
-    if (findings.length === 0 && !json) console.log(`${reading.wanted.length} job files are right.`);
+    if (findings.length === 0 && !json) say(`${reading.wanted.length} job files are right.`);
     return { ...report, findings };
   }
-  if (delete_missing && amiss.length > 0)
-    console.error('horae: nothing is deleted, since not every file could be read');
+  if (delete_missing && amiss.length > 0) complain('horae: nothing is deleted, since not every file could be read');
   if (!json) {
-    for (const step of planned.steps) console.log(printStep(step, what === 'plan'));
-    console.log(printPlanned(planned, delete_missing));
+    for (const step of planned.steps) say(printStep(step, what === 'plan'));
+    say(printPlanned(planned, delete_missing));
   }
   const reported = { ...report, findings, plan: planned };
   if (what === 'plan' || planned.steps.length === 0 || (strict && findings.length > 0)) return reported;
@@ -158,13 +188,14 @@ function comparison(
   };
 }
 
-function carryOut(steps: readonly Step[], remote: Remote, { dir, json }: SyncRequest): Promise<readonly Performed[]> {
+function carryOut(steps: readonly Step[], remote: Remote, asked: Asked): Promise<readonly Performed[]> {
+  const { dir, json, say, complain } = asked;
   return apply(steps, {
     remote,
     pause: ms => setTimeout(ms),
     told({ step, outcome }) {
-      if (outcome.type !== 'done') for (const line of printFailed(dir, step, outcome)) console.error(line);
-      else if (!json) console.log(printDone(step));
+      if (outcome.type !== 'done') for (const line of printFailed(dir, step, outcome)) complain(line);
+      else if (!json) say(printDone(step));
     },
   });
 }
@@ -172,23 +203,19 @@ function carryOut(steps: readonly Step[], remote: Remote, { dir, json }: SyncReq
 /** More of them are of no help to anybody. */
 const findings_told_max = 1_000;
 
-function tell(dir: string, findings: readonly Finding[]): void {
-  for (const each of findings.slice(0, findings_told_max)) console.error(printFinding(dir, each));
+function tell({ dir, complain }: Asked, findings: readonly Finding[]): void {
+  for (const each of findings.slice(0, findings_told_max)) complain(printFinding(dir, each));
   const more = findings.length - findings_told_max;
-  if (more > 0) console.error(`horae: and ${more} more`);
+  if (more > 0) complain(`horae: and ${more} more`);
 }
 
 /** Whether what no file names may go: asked of whoever sits there. */
-async function mayDelete({ steps }: Plan, { yes }: SyncRequest): Promise<boolean> {
+async function mayDelete({ steps }: Plan, { yes, ask, complain }: Asked): Promise<boolean> {
   const count = steps.filter(step => step.kind === 'delete').length;
   if (count === 0 || yes) return true;
-  if (process.stdin.isTTY) {
-    const asked = createInterface({ input: process.stdin, output: process.stderr });
-    const answer = await asked.question(`Delete ${count} jobs and kill their runs? [yN] `);
-    asked.close();
-    if (/^y(es)?$/i.test(answer.trim())) return true;
-  }
-  console.error(`horae: ${count} jobs were not deleted: nobody said yes; --yes says it`);
+  const answer = await ask(`Delete ${count === 1 ? '1 job and kill its' : `${count} jobs and kill their`} runs? [yN] `);
+  if (/^y(es)?$/i.test(answer?.trim() ?? '')) return true;
+  complain(`horae: ${count === 1 ? '1 job was' : `${count} jobs were`} not deleted: nobody said yes; --yes says it`);
   return false;
 }
 
@@ -215,9 +242,10 @@ function asJson({ layout, findings, notes, plan: planned, performed }: Report): 
 // --- the other way round ------------------------------------------------------------------------------------------------
 
 /** Writes the jobs of a scheduler as files. What is there already is left alone, unless it is to be written over. */
-async function init(request: SyncRequest): Promise<number> {
-  const { dir, force, keep_disabled, json, url, roles } = request;
+async function init(request: Asked): Promise<number> {
+  const { dir, force, keep_disabled, json, url, roles, say, complain } = request;
   const { remote, dialect, layout } = await listedBy(request);
+  if (layout === 'chronos' && roles.length > 0) throw new NoRoles();
   const found = (await remote.list()).filter(
     each => each.foreign === undefined && (roles.length === 0 || roles.includes(dialect().roleOf(each.name) ?? '')),
   );
@@ -228,7 +256,7 @@ async function init(request: SyncRequest): Promise<number> {
   const root = resolve(dir);
   const there = readDirectory(root, layout).texts.length;
   if (there > 0 && !force) {
-    console.error(`horae: there are ${there} job files in ${dir} already: expected an empty directory, or --force`);
+    complain(`horae: there are ${there} job files in ${dir} already: expected an empty directory, or --force`);
     return status.failed;
   }
   mkdirSync(root, { recursive: true });
@@ -242,8 +270,8 @@ async function init(request: SyncRequest): Promise<number> {
   }
   if (layout === 'chronos')
     for (const folder of ['scheduled', 'dependent']) mkdirSync(join(root, folder), { recursive: true });
-  if (json) console.log(JSON.stringify({ status: 0, layout, files: files.map(each => each.file) }, undefined, 2));
-  else console.log(`${files.length} files written.`);
+  if (json) say(JSON.stringify({ status: 0, layout, files: files.map(each => each.file) }, undefined, 2));
+  else say(`${files.length} files written.`);
   return status.nothing_to_do;
 }
 

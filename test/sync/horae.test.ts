@@ -1,13 +1,14 @@
 // horae.test.ts: `horae sync` of Horae's own documents, as people run it, against the real program.
 
-import { execFileSync } from 'node:child_process';
-import { readFileSync, rmSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { type Api, startHorae } from '../program/horae.ts';
+import { testWith } from '../support/needs.ts';
 import { fileOwner, tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
-import { put, syncWith } from './support.ts';
+import { main, programWith, put, syncWith } from './support.ts';
 
 const owner = fileOwner();
 let api: Api;
@@ -16,6 +17,7 @@ test.before(async () => {
 });
 test.after.always(owner.clean);
 const sync = syncWith(() => api.url);
+const program = programWith(() => api.url);
 
 const cron = 'cron: "0 3 1 1 *"\n';
 const jobs = async (role: string) => {
@@ -84,6 +86,29 @@ test('what no file names is deleted only when that is asked for and said yes to,
     ['gone/prod/d'],
   );
 });
+
+testWith(existsSync('/usr/bin/script') ? 'script' : undefined)(
+  'somebody at a terminal is asked, and is heard',
+  async t => {
+    const dir = await tempDir(t);
+    put(dir, { 'asked/prod/a.yaml': `command: echo\n${cron}`, 'asked/prod/b.yaml': `command: echo\n${cron}` });
+    t.is((await sync(dir)).status, 0);
+    rmSync(join(dir, 'asked/prod/b.yaml'));
+    const line = `${process.execPath} ${main} sync ${dir} --delete-missing --role asked --url ${api.url}`;
+    const answered = (answer: string) => {
+      const terminal = spawnSync('script', ['-qec', line, '/dev/null'], { input: `${answer}\n`, encoding: 'utf8' });
+      t.regex(terminal.stdout, /Delete 1 job and kill its runs\? \[yN\]/);
+      return terminal.status;
+    };
+    t.is(answered(''), 1);
+    t.is((await jobs('asked')).length, 2);
+    t.is(answered('y'), 0);
+    t.deepEqual(
+      (await jobs('asked')).map(each => each.key),
+      ['asked/prod/a'],
+    );
+  },
+);
 
 test('a broken file changes nothing else: the others are as they were or as they should be, and nothing is deleted', async t => {
   const dir = await tempDir(t);
@@ -171,16 +196,16 @@ labels: {x: "~"}
 });
 
 test('a line that cannot be done is refused with 1, since 2 says that there is something to do', async t => {
-  const wrong = await sync('--plann');
+  const wrong = await program('--plann');
   t.is(wrong.status, 1);
   t.regex(wrong.wrong, /unknown flag --plann: expected --plan/);
   const dir = await tempDir(t);
   t.is((await sync(dir)).status, 1, 'an empty directory');
   put(dir, { 'a/b/c.yaml': 'command: echo\n' });
-  const nobody = await sync(dir, '--url', 'http://127.0.0.1:1', '--timeout-s', '1');
+  const nobody = await program(dir, '--url', 'http://127.0.0.1:1', '--timeout-s', '1');
   t.is(nobody.status, 1);
   t.regex(nobody.wrong, /no answer from http:\/\/127.0.0.1:1/);
-  const json = JSON.parse((await sync(dir, '--plan', '--json')).said) as object;
+  const json = JSON.parse((await program(dir, '--plan', '--json')).said) as object;
   t.like(json, { status: 2, layout: 'native', steps: [{ kind: 'create', job: 'a/b/c', file: 'a/b/c.yaml' }] });
 });
 
@@ -189,7 +214,7 @@ test('Horae keeps itself in step with a repository: the job that does it stands 
   const repository = join(home, 'jobs.git');
   const git = (...argv: readonly string[]) =>
     execFileSync('git', ['-C', repository, '-c', 'user.name=t', '-c', 'user.email=t@example.com', ...argv]);
-  const horae = `${process.execPath} ${join(import.meta.dirname, '..', '..', 'main.ts')}`;
+  const horae = `${process.execPath} ${main}`;
   // As docs/sync.md has it.
   const command = `  git clone -q --depth 1 file://${repository} jobs &&
   ${horae} sync jobs --delete-missing --yes --role self --url ${api.url}`;

@@ -51,7 +51,8 @@ export function chronosServer(link: Link, dialectOf: (kind: ChronosServer) => Di
         if (answer.status === 200 && Array.isArray(answer.body)) {
           prefix = each;
           kind = kindOf(answer);
-          return answer.body.flatMap(one => foundChronos(one) ?? []);
+          const found = answer.body.flatMap(one => foundChronos(one) ?? []);
+          if (found.length === answer.body.length) return found;
         }
         refused ??=
           answer.status === 200 ? new Refused(200, 'that is no list of jobs of a Chronos') : refusedBy(answer);

@@ -5,7 +5,7 @@
 // that Chronos has for it; where that is the server's own to choose, whatever the server has is right. Counters never count, and
 // whether a job is disabled is left to people, unless its file says it.
 
-import { approximateMs, parseDuration } from '../../schedules/duration.ts';
+import { approximateMs, parseDuration, printDuration } from '../../schedules/duration.ts';
 import { nearest } from '../../schedules/nearest.ts';
 import { bad, good, type Problem, type Result } from '../../schedules/problem.ts';
 import { readChronos } from '../http/chronos/document.ts';
@@ -165,7 +165,7 @@ function readFile(document: unknown, file: string, rules: ChronosRules, check: C
       `${place}/`,
     );
   if ('<<' in fields) wrong('/<<', undefined, '"<<" merges nothing here', 'the fields themselves');
-  const { name } = fields;
+  const name = typeof fields.name === 'number' ? String(fields.name) : fields.name;
   if (typeof name === 'string' && name !== '' && !stemsOf(name).includes(stemOf(file)))
     wrong('/name', name, `it is of the job "${name}"`, `a file called ${stemsOf(name)[0]}.yaml`);
   if (problems.length > 0) return bad(...problems);
@@ -195,7 +195,7 @@ export function unknownFields(document: Fields): readonly Problem[] {
 
 /** What is written down of a job: what a person might have said of it. */
 function written(document: Fields): Fields {
-  const { parents, uris, fetch, disabled: _, ...rest } = without(document, volatile);
+  const { parents, uris: _uris, fetch, disabled: _, ...rest } = without(document, volatile);
   const kept = Object.fromEntries(
     Object.entries(rest).filter(([field, value]) => {
       const empty = value === null || (Array.isArray(value) && value.length === 0);
@@ -204,6 +204,8 @@ function written(document: Fields): Fields {
     }),
   );
   const fetched = fetchOf(document);
+  const entries: readonly unknown[] = Array.isArray(fetch) ? fetch : [];
+  const named = new Set(entries.map(each => (each as Fields).uri));
   // Chronos refuses a job that says it twice; what `uris` can say, both of its generations understand.
   const simple = fetched.every(each => same(each, { uri: each.uri }));
   const brought =
@@ -211,7 +213,7 @@ function written(document: Fields): Fields {
       ? {}
       : simple
         ? { uris: fetched.map(each => each.uri).sort() }
-        : { fetch: Array.isArray(fetch) && fetch.length > 0 ? fetch : uris };
+        : { fetch: [...entries, ...fetched.filter(each => !named.has(each.uri)).map(({ uri }) => ({ uri }))] };
   if (!Array.isArray(parents) || parents.length === 0) return { ...kept, ...brought };
   const { schedule: _schedule, scheduleTimeZone: _zone, ...followed } = kept;
   return { ...followed, ...brought, parents: [...parents].sort() };
@@ -226,7 +228,9 @@ function compare({ fields }: Wanted, found: Found, server: ChronosServer): reado
     delete before.disabled;
     delete after.disabled;
   }
-  for (const field of chosen) if (after[field] === undefined) delete before[field];
+  // Horae lists an epsilon only where one was given.
+  for (const field of chosen)
+    if (after[field] === undefined && !(field === 'epsilon' && server === 'horae')) delete before[field];
   if (server === 'chronos') {
     // It lists what it knows, all of it; what it does not know it does not keep.
     for (const field of Object.keys(after))
@@ -312,7 +316,7 @@ function spelled(value: unknown, kind: Kind): unknown {
 /** Equal periods are equal, however they are written. */
 function periodOf(text: string): string {
   const read = parseDuration(text, '', true);
-  return read.ok ? `${approximateMs(read.value)} ms` : text;
+  return read.ok ? printDuration(read.value) : text;
 }
 
 function parentsOf({ parents }: Fields): readonly string[] {

@@ -47,8 +47,8 @@ export class Refused extends Error {
 
 const pause_ms_first = 250;
 const pause_ms_max = 4_000;
-/** A hundred thousand jobs of a few kilobytes. */
-const answer_bytes_max = 1_073_741_824;
+/** A hundred thousand jobs of two kilobytes, and less than a string can hold. */
+const answer_bytes_max = 268_435_456;
 
 export function createLink({ url, headers, timeout_ms }: LinkOptions): Link {
   const send: Link['send'] = async (method, path, asking = {}) => {

@@ -8,13 +8,17 @@ import type { Found, Step } from './plan.ts';
 import { type Remote, unchanged, type Writing, write } from './server.ts';
 
 const page_rows = 500;
+/** More than a scheduler has. */
+const jobs_max = 1_000_000;
 
 export function nativeServer(link: Link, dialect: Dialect, force: boolean): Remote {
   const look = async (name: string): Promise<Found | undefined> => {
     const answer = await link.send('GET', pathOf(name));
     if (answer.status === 404) return undefined;
     if (answer.status !== 200) throw refusedBy(answer);
-    return foundNative(answer.body);
+    const found = foundNative(answer.body);
+    if (found === undefined) throw refusedBy({ ...answer, text: 'that is no job of a Horae' });
+    return found;
   };
   return {
     pace: () => ({ at_a_time: 8, pause_ms: 0 }),
@@ -25,7 +29,14 @@ export function nativeServer(link: Link, dialect: Dialect, force: boolean): Remo
         if (answer.status !== 200) throw refusedBy(answer);
         const page = answer.body as { jobs?: unknown[]; next?: string };
         if (!Array.isArray(page?.jobs)) throw refusedBy({ ...answer, text: 'that is no list of jobs of a Horae' });
-        found.push(...page.jobs.map(foundNative));
+        const jobs = page.jobs.map(foundNative);
+        // A page without jobs would have no end, and whatever is no path of this server is not asked for.
+        const odd =
+          jobs.includes(undefined) ||
+          (page.next !== undefined && (jobs.length === 0 || !/^\/api\/v1\/jobs\?/.test(page.next)));
+        if (odd) throw refusedBy({ ...answer, text: 'that is no list of jobs of a Horae' });
+        for (const job of jobs) if (job !== undefined) found.push(job);
+        if (found.length > jobs_max) throw refusedBy({ ...answer, text: `there are more than ${jobs_max} jobs` });
         next = page.next;
       }
       return found;

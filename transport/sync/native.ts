@@ -7,8 +7,9 @@ import { stringify } from 'yaml';
 import { identifier, parseJobKey } from '../../actors/model/ids.ts';
 import { type Job, keyOf, readJob } from '../../actors/model/job.ts';
 import { bad, good, type Problem, type Result } from '../../schedules/problem.ts';
+import { readPlacedYaml } from '../http/yaml.ts';
 import type { Check, Dialect } from './dialect.ts';
-import { differences, type Fields } from './diff.ts';
+import { differences, type Fields, same } from './diff.ts';
 import type { Found } from './plan.ts';
 
 export function nativeDialect(check: Check): Dialect {
@@ -29,7 +30,7 @@ export function nativeDialect(check: Check): Dialect {
         fields: fieldsOf(job, says_enabled),
       });
     },
-    owns: (file, name) => keyOfFile(file) === name,
+    owns: (file, name) => keyOfPath(file) === name,
     compare: (wanted, found) =>
       differences('enabled' in wanted.fields ? found.fields : without(found.fields, ['enabled']), wanted.fields),
     brandNew: ({ document }) => differences({}, without(document, ['role', 'environment', 'name'])),
@@ -47,27 +48,25 @@ export function nativeDialect(check: Check): Dialect {
 
 const switched_off = '# It was switched off when this was written; "enabled: false" would keep it so.\n';
 
-/** A job of the server's list. */
-export function foundNative(resource: unknown): Found {
-  const { key, etag, origin, job } = resource as {
-    key: string;
-    etag: string;
-    origin?: string;
-    job: Fields & { parents?: string[] };
-  };
+/** A job of the server's list; undefined where that is none. Its key becomes a path of files, so it is looked at. */
+export function foundNative(resource: unknown): Found | undefined {
+  const { key, etag, origin, job } = (resource ?? {}) as Readonly<Record<string, unknown>>;
+  if (typeof key !== 'string' || asKey(key) === undefined || typeof job !== 'object' || job === null) return undefined;
+  const document = job as Fields;
   return {
     name: key,
-    parents: job.parents ?? [],
-    fields: without(job, ['role', 'environment', 'name']),
-    document: job,
-    tag: etag,
-    ...(origin === undefined ? {} : { foreign: `it came by ${origin}'s dialect` }),
+    parents: Array.isArray(document.parents) ? document.parents.map(String) : [],
+    fields: without(document, ['role', 'environment', 'name']),
+    document,
+    ...(typeof etag === 'string' ? { tag: etag } : {}),
+    ...(typeof origin === 'string' ? { foreign: `it came by ${origin}'s dialect` } : {}),
   };
 }
 
-/** The key that a path stands for; undefined where the path has no such form. */
-function keyOfFile(file: string): string | undefined {
-  const key = file.replace(/\.ya?ml$/i, '');
+/** The key that a file stands for. */
+const keyOfPath = (file: string) => asKey(file.replace(/\.ya?ml$/i, ''));
+/** undefined for what is no key. */
+function asKey(key: string): string | undefined {
   const parts = parseJobKey(key);
   return parts.ok && Object.values(parts.value).every(part => identifier.test(part)) ? key : undefined;
 }
@@ -75,7 +74,7 @@ function keyOfFile(file: string): string | undefined {
 function jobOf(document: unknown, file: string): Result<{ readonly job: Job; readonly document: Fields }> {
   if (document === null || typeof document !== 'object' || Array.isArray(document))
     return bad({ place: '', message: 'there is no job in it', expected: 'fields such as "command: echo hello"' });
-  const key = keyOfFile(file);
+  const key = keyOfPath(file);
   if (key === undefined)
     return bad({
       place: '',
@@ -108,9 +107,17 @@ function fieldsOf(job: Job, says_enabled: boolean): Fields {
 const without = (fields: object, names: readonly string[]): Fields =>
   Object.fromEntries(Object.entries(fields).filter(([name]) => !names.includes(name)));
 
-/** As a person would write it: lines are not folded, aliases are not made; older readers of YAML find the same in it. */
-export const yamlText = (document: Fields): string =>
-  stringify(document, { lineWidth: 0, aliasDuplicateObjects: false, compat: 'yaml-1.1' });
+/**
+ * As a person would write it: lines are not folded, aliases are not made; older readers of YAML find the same in it. The library
+ * loses spaces where a line has nothing else: a text for which that matters is in quotes, with its line ends spelled out.
+ */
+export function yamlText(document: Fields): string {
+  const text = stringify(document, yaml_options);
+  const read = readPlacedYaml(text);
+  if (read.ok && same(read.value.value, document)) return text;
+  return stringify(document, { ...yaml_options, blockQuote: false, defaultStringType: 'QUOTE_DOUBLE' });
+}
+const yaml_options = { lineWidth: 0, aliasDuplicateObjects: false, compat: 'yaml-1.1' } as const;
 
 /** The path of a job below the API. */
 export const pathOf = (name: string): string => `/api/v1/jobs/${name.split('/').map(encodeURIComponent).join('/')}`;

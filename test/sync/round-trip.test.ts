@@ -82,7 +82,7 @@ const some = text.filter(each => each !== '');
 const name = fc.stringMatching(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}$/);
 const env = fc.dictionary(fc.stringMatching(/^[A-Z][A-Z0-9_]{0,8}$/), text, { maxKeys: 4 });
 
-test('Horae: any job, whatever stands in its texts, is the same when its file is read', t => {
+test('Horae: every job, whatever stands in its texts, is the same when its file is read', t => {
   const document = fc.record(
     {
       name,
@@ -112,7 +112,7 @@ test('Horae: any job, whatever stands in its texts, is the same when its file is
   );
 });
 
-test('Chronos: any list of jobs becomes files that say the same, one each, however alike their names are', t => {
+test('Chronos: every list of jobs becomes files that say the same, one each, however alike their names are', t => {
   const job = fc.record({
     name: fc.stringMatching(/^[A-Za-z0-9_.# -]{1,6}$/),
     command: some,

@@ -53,6 +53,7 @@ const channels = 'How people are told of jobs: mail, chat, Sentry, webhooks';
 const journal = 'The journal and history';
 const supervision = 'Supervision';
 const graphite = 'Figures for Graphite';
+const cassandra = 'History in Cassandra, in the tables of Chronos';
 
 /** Every setting there is. Units and bounds come last in a name; a limit's sentence says what happens when it is reached. */
 // biome-ignore format: one setting, one line, so that the list can be read down its columns.
@@ -240,6 +241,20 @@ export const settings = {
   graphite_timeout_ms: whole({ group: graphite, unit: 'ms', default: 10_000, min: 10, max: 600_000, help: 'How long it may take to connect, or to take a piece; then it is tried again the next time.' }),
   graphite_lines_max: whole({ group: graphite, unit: 'lines', default: 100_000, min: 100, max: 100_000_000, help: 'Lines kept for it while it is away (about 60 bytes each); then the oldest go, and are counted.' }),
 
+  cassandra: list({ group: cassandra, value: 'HOST:PORT', expected: 'a host, with its port if it is not that of --cassandra-port', matches: /^([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?$/, help: 'Where Cassandra is first looked for; may be repeated. What becomes of tasks is then written there too, as Chronos did, by whoever leads.' }),
+  cassandra_port: whole({ group: cassandra, unit: 'port', default: 9_042, min: 1, max: 65_535, help: 'Of those that name none.' }),
+  cassandra_user: text({ group: cassandra, value: 'USER', expected: 'a user of Cassandra', matches: /^\S+$/, help: 'As whom, where Cassandra asks; with --cassandra-password-file.' }),
+  cassandra_password: text({ group: cassandra, value: 'PASSWORD', expected: 'a password on one line', matches: /^[^\r\n]+$/, secret: true, help: 'The password of --cassandra-user. A file is better.' }),
+  cassandra_password_file: file({ group: cassandra, help: 'File with the password of --cassandra-user; one line, its newline is no part of it.' }),
+  cassandra_keyspace: text({ group: cassandra, value: 'NAME', expected: 'letters, digits and "_", a letter first, at most 48', matches: /^[A-Za-z]\w{0,47}$/, default: 'metrics', help: 'The keyspace; made, with one replica, if it is not there.' }),
+  cassandra_table: text({ group: cassandra, value: 'NAME', expected: 'letters, digits and "_", a letter first, at most 40', matches: /^[A-Za-z]\w{0,39}$/, default: 'chronos', help: 'The table of what became of tasks; NAME_cursor beside it says how far it is written.' }),
+  cassandra_stat_count_table: text({ group: cassandra, value: 'NAME', expected: 'letters, digits and "_", a letter first, at most 48', matches: /^[A-Za-z]\w{0,47}$/, default: 'chronos_stat_count', help: 'The table of how many elements tasks have processed.' }),
+  cassandra_consistency: choice({ group: cassandra, of: ['ANY', 'ONE', 'TWO', 'THREE', 'QUORUM', 'ALL', 'LOCAL_QUORUM', 'EACH_QUORUM', 'LOCAL_ONE'], default: 'ANY', help: 'How many replicas must have a row. Reading and counting take ONE for ANY.' }),
+  cassandra_ttl: whole({ group: cassandra, unit: 'seconds', default: 31_536_000, min: 0, max: 630_720_000, help: 'How long a row is kept from the moment that it tells of; 0: for ever. What is older is not written.' }),
+  cassandra_timeout_ms: whole({ group: cassandra, unit: 'ms', default: 10_000, min: 100, max: 600_000, help: 'How long Cassandra may take to connect or to answer; then it is tried again, from where it was.' }),
+  cassandra_waiting_max: whole({ group: cassandra, unit: 'rows', default: 10_000, min: 10, max: 10_000_000, help: 'What waits in memory for Cassandra; beyond it, it is read again from the history on disk.' }),
+  cassandra_in_flight_max: whole({ group: cassandra, unit: 'rows', default: 16, min: 1, max: 1_000, help: 'Rows being written at once.' }),
+
   crash_count_max: whole({ group: supervision, unit: 'crashes', default: 5, min: 0, max: 1_000, help: 'Crashes that the tree of singletons survives within --crash-period-ms; one more ends the program.' }),
   crash_period_ms: whole({ group: supervision, unit: 'ms', default: 60_000, min: 100, max: 3_600_000, help: 'The window in which crashes are counted.' }),
   entity_crash_count_max: whole({ group: supervision, unit: 'crashes', default: 2, min: 0, max: 1_000, help: 'Crashes that a job, trigger or instance survives within --entity-crash-period-ms; one more puts it aside, and the others go on.' }),
@@ -309,7 +324,7 @@ function crossCheck(read: Settings): readonly Problem[] {
   ] as const)
     if (read[one] !== undefined && read[other] === undefined)
       refuse(flagOf(one), read[one], `${flagOf(one)} is given without ${flagOf(other)}`, 'both, or neither');
-  channelClashes(read, refuse);
+  outwardClashes(read, refuse);
   if (read.zk !== undefined && read.cluster_key_file === undefined)
     refuse('--zk', read.zk, '--zk is given without --cluster-key-file', 'both: nodes must know each other');
   if (read.serversets_zk_auth_file !== undefined && read.serversets_zk === undefined)
@@ -350,13 +365,14 @@ function crossCheck(read: Settings): readonly Problem[] {
 
 type Refuse = (place: string, value: unknown, message: string, expected: string) => void;
 
-/** What belongs together where letters go out, and what excludes what. None of the values is shown: most are secrets. */
-function channelClashes(read: Settings, refuse: Refuse): void {
+/** What belongs together where something goes out to others, and what excludes what. None of the values is shown: most are secrets. */
+function outwardClashes(read: Settings, refuse: Refuse): void {
   const has = (name: keyof Settings) => read[name] !== undefined;
   for (const [one, other] of [
     ['mail_password', 'mail_password_file'],
     ['http_notification_credentials', 'http_notification_credentials_file'],
     ['webhook_secret', 'webhook_secret_file'],
+    ['cassandra_password', 'cassandra_password_file'],
   ] as const)
     if (has(one) && has(other))
       refuse(flagOf(other), undefined, `${flagOf(other)} is given beside ${flagOf(one)}`, 'one of them');
@@ -368,6 +384,9 @@ function channelClashes(read: Settings, refuse: Refuse): void {
   const passwords = (['mail_password', 'mail_password_file'] as const).filter(has);
   if (has('mail_user') && passwords.length === 0) alone('mail_user', 'mail_password_file');
   for (const name of passwords) if (!has('mail_user')) alone(name, 'mail_user');
+  const keys = (['cassandra_password', 'cassandra_password_file'] as const).filter(has);
+  if (has('cassandra_user') && keys.length === 0) alone('cassandra_user', 'cassandra_password_file');
+  for (const name of keys) if (!has('cassandra_user')) alone(name, 'cassandra_user');
   for (const name of ['http_notification_credentials', 'http_notification_credentials_file'] as const)
     if (has(name) && !has('http_notification_url')) alone(name, 'http_notification_url');
 }

@@ -15,6 +15,7 @@ import { lmdbJournal } from '../transport/journal/lmdb.ts';
 import type { Metrics } from '../transport/metrics.ts';
 import { createProjection, type Projection } from '../transport/projection.ts';
 import { openAnnouncing, ownerOf, withdrawingLink } from './announcing.ts';
+import { openCassandra } from './cassandra.ts';
 import { openChannels } from './channels.ts';
 import { debugBundle } from './debug.ts';
 import { certificateOf, openDoor } from './door.ts';
@@ -137,6 +138,10 @@ export async function runAlone(ground: Ground, openMesos: OpenMesos): Promise<st
     history: journal,
     debug: debugBundle({ ...ground, views: projection, history: journal, serversets: announcing?.state }),
   });
+  const cassandra = (await openCassandra(ground, projection, journal))?.begin(
+    ownerOf(ground.data_dir).id,
+    Promise.resolve(),
+  );
   const graphite = tellGraphite(ground, projection);
   compactNowAndThen(within('journal', ground), journal);
   ending.onSignal(async () => {
@@ -146,6 +151,7 @@ export async function runAlone(ground: Ground, openMesos: OpenMesos): Promise<st
     await announcer?.close();
     await channels.close();
     await mesos.close();
+    await cassandra?.close();
     await journal.close();
   });
   return door.url;

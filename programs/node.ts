@@ -24,6 +24,7 @@ import { createProjection, type Projection } from '../transport/projection.ts';
 import { readEnsemble } from '../transport/zookeeper/servers.ts';
 import { compactNowAndThen, frameworkId, type OpenMesos, openHistory } from './alone.ts';
 import { authIn, openAnnouncing, withdrawingLink } from './announcing.ts';
+import { openCassandra } from './cassandra.ts';
 import { openChannels } from './channels.ts';
 import { debugBundle } from './debug.ts';
 import { certificateOf, openDoor } from './door.ts';
@@ -94,6 +95,7 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
   });
 
   const announcing = await openAnnouncing(within('discovery', ground), projection);
+  const cassandra = await openCassandra(ground, projection, replica);
 
   // The keeper is made when our address is known, which is when the door is open; until then nobody leads.
   let keeper: Keeper | undefined;
@@ -245,6 +247,7 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
       const caught_up = replica.reached(opened.position);
       // The cluster is what owns the lists, whichever node leads it.
       const announcer = announcing?.begin({ id: replica.cluster_id() ?? '', epoch }, caught_up);
+      const exporter = cassandra?.begin(replica.cluster_id() ?? '', caught_up);
       const ask = { reports: mesos.reports, views: projection, begun_at: clock.now(), caught_up };
       const made = beginReign({
         ...within('actors', ground),
@@ -263,6 +266,7 @@ export async function runNode(ground: Ground, openMesos: OpenMesos): Promise<str
         if (reign === made) reign = undefined;
         // Members stay: they are the successor's now.
         void announcer?.close();
+        void exporter?.close();
         return value;
       };
       reign = made;

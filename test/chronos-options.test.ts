@@ -79,6 +79,25 @@ const working: readonly (readonly [readonly string[], object])[] = [
   [['--decline_offer_duration', '3000'], { refuse_seconds: 3 }],
   [['--min_revive_offers_interval', '5000'], { revive_interval_ms: 5_000 }],
   [['--webui_url', 'https://chronos.example.com'], { framework_webui_url: 'https://chronos.example.com' }],
+  [['-c', 'cas1,cas2:9043'], { cassandra: ['cas1', 'cas2:9043'] }],
+  [
+    [
+      ...['--cassandra_contact_points', 'cas1', '--cassandra_port', '9999', '--cassandra_user', 'u'],
+      ...['--cassandra_password', 'p', '--cassandra_keyspace', 'k', '--cassandra_table', 't'],
+      ...['--cassandra_stat_count_table', 's', '--cassandra_consistency', 'QUORUM', '--cassandra_ttl', '60'],
+    ],
+    {
+      cassandra: ['cas1'],
+      cassandra_port: 9_999,
+      cassandra_user: 'u',
+      cassandra_password: 'p',
+      cassandra_keyspace: 'k',
+      cassandra_table: 't',
+      cassandra_stat_count_table: 's',
+      cassandra_consistency: 'QUORUM',
+      cassandra_ttl: 60,
+    },
+  ],
   [['--graphite_host_port', 'stats:2003'], { graphite: { host: 'stats', port: 2_003 } }],
   [
     ['-g', 'stats:2003', '--graphite_reporting_interval', '30', '--graphite_group_prefix', 'prod.chronos'],
@@ -134,16 +153,14 @@ test('an option that nothing depends on is passed over with a warning that says 
   t.regex(notesOnChronos([], { MESOSPHERE_KEYSTORE_PATH: '/k' })[0]!.message, /^MESOSPHERE_KEYSTORE_PATH .* PEM/);
 });
 
-test('an option that somebody relied on and that is not followed is refused, with what to do instead or what is to come', t => {
+test('an option that somebody relied on and that is not followed is refused, with what to do instead', t => {
   for (const option of chronos_options) {
-    if (option.fate !== 'dropped' && option.fate !== 'to come') continue;
+    if (option.fate !== 'dropped') continue;
     const [message, ...more] = messagesOf(...(option.switch ? [`--${option.name}`] : [`--${option.name}`, 'x:y']));
     t.deepEqual(more, [], option.name);
     t.true(message!.startsWith(`--${option.name} of Chronos is not followed`), message);
-    t.is(message!.includes('yet; it comes'), option.fate === 'to come');
     t.false(message!.includes('x:y'), 'it may be a secret');
   }
-  t.regex(messagesOf('-c', 'db:9042')[0]!, /^-c of Chronos is not followed yet; it comes with the export to Cassandra/);
 });
 
 test('what an answer points to is there', t => {

@@ -18,6 +18,7 @@ const secret_values: Readonly<Record<string, string>> = {
   http_notification_url: `https://alerts.example.com/?key=${planted}`,
   http_notification_credentials: `horae:${planted}`,
   webhook_secret: planted,
+  cassandra_password: planted,
 };
 /** Likewise for addresses, which may carry a password or a key. */
 const address_values: Readonly<Record<string, string>> = {
@@ -27,6 +28,7 @@ const address_values: Readonly<Record<string, string>> = {
 };
 /** What a setting is refused without. */
 const beside: Readonly<Record<string, readonly string[]>> = {
+  cassandra_password: ['--cassandra-user', 'horae'],
   mail_password: ['--mail-user', 'u', '--mail-server', 'mail:25', '--mail-from', 'a@b'],
   http_notification_credentials: ['--http-notification-url', 'https://alerts.example.com/'],
 };

@@ -106,6 +106,7 @@ const package_homes: Readonly<Record<string, readonly string[]>> = {
   luxon: ['schedules/'],
   re2js: ['mesos/constraints.ts'],
   lmdb: ['transport/journal/'],
+  'cassandra-driver': ['transport/cassandra/'],
   'node-zookeeper-client': ['transport/zookeeper/'],
   ws: ['transport/'],
   'find-my-way': ['transport/http/'],

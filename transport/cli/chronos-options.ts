@@ -24,8 +24,8 @@ export type ChronosOption = {
   | { readonly fate: 'works'; readonly read: Reading; readonly expected: string }
   /** Passed over, with a warning. */
   | { readonly fate: 'idle' }
-  /** Refused: somebody relied on it, and it is not here in this form, or not yet. */
-  | { readonly fate: 'dropped' | 'to come' }
+  /** Refused: somebody relied on it, and it is not here in this form. */
+  | { readonly fate: 'dropped' }
 );
 
 /** Where Chronos kept its state when nobody said otherwise. */
@@ -99,13 +99,9 @@ export const chronos_options: readonly ChronosOption[] = [
   // Its letter was -h, which asks for help here.
   works('http_notification_url', { says: '`--http-notification-url`, with the same fields; one message, not one for each owner', read: as('http_notification_url') }),
   works('http_notification_credentials', { says: '`--http-notification-credentials`; better in a file, `--http-notification-credentials-file`', read: as('http_notification_credentials') }),
-  ...['contact_points', 'port', 'user', 'password', 'keyspace', 'table', 'stat_count_table', 'consistency', 'ttl'].map(
-    name =>
-      toCome(
-        `cassandra_${name}`,
-        'with the export to Cassandra; history and statistics need no server here (`--history-days`)',
-        name === 'contact_points' ? { letter: 'c' } : {},
-      ),
+  works('cassandra_contact_points', { letter: 'c', says: '`--cassandra`; history and statistics need no server here (`--history-days`), this is for those who read the tables', read: as('cassandra') }),
+  ...['port', 'user', 'password', 'keyspace', 'table', 'stat_count_table', 'consistency', 'ttl'].map(name =>
+    works(`cassandra_${name}`, { says: `\`--cassandra-${name.replaceAll('_', '-')}\`${name === 'ttl' ? '; it was passed over by some versions' : ''}`, read: as(`cassandra_${name}`) }),
   ),
   works('job_history_limit', { letter: 'j', says: '`--job-history-limit`; how much is kept is said by `--history-per-job` and `--history-days`', read: as('job_history_limit') }),
   works('graphite_host_port', { letter: 'g', says: '`--graphite`; the figures of jobs have the paths that they had, those of `/metrics` come beside them', read: as('graphite') }),
@@ -190,7 +186,7 @@ export function chronosTable(): string {
   });
   return ['| option | | |', '|---|---|---|', ...rows].join('\n');
 }
-const fates = { works: 'works', idle: 'passed over', dropped: 'refused', 'to come': 'refused, to come' };
+const fates = { works: 'works', idle: 'passed over', dropped: 'refused' };
 
 // --- the rows ------------------------------------------------------------------------------------------------------
 
@@ -207,9 +203,6 @@ function idle(name: string, says: string, more: More = {}): ChronosOption {
 }
 function dropped(name: string, says: string, more: More = {}): ChronosOption {
   return { name, fate: 'dropped', says, ...more };
-}
-function toCome(name: string, says: string, more: More = {}): ChronosOption {
-  return { name, fate: 'to come', says, ...more };
 }
 
 /** The text goes to the setting as it stands, and is judged there. */
@@ -287,8 +280,6 @@ function saidOf({ fate, says }: ChronosOption, place: string): { readonly messag
     works: 'is a setting here',
     idle: 'of Chronos is passed over',
     dropped: 'of Chronos is not followed',
-    'to come': 'of Chronos is not followed yet; it comes',
   };
-  const link = fate === 'to come' ? ' ' : ': ';
-  return { message: `${place} ${how[fate]}${link}${plain}`, expected: plain };
+  return { message: `${place} ${how[fate]}: ${plain}`, expected: plain };
 }

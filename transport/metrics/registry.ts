@@ -99,6 +99,11 @@ export const registry = {
   horae_log_followers: gauge('streams', [], 'Logs being followed.'),
   horae_task_sessions: gauge('sessions', [], 'Commands being run in tasks.'),
 
+  horae_cassandra_connected: gauge('1 or 0', [], 'Whether there is a Cassandra (--cassandra) to which this node writes history.'),
+  horae_cassandra_waiting: gauge('entries', [], 'What waits in memory for Cassandra; what does not fit is read again from disk.'),
+  horae_cassandra_lag_seconds: gauge('seconds', [], 'How old the oldest is that may not be in Cassandra; 0 when all is.'),
+  horae_cassandra_rows_total: counter('rows', ['answer'], 'Rows of history for Cassandra: written, expired (older than they are kept), or refused.'),
+
   horae_graphite_connected: gauge('1 or 0', [], 'Whether a Graphite server (--graphite) has a connection with us.'),
   horae_graphite_lines_waiting: gauge('lines', [], 'Lines for Graphite that have not left, or of which it is not sure.'),
   horae_graphite_lines_total: counter('lines', ['what'], 'Lines for Graphite: sent, or dropped because too many waited.'),

@@ -14,6 +14,7 @@ const seeds_max = 50;
 const minutes_max = 20 * 60_000;
 const faults = new Map<string, number>();
 let reigns = 0;
+let letters = 0;
 let simulated_ms = 0;
 
 for (const seed of seeds)
@@ -25,6 +26,7 @@ for (const seed of seeds)
       for (const [status, n] of Object.entries(report.updates)) updates.set(status, (updates.get(status) ?? 0) + n);
       for (const [kind, count] of Object.entries(report.faults)) faults.set(kind, (faults.get(kind) ?? 0) + count);
       reigns += report.reigns;
+      letters += report.letters;
       simulated_ms += report.simulated_ms;
       t.deepEqual(report.violations, [], `again: npm run simulate -- --from ${seed} --seeds 1`);
       t.true(report.simulated_ms >= hour_ms);
@@ -36,7 +38,8 @@ test.serial('these hours were not quiet ones: each kind of fault came, and leade
   t.true(faults.size >= 25, [...faults.keys()].join(', '));
   t.true(reigns > 5 * seeds.length, `${reigns} reigns`);
   for (const status of ['ROLLED_FORWARD', 'ROLLED_BACK']) t.true((updates.get(status) ?? 0) > 0, status);
-  t.log(`${(simulated_ms / hour_ms).toFixed(1)} hours, ${reigns} reigns`);
+  t.true(letters > 10, `${letters} letters`);
+  t.log(`${(simulated_ms / hour_ms).toFixed(1)} hours, ${reigns} reigns, ${letters} letters to people`);
   t.log([...updates].map(([status, count]) => `${status} ${count}`).join(', '));
   t.log([...faults].map(([kind, count]) => `${kind} ${count}`).join(', '));
 });

@@ -17,6 +17,7 @@ import { createNetwork } from './network.ts';
 import { cluster_path, createNode, type Meddling, type SimulatedNode } from './node.ts';
 import { createExchange } from './office.ts';
 import { createPeople } from './people.ts';
+import { createReceivers } from './receivers.ts';
 import { compareBooks, decidedBy, isOver } from './reckoning.ts';
 import { type Truth, watchTruth } from './truth.ts';
 import { endsOf, rolling } from './updates.ts';
@@ -29,6 +30,8 @@ export type Options = {
   readonly bug?: Bug;
   /** Whether people update services meanwhile; true when left out. */
   readonly updates?: boolean;
+  /** Whether somebody is told what becomes of jobs; of every fourth seed when left out. */
+  readonly letters?: boolean;
   readonly trace?: (line: string) => void;
 };
 export type Report = {
@@ -45,6 +48,8 @@ export type Report = {
   readonly targets: number;
   readonly launches: number;
   readonly entries: number;
+  /** Letters to people. */
+  readonly letters: number;
 };
 
 const start = Date.UTC(2026, 0, 1, 0, 0, 20, 137);
@@ -63,7 +68,7 @@ const look_ms = 10_000;
 const violations_max = 20;
 
 export async function simulate(options: Options): Promise<Report> {
-  const { seed, minutes = 60, faults: faulty = true, bug, updates = true, trace } = options;
+  const { seed, minutes = 60, faults: faulty = true, bug, updates = true, letters = seed % 4 === 1, trace } = options;
   const random = seededRandom(seed ^ 0xc1057e6);
   /** Each has chance of its own, so that a change in one does not make another world of all the others. */
   const chance = () => seededRandom(Math.floor(random() * 2 ** 32));
@@ -85,8 +90,15 @@ export async function simulate(options: Options): Promise<Report> {
   });
   let faults: ReturnType<typeof planFaults> | undefined;
   const planted: Meddling = bug === undefined ? {} : bugs[bug];
-  const settings = { ...defaultSettings(), segments_per_snapshot: 60, failover_timeout_days: 21 };
+  const settings = {
+    ...defaultSettings(),
+    segments_per_snapshot: 60,
+    failover_timeout_days: 21,
+    notify_interval_ms: minute,
+  };
   const exchange = createExchange(network);
+  // By chance of their own: hours without them are what they were before there were any.
+  const receivers = createReceivers({ agenda, random: seededRandom(seed ^ 0x1e77e5), ledger, wrong });
   const nodes: SimulatedNode[] = Array.from({ length: node_count }, (_, n) => {
     const name = `node-${n}`;
     const machine = createMachine(agenda, name, (random() * 2 - 1) * quartz_error);
@@ -98,6 +110,7 @@ export async function simulate(options: Options): Promise<Report> {
         exchange,
         link,
         settings,
+        ...(letters ? { letters: receivers.letters } : {}),
         random: chance(),
         meddling: {
           ...planted,
@@ -158,6 +171,7 @@ export async function simulate(options: Options): Promise<Report> {
     await until(agenda.now() + look_ms);
   await until(agenda.now() + quiet_ms);
   const targets = violations.length > 0 ? 0 : compareBooks({ ledger, truth, people, nodes, wrong });
+  const told = letters && violations.length === 0 ? receivers.reckon() : 0;
   host.close();
   fleet.close();
   for (const node of nodes) node.kill();
@@ -173,5 +187,6 @@ export async function simulate(options: Options): Promise<Report> {
     targets,
     launches: truth.launches(),
     entries: agenda.played(),
+    letters: told,
   };
 }

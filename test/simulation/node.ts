@@ -9,6 +9,7 @@ import { type SeededRuntime, seededRuntime } from '../../actors/runtime/seeded.t
 import { record_schemas } from '../../actors/schemas.ts';
 import type { MesosLink } from '../../mesos/protocol.ts';
 import { createKeeper, type Keeper, type Opened } from '../../programs/keeper.ts';
+import type { OpenLetters } from '../../programs/letters.ts';
 import { beginReign, type Reigning } from '../../programs/reign.ts';
 import { openSession } from '../../programs/session.ts';
 import type { Settings } from '../../settings.ts';
@@ -40,6 +41,8 @@ export type NodeWorld = {
   readonly settings: Settings;
   readonly random: () => number;
   readonly meddling: Meddling;
+  /** Who is told what becomes of jobs; nobody when left out. */
+  readonly letters?: (process: Process) => OpenLetters;
   /** A node says that something is wrong with it, or that it cannot go on. */
   readonly complained: (node: string, line: string) => void;
   readonly trace?: (node: string, line: string) => void;
@@ -164,6 +167,7 @@ export function createNode(world: NodeWorld, machine: Machine): SimulatedNode {
           ...ground,
           link,
           identity: { name: 'horae', user: 'nobody', hostname: name },
+          letters: world.letters?.(process),
           opened: meddled(opened),
           guard,
           history: copy,

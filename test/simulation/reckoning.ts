@@ -9,7 +9,7 @@ import type { People } from './people.ts';
 import type { Truth } from './truth.ts';
 
 const targets_max = 1_000_000;
-const state_kinds = ['job', 'trigger', 'run', 'instance', 'update'] as const;
+const state_kinds = ['job', 'trigger', 'run', 'instance', 'update', 'notice', 'letter', 'place'] as const;
 
 /** One life of a job: from its first record to the one that ends it. */
 type Life = { readonly key: string; readonly record: JobRecord; until: number | undefined };

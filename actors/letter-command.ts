@@ -4,7 +4,7 @@ import { audit } from './audit.ts';
 import { type Effect, reply } from './effects.ts';
 import type { CommandEnvelope, LetterCommand } from './model/commands.ts';
 import { refusal } from './model/reasons.ts';
-import type { Desk } from './notices.ts';
+import type { Desk, NoticesMessage } from './notices.ts';
 
 type Doing = {
   readonly again: (desk: Desk, id: string) => void;
@@ -31,4 +31,12 @@ export function letterCommand(
   else forget(id);
   const result = command.type === 'retry-letter' ? 'retrying' : 'deleted';
   return [...effects, audit(envelope, now, result), reply(request_id, { type: `letter-${result}`, letter: id })];
+}
+
+/** What becomes of mail to the queue when it was put aside: people are told of nothing, and whoever asks is told why. */
+export function noticesAside(message: NoticesMessage, _key: string, reason: string): readonly Effect[] {
+  if (message.type !== 'command') return [];
+  const { request_id } = message.envelope;
+  const text = `notifications were put aside after crashing (${reason}): they go on when the scheduler starts again`;
+  return [reply(request_id, refusal('quarantined', text))];
 }

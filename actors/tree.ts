@@ -24,6 +24,7 @@ import { type FrameworkLimits, framework, newFramework } from './framework.ts';
 import { type InstanceMessage, type InstanceSettings, type InstanceState, instance } from './instance.ts';
 import { type JobMessage, type JobState, job, newJob } from './job.ts';
 import { newKin } from './kin.ts';
+import { noticesAside } from './letter-command.ts';
 import type { Answer, CommandEnvelope } from './model/commands.ts';
 import { type InstanceKey, type JobKey, type RunKey, type TokenKey, taskId } from './model/ids.ts';
 import type { LetterRecord, NoticeRecord, PlaceRecord } from './model/notices.ts';
@@ -205,6 +206,8 @@ export function plant(world: World): Tree {
       case 'reply':
         return () => world.answered(effect.request_id, effect.answer);
       case 'notice': {
+        // Nobody would take it out of the records again.
+        if (quarantined.size > 0 && quarantined.has('notices')) return undefined;
         const { key, what } = effect;
         const tally = what.tally ?? (outbox.latest('tally', key) as TallyRecord | undefined);
         const body = noticeOf(key, what, tally, settings.notices ?? nobody_listens);
@@ -516,6 +519,12 @@ export function plant(world: World): Tree {
           outbox.entries('place') as Iterable<readonly [string, PlaceRecord]>,
         ),
       transition: notices(rules),
+      // Whatever is wrong with what people are told: work goes on.
+      aside: noticesAside,
+      again(_, message) {
+        post.send({ to: 'notices', message: { type: 'begin' } });
+        if (message.type === 'command') post.send({ to: 'notices', message });
+      },
     });
   single('timetable', { initial: newTimetable, transition: timing });
   single('placement', { initial: newPlacement, transition: placement(settings.placement) });

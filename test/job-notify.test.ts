@@ -32,6 +32,7 @@ test('what is asked for reads back as it was written, each event once', t => {
     },
   ]);
   t.is(read.ok && read.value.late_after_ms, 60_000);
+  t.deepEqual(readJob(read.ok && read.value), read);
 });
 
 test('every mistake is told with its place and what would be right', t => {

@@ -55,6 +55,9 @@ testCluster(
       before.every(one => one.text.includes('it was me')),
       JSON.stringify(before),
     );
+    // A person's wish goes to the leader, whichever node hears it.
+    const wished = await follower!.api.request('POST', `/api/v1/notifications/${before[0]!.id}/retry`);
+    t.is(wished.status, 202, wished.text);
     await first.kill();
     mail.misbehave = undefined;
     await cluster.leader([follower!]);

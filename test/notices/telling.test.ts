@@ -269,6 +269,23 @@ test("a job's own words are filled in, and a log that looks like a template is n
   t.regex(seen[0]!.text, /^it exited with 3\|\{\{owner\}\} \$& \{\{nothing\}\}\|.+$/);
 });
 
+test('a notice that nobody can make a letter of stops the telling, and nothing else', async t => {
+  const { w, seen } = await telling();
+  const broken = { notice: { id: 'x', event: 'failed', at: 0 }, to: [{ channel: 'slack', to: '' }] };
+  w.outbox.record({ kind: 'notice', key: 'x', body: broken });
+  await w.settle();
+  await w.crash();
+  await w.create({ ...base, command: 'sleep 1; exit 3', cron: '* * * * *', owner: 'a@example.com' });
+  await w.until(w.clock.now() + 300_000);
+  t.deepEqual(w.fatal, []);
+  t.deepEqual([...w.scheduler.quarantined().keys()], ['notices']);
+  t.is(w.committed.filter(one => one.kind === 'finished-run').length, 5);
+  t.deepEqual(seen, []);
+  t.like(await w.submit({ type: 'retry-letter', letter: 'any' }), { type: 'refused', code: 'quarantined' });
+  // And what cannot be told is not piled up.
+  t.true([...w.outbox.entries('notice')].length < 3);
+});
+
 /** A day with every sort of event in it, on a receiver that fails now and then. */
 async function day(
   stall_at?: number,

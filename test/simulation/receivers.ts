@@ -1,4 +1,4 @@
-// receivers.ts: those who are told what becomes of jobs in a simulated cluster, and what they must have been told when all is over.
+// receivers.ts: those who are told what becomes of jobs in a simulated cluster, and what they must have been told in the end.
 //
 // They are as unreliable as receivers are: they refuse for now, take a letter and say nothing, answer late. What they have
 // taken they remember by its id; a letter may come again, but only as the same.

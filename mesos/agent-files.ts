@@ -153,6 +153,13 @@ export function agentFiles(options: AgentFilesOptions): AgentFiles {
     return undefined;
   };
 
+  /** To agents a file, and a sandbox that is gone, look like an empty folder; only a folder is refused as a file. */
+  const isFolder = async (origin: string, path: ByteString): Promise<boolean> => {
+    const url = new URL(`/files/read?path=${percentOf(path)}&offset=-1`, origin);
+    const { status, body } = await ask(url, options.agent_headers(), answer_bytes_max);
+    return status === 400 && /a directory/.test(body.toString('latin1'));
+  };
+
   const atAgent = async <T>(agent_id: string, work: (origin: string) => Promise<T>): Promise<T> => {
     const known = addresses.get(agent_id);
     if (known !== undefined)
@@ -193,7 +200,9 @@ export function agentFiles(options: AgentFilesOptions): AgentFiles {
         for (const path of paths) {
           const url = new URL(`/files/browse?path=${percentOf(path)}`, origin);
           const { status, body } = await ask(url, options.agent_headers(), listing_bytes_max);
-          if (told_by(origin, status, body)) return readListing(body, origin);
+          if (!told_by(origin, status, body)) continue;
+          const entries = readListing(body, origin);
+          if (entries.length > 0 || (await isFolder(origin, path))) return entries;
         }
         return undefined;
       });

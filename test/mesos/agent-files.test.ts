@@ -160,6 +160,23 @@ test('a task without the default executor has its output in the sandbox itself; 
   t.is(await book.open('S0', 'task-2', 'stdout'), undefined);
 });
 
+test('a folder is empty, a file is none, and a sandbox that is gone is none, though agents list all three alike', async t => {
+  const of = (path: string) => `/frameworks/F/executors/task-1/runs/latest/tasks/task-1/${path}`;
+  const { port } = await serving(t, (request, response) => {
+    const url = new URL(request.url!, 'http://agent');
+    const path = url.searchParams.get('path')!;
+    if (url.pathname === '/files/browse') return response.writeHead(200).end('[]');
+    if (path === of('empty')) return response.writeHead(400).end('Cannot read a directory.\n');
+    if (path === of('file')) return response.writeHead(200).end('{"data":"","offset":7}');
+    return response.writeHead(404).end();
+  });
+  const book = files();
+  book.heard([subscribed, offers(port)]);
+  t.deepEqual(await book.list('S0', 'task-1', 'empty'), []);
+  t.is(await book.list('S0', 'task-1', 'file'), undefined);
+  t.is(await book.list('S0', 'task-1', ''), undefined);
+});
+
 test('of an agent that has offered nothing the master is asked, and a follower sends us on to the leader', async t => {
   const { port } = await agent(t, new Map([[alone, Buffer.from('plain')]]));
   const shown: unknown[] = [];

@@ -10,7 +10,7 @@ import { type Api, apiAt, runsOf, startHorae, urlOf } from './horae.ts';
 
 const main = join(import.meta.dirname, '..', '..', 'main.ts');
 const command = [
-  'mkdir sub',
+  'mkdir sub empty',
   'printf "\\377\\000\\n" > sub/binary',
   'touch "back\\\\slash"; printf two > "$(printf "two\\nlines")"; printf "\\377no" > "$(printf "no\\377text")"',
   'ln -s /etc out',
@@ -44,6 +44,7 @@ async function looksInside(t: ExecutionContext, api: Api): Promise<void> {
   t.like(of('back\\\\slash'), { kind: 'file' });
   t.truthy(of('stdout'));
   t.is((await api.request('GET', `${here}?path=sub`)).status, 200);
+  t.deepEqual(((await api.get(`${here}?path=empty`)) as Page).entries, []);
 
   const read = async (path: string, more = '', headers = {}) => {
     const answer = await fetch(`${api.url}${here}/content?path=${encodeURIComponent(path)}${more}`, { headers });
@@ -62,7 +63,7 @@ async function looksInside(t: ExecutionContext, api: Api): Promise<void> {
   t.is(kept.headers.get('content-disposition'), "attachment; filename*=UTF-8''binary");
   for (const path of ['../x', 'out/passwd', 'out', '/etc/passwd', 'nothing', 'sub', 'pipe', 'sub/../../x', ''])
     t.true([400, 404].includes((await read(path)).status), path);
-  for (const path of ['..', 'out', 'sub/../..', 'nothing', '/etc'])
+  for (const path of ['..', 'out', 'sub/../..', 'nothing', '/etc', 'sub/binary', 'in', 'sub/binary/x'])
     t.is((await api.request('GET', `${here}?path=${encodeURIComponent(path)}`)).status, 404, path);
 
   const first = (await api.get(`${here}?limit=2`)) as Page;

@@ -181,7 +181,7 @@ function asked(exchange: Exchange): { wanted: Wanted; found: Attempt; task_id: s
 }
 
 const notThere = (path = '') =>
-  new Refused('not-found', `there is no "${path.slice(0, 200)}" in this sandbox (any more)`);
+  new Refused('not-found', `there is no "${path.slice(0, 200)}" in this sandbox (any more), or it leads out of it`);
 
 // --- names --------------------------------------------------------------------------------------------------------------
 

@@ -86,7 +86,13 @@ test('a task has its secret in a variable and in a file, and it is found nowhere
     t.false((await api.request('GET', `${here}${path}`)).text.includes(value), path);
   t.is((await api.request('GET', `${here}/content?path=way`)).status, 404);
   t.false((await api.request('GET', here)).text.includes('.secrets"'));
-  for (const path of ['/api/v1/jobs/me/test/has', `/api/v1/jobs/me/test/has/runs/${run}`, '/api/v1/audit', '/metrics'])
+  for (const path of [
+    '/api/v1/jobs/me/test/has',
+    `/api/v1/jobs/me/test/has/runs/${run}`,
+    '/api/v1/audit',
+    '/api/v1/debug',
+    '/metrics',
+  ])
     t.false((await api.request('GET', path)).text.includes(value), path);
   t.regex((await api.request('GET', '/api/v1/jobs/me/test/has')).text, /"name":"db","env":"DB_PASSWORD"/);
   writeFileSync(join(sandbox, 'go'), '');
@@ -189,20 +195,15 @@ test("an executor of the job's own has its secrets, and keeps them as long as it
   await until('its secrets to go with it', () => holders(data).length === 0);
 });
 
-test('processes whose secret cannot be had do not begin, and their end says which and why', async t => {
-  const { submit, runIn } = await begun(t, at => ['--secrets-dir', join(at, 'secrets')]);
-  const processes = [{ name: 'main', command: 'true' }];
-  await submit({ name: 'missing', mem: 64, processes, secrets: [{ name: 'nothing', env: 'X' }] });
-  const { instances } = await runIn('missing', 'failed');
-  t.regex(JSON.stringify(instances[0]!.reason), /there is no secret \\"me\/nothing\\"/);
-});
-
 test('a secret that is not there, or is of another role, fails the attempt by name', async t => {
   const { submit, runIn } = await begun(t, at => ['--secrets-dir', join(at, 'secrets')]);
   await submit({ name: 'missing', command: 'true', secrets: [{ name: 'nothing', env: 'X' }] });
   await submit({ name: 'theirs', command: 'true', secrets: [{ name: 'theirs', env: 'X' }] });
+  const processes = [{ name: 'main', command: 'true' }];
+  await submit({ name: 'of-processes', mem: 64, processes, secrets: [{ name: 'nothing', env: 'X' }] });
   for (const [name, words] of [
     ['missing', /there is no secret \\"me\/nothing\\"/],
+    ['of-processes', /there is no secret \\"me\/nothing\\"/],
     ['theirs', /there is no secret \\"me\/theirs\\"/],
   ] as const)
     t.regex(JSON.stringify((await runIn(name, 'failed')).instances[0]!.reason), words);

@@ -109,6 +109,7 @@ export const settings = {
   framework_webui_url: text({ group: cluster, value: 'URL', expected: 'an http or https address', matches: /^https?:\/\/\S+$/, help: 'Address of the console for links in the pages of Mesos. Without this, that of --http where others can reach it.' }),
   framework_removed: choice({ group: cluster, of: ['stop', 'register-anew'], default: 'stop', help: 'What to do when Mesos has removed our framework, and so has killed its tasks: stop and say so, or count them as lost, register anew and start them by their policies.' }),
   checkpoint: yes({ group: cluster, default: true, help: 'Agents write down what they run for us, so that tasks outlive a restart of the agent. Mesos does not let it change later.' }),
+  docker_secrets: yes({ group: cluster, help: 'Agents hand secrets to containers of type docker too, as those of `horae mesos` do. Those of Apache Mesos leave them out and say nothing, so without this such a job is refused.' }),
   detection_timeout_ms: whole({ group: cluster, unit: 'ms', default: 10_000, min: 1_000, max: 600_000, help: 'Session with the ZooKeeper of --mesos zk://; when it ends, the last known leader holds until another is found.' }),
 
   zk: text({ group: nodes, value: 'ENSEMBLE', expected: 'servers and a path such as zk1:2181,zk2:2181,zk3:2181/horae', matches: /^[^\s/]+\/\S*[^\s/]$/, help: 'ZooKeeper, and where in it the cluster lives: one of several nodes leads, and the journal is kept there. Without this the node is the only one, with its journal in --data-dir.' }),

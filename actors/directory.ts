@@ -11,6 +11,7 @@ import { type Effect, log, record, reply, tell } from './effects.ts';
 import { type Kin, no_kin, unfit } from './kin.ts';
 import type { Command, CommandEnvelope } from './model/commands.ts';
 import { type JobKey, runKey } from './model/ids.ts';
+import type { Job } from './model/job.ts';
 import { keyOf, runsOnce } from './model/job.ts';
 import { refusal } from './model/reasons.ts';
 import type { CalendarRecord, JobRecord, RunRecord } from './model/records.ts';
@@ -41,6 +42,8 @@ export type DirectoryLimits = {
   readonly jobs_max: number;
   /** Submissions held per key while its old job is being deleted. */
   readonly held_max: number;
+  /** Whether agents hand secrets to containers of type docker; true when left out. */
+  readonly docker_secrets?: boolean;
 };
 
 /** How many further instances there may be. */
@@ -90,6 +93,8 @@ export const directory =
     }
   };
 
+const wantsUnheard = ({ container, secrets }: Job): boolean => container?.type === 'docker' && secrets !== undefined;
+
 function command(
   state: DirectoryState,
   envelope: CommandEnvelope,
@@ -122,6 +127,11 @@ function command(
   const unknown = names.find(name => !state.calendars.has(name));
   if (unknown !== undefined)
     return refuse('invalid', `there is no calendar ${unknown}: make it first, or name another`);
+  if (limits.docker_secrets === false && 'job' in wanted && wantsUnheard(wanted.job))
+    return refuse(
+      'invalid',
+      `agents of this cluster hand no secrets to a container of type "docker", and would not say so: expected type "mesos" (or --docker-secrets where they are of Horae's own)`,
+    );
   if (wanted.type !== 'submit' || wanted.mode === 'replace') {
     if (known !== 'live') return refuse('not-found', `there is no job ${key}`);
     return forward(state, key, { ...envelope, command: wanted }, names);

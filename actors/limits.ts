@@ -22,6 +22,8 @@ export type Identity = {
   readonly capabilities?: readonly string[];
   /** Only agents that satisfy all of these are offered (mesos/offer-constraints.ts). */
   readonly offer_constraints?: readonly string[];
+  /** Whether agents hand secrets to containers of type docker; true when left out, as ours do. */
+  readonly docker_secrets?: boolean;
   /** Where agents find Horae's own executor; only simulations do without. */
   readonly archive?: () => string | undefined;
 };
@@ -42,7 +44,11 @@ export function treeSettings(
 ): TreeSettings {
   const notices = noticesSettings(settings, standing);
   return {
-    directory: { jobs_max: settings.jobs_max, held_max: settings.submissions_held_max },
+    directory: {
+      jobs_max: settings.jobs_max,
+      held_max: settings.submissions_held_max,
+      docker_secrets: identity.docker_secrets ?? true,
+    },
     framework: {
       resubscribe_ms: settings.resubscribe_delay_ms,
       resubscribe_ms_max: settings.resubscribe_delay_ms_max,

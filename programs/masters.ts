@@ -118,6 +118,7 @@ export function identityOf(settings: Settings): Identity {
     checkpoint: settings.checkpoint,
     capabilities: settings.mesos_capabilities,
     offer_constraints: settings.mesos_offer_constraints,
+    docker_secrets: settings.docker_secrets,
   };
 }
 

@@ -9,10 +9,10 @@ import { readJob } from '../../actors/model/job.ts';
 const now = Date.UTC(2026, 0, 1);
 const key = 'www/prod/hello';
 
-function door(keys: readonly (readonly [string, 'live' | 'deleting'])[] = [], jobs_max = 3) {
+function door(keys: readonly (readonly [string, 'live' | 'deleting'])[] = [], jobs_max = 3, docker_secrets = true) {
   let state: DirectoryState = newDirectory(41, keys);
   let requests = 0;
-  const move = directory({ jobs_max, held_max: 2 });
+  const move = directory({ jobs_max, held_max: 2, docker_secrets });
   const take = (message: Parameters<typeof move>[1]): readonly Effect[] => {
     const next = move(state, message, now);
     state = next.state;
@@ -105,4 +105,17 @@ test('every command leaves a row that says who, what and how it ended', t => {
     body: { principal: 'ann', command: 'submit', target: key, result: 'created' },
   });
   t.like(row(door().ask({ type: 'kill-run', key, run: 'x' })), { body: { target: `${key}/x`, result: 'not-found' } });
+});
+
+test('where agents would leave out the secrets of a Docker container, such a job is refused and told the way round', t => {
+  const secrets = [{ name: 'db', env: 'DB' }];
+  const docker = { container: { image: 'x' }, secrets };
+  const among = (more: object, docker_secrets: boolean) =>
+    says(door([], 3, docker_secrets).ask(submit('create', more)));
+  t.deepEqual(among(docker, false), ['invalid']);
+  t.deepEqual(among(docker, true), ['created']);
+  t.deepEqual(among({ ...docker, secrets: [] }, false), ['created']);
+  t.deepEqual(among({ container: { type: 'mesos', image: 'x' }, secrets }, false), ['created']);
+  t.deepEqual(among({ secrets }, false), ['created']);
+  t.deepEqual(says(door([[key, 'live']], 3, false).ask(submit('replace', docker))), ['invalid']);
 });

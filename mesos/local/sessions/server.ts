@@ -76,7 +76,7 @@ export function openSessions({ agent_id, log, admits, tenants, run }: SessionsOp
     for (const [key] of over.slice(0, Math.max(0, over.length - ends_kept_max))) open.delete(key);
   };
 
-  const launch = async (call: Call, response: ServerResponse, say: Say) => {
+  const launch = async (call: Call, response: ServerResponse, say: Say, in_records: boolean) => {
     const { container_id, command, container } = call.launch_nested_container_session ?? {};
     const parent = container_id?.parent;
     const wish = wishOf(command, container);
@@ -98,7 +98,11 @@ export function openSessions({ agent_id, log, admits, tenants, run }: SessionsOp
     open.set(key, session);
     log.info({ session: key }, 'a session began');
     response.on('close', () => session.end ?? running.kill());
-    response.writeHead(200, { 'Content-Type': 'application/recordio', 'Message-Content-Type': 'application/json' });
+    // Whoever takes JSON alone gets the same records under that name.
+    const types = in_records
+      ? { 'Content-Type': 'application/recordio', 'Message-Content-Type': 'application/json' }
+      : { 'Content-Type': 'application/json' };
+    response.writeHead(200, types);
     response.flushHeaders();
     const ended = running.ended.then(end => {
       session.end = end;
@@ -193,7 +197,8 @@ export function openSessions({ agent_id, log, admits, tenants, run }: SessionsOp
         const type = call?.type;
         if (typeof body !== 'string') say(body.status, body.text);
         else if (type === 'GET_TASKS') say(200, JSON.stringify(tasks()), 'application/json');
-        else if (type === 'LAUNCH_NESTED_CONTAINER_SESSION') await launch(call!, response, say);
+        else if (type === 'LAUNCH_NESTED_CONTAINER_SESSION')
+          await launch(call!, response, say, request.headers.accept !== 'application/json');
         else if (typeof type === 'string' && /^(WAIT|KILL|REMOVE)_NESTED_CONTAINER$/.test(type))
           await other(type, call!, say);
         // Of the rest of the operator API there is only what cannot be understood.

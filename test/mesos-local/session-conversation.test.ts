@@ -1,7 +1,7 @@
 // session-conversation.test.ts: what an agent of Mesos was recorded to say about sessions, asked of our agent in the same words.
 //
-// Put aside are ids of containers, paths of sandboxes, and how output is cut into records. What our agent does not do, it refuses:
-// that is listed here, so that it cannot grow in silence.
+// Put aside are ids of containers, paths of sandboxes, and how output is cut into records. What our agent does not do, it
+// refuses: that is listed here, so that it cannot grow in silence.
 
 import test from 'ava';
 import { callOf, httpText, recordsIn, sessions_recording, unchunked } from '../mesos/support/recordings.ts';

@@ -7,10 +7,12 @@ import { deepEqual, equal, ok } from 'node:assert/strict';
 import { join } from 'node:path';
 import cassandra from 'cassandra-driver';
 import { type Cassandra, cassandraJars, startCassandra } from './cassandra/server.ts';
+import { startNodes } from './cluster/nodes.ts';
 import { type Api, type Running, startHorae } from './program/horae.ts';
 import { killAlone } from './program/serving.ts';
 import { type Owner, tempDir } from './support/temp.ts';
 import { until } from './support/until.ts';
+import { zookeeper } from './support/zookeeper.ts';
 
 const cleaners: (() => void | Promise<void>)[] = [];
 const owner: Owner = { teardown: each => void cleaners.push(each) };
@@ -48,13 +50,27 @@ function clientOf(server: Cassandra): cassandra.Client {
     contactPoints: ['127.0.0.1'],
     localDataCenter: 'datacenter1',
     protocolOptions: { port: server.port },
+    // It is killed and started again: ours is not the connection that is tried.
+    policies: { reconnection: new cassandra.policies.reconnection.ConstantReconnectionPolicy(250) },
   });
   cleaners.push(() => client.shutdown());
   return client;
 }
 async function cql(client: cassandra.Client, query: string, values: unknown[] = []): Promise<Row[]> {
-  const { rows } = await client.execute(query, values, { prepare: values.length > 0, fetchSize: 100_000 });
-  return rows as unknown as Row[];
+  const result = await until(
+    () => `Cassandra to answer ${query}`,
+    () =>
+      client.execute(query, values, { prepare: values.length > 0, fetchSize: 100_000 }).catch(error => {
+        if (
+          error instanceof cassandra.errors.ResponseError &&
+          error.code === cassandra.types.responseErrorCodes.invalid
+        )
+          throw error;
+        return undefined; // It is being started.
+      }),
+    patience_ms,
+  );
+  return result.rows as unknown as Row[];
 }
 const rowsOf = (client: cassandra.Client, job: string, table = 'metrics.chronos') =>
   cql(client, `SELECT * FROM ${table} WHERE job_name = ?`, [job]);
@@ -237,8 +253,8 @@ await promise('what a task says that it has processed is counted', async () => {
 });
 
 /** Every attempt of a job by what is in its history, each as the rows that it should have. */
-async function missing(api: Api, name: string): Promise<string[]> {
-  const rows = await rowsOf(client, name);
+async function missing(api: Api, name: string, table?: string): Promise<string[]> {
+  const rows = await rowsOf(client, name, table);
   const there = new Set(rows.map(row => `${row.task_state} ${row.ts.toISOString()}`));
   return (await attemptsOf(api, name)).flatMap(({ outcome, started_at, ended_at }) =>
     [
@@ -363,6 +379,41 @@ await promise('another keyspace, other tables, QUORUM and rows that are kept for
   const [ttl] = await cql(client, 'SELECT ttl(task_state) AS left FROM audit."table" WHERE id = ?', [rows[0]!.id]);
   equal(ttl!.left, null);
   return undefined;
+});
+
+await promise('in a cluster whoever leads writes, and the next leader goes on from where Cassandra is', async () => {
+  if (zookeeper === undefined)
+    throw new Error('HORAE_TEST_ZOOKEEPER is not set: expected the jar of ZooKeeper, as test/setup.sh finds it');
+  const cluster = await startNodes(owner, {
+    count: 2,
+    flags: [
+      ...[
+        '--cassandra',
+        `127.0.0.1:${server.port}`,
+        '--cassandra-keyspace',
+        'cluster',
+        '--cassandra-timeout-ms',
+        '2000',
+      ],
+      ...['--cassandra-waiting-max', '20'],
+    ],
+  });
+  const leader = await cluster.leader();
+  const next = cluster.nodes.find(node => node !== leader)!;
+  const table = 'cluster.chronos';
+  await post(leader.api, 'iso8601', { ...job, name: 'beat', command: 'true', schedule: 'R60//PT1S' });
+  await until('rows', async () => (await rowsOf(client, 'beat', table).catch(() => [])).length >= 6, patience_ms);
+  equal(await metric(next.api, 'horae_cassandra_connected'), 0, 'a node that does not lead writes nothing');
+  await server.kill();
+  const beats = async () => (await attemptsOf(next.api, 'beat')).length;
+  const before = await beats();
+  await until('beats without Cassandra', async () => (await beats()) >= before + 5, patience_ms);
+  await leader.kill();
+  await until('the other to lead', () => next.leads(), patience_ms);
+  await server.start();
+  await until('all of them', async () => (await beats()) >= 60, patience_ms);
+  await until('every row', async () => (await missing(next.api, 'beat', table)).length === 0, patience_ms);
+  return `${await beats()} attempts, the leader was killed after ${before + 5} or more`;
 });
 
 await clean();

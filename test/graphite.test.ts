@@ -56,10 +56,8 @@ async function carbon(t: ExecutionContext, port = 0) {
 function open(t: ExecutionContext, options: Partial<GraphiteOptions> & Pick<GraphiteOptions, 'port' | 'lines'>) {
   const metrics = createMetrics();
   const said: string[] = [];
-  const log = {
-    info: (_: object, text: string) => said.push(text),
-    warn: (_: object, text: string) => said.push(text),
-  };
+  const note = (_: object, text: string) => void said.push(text);
+  const log = { info: note, warn: note, error: note };
   const graphite: Graphite = openGraphite({
     host: '127.0.0.1',
     interval_ms: 100,
@@ -172,6 +170,20 @@ test('a server that takes connections and reads nothing costs no more than that'
   await until('lines to be dropped', () => total(metrics, 'dropped') >= 10_000);
   await until('word of it', () => said.includes('Graphite takes nothing: figures wait, and the oldest go'));
   t.true(waiting(metrics) <= 15_000);
+});
+
+test('figures that cannot be gathered are said, and the next ones come', async t => {
+  const server = await carbon(t);
+  let n = 0;
+  const lines = function* () {
+    yield [`before.${++n} 1 1\n`];
+    if (n === 1) throw new Error('no figure');
+    yield [`after.${n} 1 1\n`];
+  };
+  const { said } = open(t, { port: server.port, lines });
+  await until('the next', () => server.lines.includes('after.2 1 1'));
+  t.true(server.lines.includes('before.1 1 1'));
+  t.deepEqual(said, ['figures for Graphite could not be gathered: the rest of them is left out']);
 });
 
 test('the whole program tells Graphite what it measures, and the figures of its jobs', async t => {

@@ -300,7 +300,14 @@ export function openExporter(options: ExporterOptions): Exporter {
     };
   };
   const unsubscribe = views.subscribe(({ changes }) => {
-    for (const change of changes) hear(change);
+    for (const change of changes)
+      try {
+        hear(change);
+      } catch (error) {
+        // Whoever commits must not hear of it.
+        options.counted('refused');
+        log.error({ kind: change.kind, key: change.key, error: wordsOf(error) }, 'a record cannot be told to Cassandra');
+      }
   });
   const life = live_on();
   return {

@@ -24,6 +24,7 @@ export type GraphiteOptions = {
   readonly log: {
     readonly info: (fields: object, message: string) => void;
     readonly warn: (fields: object, message: string) => void;
+    readonly error: (fields: object, message: string) => void;
   };
 };
 export interface Graphite {
@@ -68,11 +69,15 @@ export function openGraphite(options: GraphiteOptions): Graphite {
       count('sent', unsure);
       unsure = [];
     }
-    for (const piece of lines(Math.floor(clock.now() / 1_000))) {
-      if (closed) return;
-      waiting.push({ text: piece.join(''), lines: piece.length });
-      bound();
-      await new Promise<void>(resolve => setImmediate(resolve));
+    try {
+      for (const piece of lines(Math.floor(clock.now() / 1_000))) {
+        if (closed) return;
+        waiting.push({ text: piece.join(''), lines: piece.length });
+        bound();
+        await new Promise<void>(resolve => setImmediate(resolve));
+      }
+    } catch (error) {
+      log.error({ error: wordsOf(error) }, 'figures for Graphite could not be gathered: the rest of them is left out');
     }
     if (!closed) wake = clock.wakeAt(due, () => void turn());
     await pump();

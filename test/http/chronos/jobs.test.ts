@@ -103,6 +103,19 @@ test('jobs of the native API are not listed, but those of the dialect are native
   t.is((await ask('GET', `/api/v1/jobs/${key}`)).json.origin, 'chronos');
 });
 
+test('a job of the native API whose name could be none of Chronos breaks no listing', async t => {
+  const { ask } = await serve(t);
+  const odd = { role: 'chronos', environment: 'default', name: 'a100%', command: 'true' };
+  t.is((await ask('POST', '/api/v1/jobs', { json: odd })).status, 201);
+  await ask('POST', '/v1/scheduler/iso8601', { json: sample });
+  const listed = await ask('GET', '/v1/scheduler/jobs');
+  t.true((listed.json as unknown as { name: string }[]).some(({ name }) => name === sample.name));
+  const { text } = await ask('GET', '/metrics', { headers: { accept: 'application/json' } });
+  const { counters } = JSON.parse(text) as { counters: object };
+  t.true(`jobs.run.success.${sample.name}` in counters, text);
+  t.true('jobs.run.success.chronos/default/a100%' in counters);
+});
+
 test('it is as lenient as Chronos: numbers and flags in quotes, fields that nobody knows', t => {
   const job = jobOf({
     ...sample,

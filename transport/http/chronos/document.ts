@@ -55,7 +55,11 @@ export function chronosName(key: JobKey): string {
   const prefix = `${chronos_role}/${chronos_environment}/`;
   if (!key.startsWith(prefix)) return key;
   const encoded = key.slice(prefix.length).replace(/^_(?=%)/, '');
-  return decodeURIComponent(encoded);
+  try {
+    return decodeURIComponent(encoded);
+  } catch {
+    return key; // By Horae's own API a job may be called chronos/default/100%: no name of Chronos's.
+  }
 }
 
 /**

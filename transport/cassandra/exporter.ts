@@ -306,7 +306,10 @@ export function openExporter(options: ExporterOptions): Exporter {
       } catch (error) {
         // Whoever commits must not hear of it.
         options.counted('refused');
-        log.error({ kind: change.kind, key: change.key, error: wordsOf(error) }, 'a record cannot be told to Cassandra');
+        log.error(
+          { kind: change.kind, key: change.key, error: wordsOf(error) },
+          'a record cannot be told to Cassandra',
+        );
       }
   });
   const life = live_on();

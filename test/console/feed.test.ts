@@ -49,6 +49,37 @@ test('a page of a cluster is told who leads, and told again when that changes; o
   t.is(other.leaders.length, 0);
 });
 
+test('a page is told of letters when there are others than before, as far as it may see them', async t => {
+  const letter = (id: string, role: string, dead: boolean) => ({
+    kind: 'letter',
+    key: id,
+    body: {
+      letter: { id, channel: 'mail', to: 'a@example.com', subject: '', text: '', notices: [], more: 0 },
+      roles: [role],
+      formed_at: 0,
+      since: 0,
+      attempts: 1,
+      ...(dead ? { dead_at: 1 } : {}),
+    },
+  });
+  for (const [sees, dead] of [
+    [undefined, 2],
+    [(role: string) => role === 'www', 1],
+  ] as const) {
+    const { open, commit } = await stage(t, sees === undefined ? {} : { sees });
+    const page = await open();
+    page.watch(list_watch);
+    await page.until('the list', () => page.list.total === 0);
+    t.deepEqual(page.letters, []);
+    commit(letter('a', 'www', true), letter('b', 'ops', true), letter('c', 'www', false));
+    await page.until('word of them', () => page.letters.length === 1);
+    t.like(page.letters[0], { dead, pending: 1 });
+    commit({ kind: 'letter', key: 'c', body: undefined });
+    await page.until('word of the change', () => page.letters.length === 2);
+    t.like(page.letters[1], { dead, pending: 0 });
+  }
+});
+
 test('many changes within a moment are one frame', async t => {
   const stood = await stage(t, { jobs: [job('www/prod/a')] });
   const page = await stood.open();

@@ -73,6 +73,7 @@ serial('letters are seen on their way, given up and delivered, and can be tried 
   await dead.getByText('no <b>disk</b>').waitFor();
   const shot = process.env.HORAE_SCREENSHOT;
   if (shot !== undefined) await page.screenshot({ path: shot });
+  await page.locator('.undelivered', { hasText: '1' }).waitFor();
   t.is(await page.getByRole('tab', { name: 'Given up (1)' }).getAttribute('aria-selected'), 'true');
 
   mail.misbehave = stage => (stage === 'to' ? { reply: '451 later' } : undefined);
@@ -92,5 +93,6 @@ serial('letters are seen on their way, given up and delivered, and can be tried 
   await page.getByRole('dialog').getByRole('button', { name: 'Forget it' }).click();
   await dead.waitFor({ state: 'detached' });
   await page.getByText('Every letter has been delivered').waitFor();
+  await page.locator('.undelivered').waitFor({ state: 'hidden' });
   t.deepEqual(complaints, []);
 });

@@ -12,7 +12,7 @@ import type { FeedChange, PendingReason } from '../../actors/model/views.ts';
 import { type SimulatedClock, simulatedClock } from '../../schedules/clock.ts';
 import { createFeed, type Feed, type FeedInputs } from '../../transport/console/feed.ts';
 import { consoleFile } from '../../transport/console/files.ts';
-import type { ClusterFrame, JobFrame, ListFrame, Watch } from '../../transport/console/messages.ts';
+import type { ClusterFrame, JobFrame, LettersFrame, ListFrame, Watch } from '../../transport/console/messages.ts';
 import type { History, HistoryPage } from '../../transport/journal/journal.ts';
 import { createMetrics, type Metrics } from '../../transport/metrics.ts';
 import { createProjection, type Projection } from '../../transport/projection.ts';
@@ -39,6 +39,8 @@ export type Page = {
   readonly frames: (ListFrame | JobFrame)[];
   /** What it was told of a cluster. */
   readonly leaders: ClusterFrame[];
+  /** What it was told of letters. */
+  readonly letters: LettersFrame[];
   /** The list as a page would show it, put together from all frames so far. */
   readonly list: {
     total: number;
@@ -133,11 +135,18 @@ async function openPage(port: number, clock: SimulatedClock): Promise<Page> {
   const ws = new WebSocket(`ws://127.0.0.1:${port}/api/v1/feed`);
   const frames: (ListFrame | JobFrame)[] = [];
   const leaders: ClusterFrame[] = [];
+  const letters: LettersFrame[] = [];
   const list: Page['list'] = { total: -1, keys: [], rows: new Map(), counters: {} };
   ws.on('message', data => {
-    const frame = unpackr.unpack(data as Buffer) as ListFrame | JobFrame | ClusterFrame | { type: 'beat' };
+    const frame = unpackr.unpack(data as Buffer) as
+      | ListFrame
+      | JobFrame
+      | ClusterFrame
+      | LettersFrame
+      | { type: 'beat' };
     if (frame.type === 'beat') return;
     if (frame.type === 'cluster') return void leaders.push(frame);
+    if (frame.type === 'letters') return void letters.push(frame);
     frames.push(frame);
     if (frame.type !== 'list') return;
     if (frame.fresh === true) list.rows.clear();
@@ -154,6 +163,7 @@ async function openPage(port: number, clock: SimulatedClock): Promise<Page> {
     ws,
     frames,
     leaders,
+    letters,
     list,
     watch: watch => ws.send(packr.pack(watch)),
     send: data => ws.send(data),

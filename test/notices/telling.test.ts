@@ -269,6 +269,29 @@ test("a job's own words are filled in, and a log that looks like a template is n
   t.regex(seen[0]!.text, /^it exited with 3\|\{\{owner\}\} \$& \{\{nothing\}\}\|.+$/);
 });
 
+test('a storm: a thousand jobs of one owner fail at once, and he gets one letter', async t => {
+  const { w, seen } = await telling({ agents: 30, rules: { gather_ms: 10_000, listed_max: 10 } });
+  const created = Array.from({ length: 1_000 }, (_, n) =>
+    w.scheduler.submit({
+      command: {
+        type: 'submit',
+        mode: 'create',
+        job: job({ ...base, name: `job-${n}`, command: 'sleep 1; exit 3', owner: 'a@example.com', notify: to_me }),
+      },
+      principal: { name: 'tester' },
+      request_id: `storm-${n}`,
+    }),
+  );
+  await w.until(w.clock.now() + 600_000);
+  t.true((await Promise.all(created)).every(answer => answer.type === 'created'));
+  t.is(seen.length, 1);
+  t.is(seen[0]!.subject, '[north] [Horae] 1000 notices: 1000 failed');
+  t.is(seen[0]!.notices.length, 10);
+  t.is(seen[0]!.more, 990);
+  t.true(seen[0]!.text.length < rules.text_max);
+  t.deepEqual([...w.outbox.entries('notice'), ...w.outbox.entries('letter'), ...w.outbox.entries('place')], []);
+});
+
 test('a notice that nobody can make a letter of stops the telling, and nothing else', async t => {
   const { w, seen } = await telling();
   const broken = { notice: { id: 'x', event: 'failed', at: 0 }, to: [{ channel: 'slack', to: '' }] };

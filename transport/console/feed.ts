@@ -84,6 +84,8 @@ type Reader = {
   answered_ping: boolean;
   /** Who leads, as it was last told. */
   leader: string | undefined;
+  /** What it knows of letters. */
+  letters: LettersSeen;
 };
 type Known =
   | {
@@ -164,7 +166,10 @@ export function createFeed(inputs: FeedInputs): Feed {
     let soonest = Math.min(glance_at, beat_at);
     for (const reader of readers) {
       const { watch } = reader;
-      if (!reader.stalled) showLeader(reader);
+      if (!reader.stalled) {
+        showLeader(reader);
+        showLetters(reader);
+      }
       if (watch === undefined || reader.stalled) continue;
       if (watch.watch === 'job') reader.due ||= glancing || changed.has(watch.key);
       else reader.due ||= !isCurrent(reader, board);
@@ -267,6 +272,13 @@ export function createFeed(inputs: FeedInputs): Feed {
     send(reader, { type: 'cluster', at: clock.now(), node: nodes.node_id, leader });
   }
 
+  function showLetters(reader: Reader) {
+    const seen = lettersFor(views, reader.sees);
+    if (seen.dead === reader.letters.dead && seen.pending === reader.letters.pending) return;
+    reader.letters = seen;
+    send(reader, { type: 'letters', at: clock.now(), ...seen });
+  }
+
   /** Pings are for us: they find readers that are gone. Beats are for the page, which cannot see pings: they find us gone. */
   function beat(reader: Reader) {
     if (!reader.answered_ping) {
@@ -311,6 +323,7 @@ export function createFeed(inputs: FeedInputs): Feed {
       stalled: false,
       answered_ping: true,
       leader: undefined,
+      letters: no_letters,
     };
     ws.on('message', (data, is_binary) => hear(reader, data, is_binary));
     ws.on('pong', () => {
@@ -352,6 +365,20 @@ export function createFeed(inputs: FeedInputs): Feed {
       server.close();
     },
   };
+}
+
+type LettersSeen = { readonly dead: number; readonly pending: number };
+const no_letters: LettersSeen = { dead: 0, pending: 0 };
+
+function lettersFor(views: Views, sees: Sees): LettersSeen {
+  if (sees === undefined) {
+    const all = Object.values(views.letter_counts());
+    const sum = (what: 'dead' | 'pending') => all.reduce((count, one) => count + one[what], 0);
+    return { dead: sum('dead'), pending: sum('pending') };
+  }
+  const mine = views.letters().filter(({ roles }) => roles.every(sees));
+  const dead = mine.filter(one => one.dead_at !== undefined).length;
+  return { dead, pending: mine.length - dead };
 }
 
 const isCurrent = ({ known }: Reader, board: Board) => known?.watch === 'list' && known.version === board.version();

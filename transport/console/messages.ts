@@ -109,7 +109,15 @@ export type ClusterFrame = {
   readonly node: string;
   readonly leader: { readonly id: string; readonly url: string } | null;
 };
-export type Frame = ListFrame | JobFrame | Beat | ClusterFrame;
+/** Letters to people, as far as the page may see them: whenever there are others than before; none are there at first. */
+export type LettersFrame = {
+  readonly type: 'letters';
+  readonly at: number;
+  /** Given up. */
+  readonly dead: number;
+  readonly pending: number;
+};
+export type Frame = ListFrame | JobFrame | Beat | ClusterFrame | LettersFrame;
 
 export type UpdateDetail = {
   readonly id: string;

@@ -14,8 +14,11 @@ const delay_ms_max = 15_000;
 /** The scheduler says something every 15 s. */
 const silence_ms_max = 40_000;
 
-/** `onFrame(frame)` for frames that answer the present watch, `onState({ state, retry_at })`, `onCluster({ node, leader })`. */
-export function connect({ onFrame, onState, onCluster }) {
+/**
+ * `onFrame(frame)` for frames that answer the present watch, `onState({ state, retry_at })`, `onCluster({ node, leader })`,
+ * `onLetters({ dead, pending })`.
+ */
+export function connect({ onFrame, onState, onCluster, onLetters }) {
   let socket;
   let watch;
   let id = 0;
@@ -39,6 +42,8 @@ export function connect({ onFrame, onState, onCluster }) {
     mine.binaryType = 'arraybuffer';
     mine.onopen = () => {
       onState({ state: 'live' });
+      // A scheduler that has none says nothing of them.
+      onLetters({ dead: 0, pending: 0 });
       listen();
       ask();
     };
@@ -48,6 +53,7 @@ export function connect({ onFrame, onState, onCluster }) {
       const frame = unpackr.unpack(new Uint8Array(data));
       synchronize(frame.at);
       if (frame.type === 'cluster') onCluster(frame);
+      else if (frame.type === 'letters') onLetters(frame);
       else if (frame.type !== 'beat' && frame.id === id) onFrame(frame);
     };
     mine.onclose = () => {

@@ -11,7 +11,7 @@ import { live } from './time.js';
 import { report, toast } from './toast.js';
 import { count, instant } from './words.js';
 
-const look_again_ms = 3_000;
+const look_again_ms = 5_000;
 const states = { dead: 'Given up', pending: 'On their way', delivered: 'Delivered' };
 const channels = { mail: 'Mail', slack: 'Slack', mattermost: 'Mattermost', sentry: 'Sentry', webhook: 'Webhook' };
 const nothing = {
@@ -47,6 +47,8 @@ export function lettersView({ feed, back, go, state = 'dead' }) {
       if (answer.ok) draw(answer.body);
       else toast('bad', 'What people were told could not be read', answer.message);
     }
+    // Two looks may have been under way.
+    clearTimeout(timer);
     timer = setTimeout(look, look_again_ms);
   };
 
@@ -135,6 +137,8 @@ export function lettersView({ feed, back, go, state = 'dead' }) {
       await look();
     },
     frame: () => undefined,
+    // There are others than there were: nobody waits for the next look.
+    letters: () => void look(),
     key(event) {
       if (event.key === 'Escape') go(back);
     },

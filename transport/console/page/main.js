@@ -3,7 +3,7 @@
 import { jobHash } from './api.js';
 import { calendarsView } from './calendars.js';
 import { isAsking } from './dialog.js';
-import { fill, h } from './dom.js';
+import { fill, h, say } from './dom.js';
 import { connect } from './feed.js';
 import { browsing } from './files.js';
 import { icon } from './icons.js';
@@ -13,11 +13,14 @@ import { listView } from './list.js';
 import { sandboxesView } from './sandboxes.js';
 import { submitView } from './submit.js';
 import { live, startTicking } from './time.js';
+import { count } from './words.js';
 
 const page = document.getElementById('page');
 const link = h('button.link', { type: 'button', onclick: () => feed.hurry() });
 /** Who leads, where several nodes make one scheduler. */
 const leading = h('a.leading', { hidden: true });
+/** Letters that were given up: somebody does not know what he should. */
+const undelivered = h('b.badge.failed.undelivered', { hidden: true });
 fill(
   document.getElementById('bar'),
   h(
@@ -32,6 +35,7 @@ fill(
       { href: '#/notifications', 'aria-label': 'Notifications' },
       icon('letter'),
       h('span', {}, 'Notifications'),
+      undelivered,
     ),
     h('a.nav', { href: '#/sandboxes', 'aria-label': 'Sandboxes' }, icon('trash'), h('span', {}, 'Sandboxes')),
     h('a.button.primary', { href: '#/new' }, icon('plus'), h('span', {}, 'New job')),
@@ -43,6 +47,12 @@ let view;
 let list_hash = '#/';
 const feed = connect({
   onFrame: frame => view?.frame(frame),
+  onLetters(letters) {
+    undelivered.hidden = letters.dead === 0;
+    say(undelivered, letters.dead.toLocaleString());
+    undelivered.title = `${count(letters.dead, 'letter')} could not be delivered`;
+    view?.letters?.(letters);
+  },
   onCluster({ node, leader }) {
     leading.hidden = false;
     leading.classList.toggle('nobody', leader === null);

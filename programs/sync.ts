@@ -66,9 +66,11 @@ export async function syncAs(
     const asked = { ...read.value, ...voice };
     return asked.what === 'init' ? await init(asked) : await synchronise(asked);
   } catch (error) {
+    const { code, path } = error as NodeJS.ErrnoException;
     const is_known = error instanceof NoAnswer || error instanceof Refused || error instanceof NoRoles;
-    if (!is_known) throw error;
-    voice.complain(`horae: ${error.message}`);
+    if (is_known) voice.complain(`horae: ${error.message}`);
+    else if (code !== undefined && path !== undefined) voice.complain(`horae: ${path} cannot be written: ${code}`);
+    else throw error;
     return status.failed;
   }
 }

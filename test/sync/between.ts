@@ -12,20 +12,21 @@ export type Passing = { readonly method: string; readonly path: string; readonly
  */
 export type Event = 'passes' | 'lost' | 'answer-lost' | { readonly status: number; readonly body?: string };
 
-/** The address of the road to `url`. */
+/** The address of the road to `url`, wherever that is at the moment; undefined: nowhere. */
 export async function roadTo(
   t: Owner,
-  url: string,
+  url: () => string | undefined,
   happens: (passing: Passing) => Event | Promise<Event>,
 ): Promise<string> {
   const server = createServer((from, to) => void pass(from, to));
   const pass = async (from: IncomingMessage, to: ServerResponse) => {
     const body = await buffer(from);
     const event = await happens({ method: from.method ?? '', path: from.url ?? '', body: body.toString() });
-    if (event === 'lost') return void to.destroy();
+    const there = url();
+    if (event === 'lost' || there === undefined) return void to.destroy();
     if (typeof event === 'object') return void to.writeHead(event.status).end(event.body);
-    const headers = { ...from.headers, host: new URL(url).host };
-    const onward = request(`${url}${from.url}`, { method: from.method, headers, agent: false }, answer => {
+    const headers = { ...from.headers, host: new URL(there).host };
+    const onward = request(`${there}${from.url}`, { method: from.method, headers, agent: false }, answer => {
       if (event === 'answer-lost') {
         answer.resume().once('end', () => to.destroy());
         return;

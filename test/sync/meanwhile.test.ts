@@ -7,6 +7,7 @@ import test, { type ExecutionContext } from 'ava';
 import { type Api, startHorae } from '../program/horae.ts';
 import { fileOwner, tempDir } from '../support/temp.ts';
 import { type Event, roadTo } from './between.ts';
+import { yearly as cron, type Layout, layoutsAt } from './layouts.ts';
 import { put, syncWith } from './support.ts';
 
 const owner = fileOwner();
@@ -16,63 +17,7 @@ test.before(async () => {
 });
 test.after.always(owner.clean);
 
-type Layout = {
-  readonly file: (name: string) => string;
-  readonly text: (name: string, command: string) => string;
-  /** What somebody else does by the API. */
-  readonly make: (name: string, command: string) => Promise<unknown>;
-  readonly change: (name: string, command: string) => Promise<unknown>;
-  readonly remove: (name: string) => Promise<unknown>;
-  /** The command and the version of a job; undefined where there is none. */
-  readonly look: (name: string) => Promise<readonly [unknown, number] | undefined>;
-  readonly flags: readonly string[];
-};
-
-const ok = async (method: string, path: string, body?: object, headers: Readonly<Record<string, string>> = {}) => {
-  const answer = await api.request(method, path, body, headers);
-  if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${answer.text}`);
-};
-const seen = async (key: string) => {
-  const answer = await api.request('GET', `/api/v1/jobs/${key}`);
-  if (answer.status === 404) return undefined;
-  const { job, version } = answer.body() as { job: { command: string }; version: number };
-  return [job.command, version] as const;
-};
-const cron = '0 3 1 1 *';
-const posted = (name: string, command: string) => ({
-  name,
-  command,
-  owner: 'a@b.c',
-  cpus: 0.1,
-  mem: 64,
-  disk: 10,
-  runAsUser: 'root',
-  schedule: 'R/2090-01-01T00:00:00Z/P1D',
-});
-const layouts: Readonly<Record<string, Layout>> = {
-  native: {
-    file: name => `times/prod/${name}.yaml`,
-    text: (_, command) => `command: ${command}\ncron: "${cron}"\n`,
-    make: (name, command) => ok('POST', '/api/v1/jobs', { role: 'times', environment: 'prod', name, command, cron }),
-    change: (name, command) => {
-      const job = { role: 'times', environment: 'prod', name, command, cron };
-      return ok('PUT', `/api/v1/jobs/times/prod/${name}`, job, { 'if-match': '*' });
-    },
-    remove: name => ok('DELETE', `/api/v1/jobs/times/prod/${name}`),
-    look: name => seen(`times/prod/${name}`),
-    flags: ['--role', 'times'],
-  },
-  chronos: {
-    file: name => `scheduled/${name}.yaml`,
-    text: (name, command) => JSON.stringify(posted(name, command)),
-    make: (name, command) => ok('POST', '/v1/scheduler/iso8601', posted(name, command)),
-    change: (name, command) => ok('POST', '/v1/scheduler/iso8601', posted(name, command)),
-    remove: name => ok('DELETE', `/v1/scheduler/job/${name}`),
-    look: name => seen(`chronos/default/${name}`),
-    flags: [],
-  },
-};
-
+const layouts = layoutsAt(() => api);
 for (const [kind, layout] of Object.entries(layouts))
   test(`${kind}: what somebody else does meanwhile stands, and what breaks is done once`, async t => {
     const dir = await tempDir(t);
@@ -95,17 +40,21 @@ for (const [kind, layout] of Object.entries(layouts))
       return event;
     };
     const nothing = async () => undefined;
-    const url = await roadTo(t, api.url, ({ method, path, body }) => {
-      if (method === 'GET') return 'passes';
-      const is = (name: string) => path.endsWith(`/${name}`) || body.includes(`"name":"${name}"`);
-      if (is('changed')) return once('changed', () => layout.change('changed', 'theirs'), 'passes');
-      if (is('deleted')) return once('deleted', () => layout.remove('deleted'), 'passes');
-      if (is('made')) return once('made', () => layout.make('made', 'theirs'), 'passes');
-      if (is('half')) return once('half', nothing, 'answer-lost');
-      if (is('never')) return once('never', nothing, 'lost');
-      if (is('came')) return once('came', nothing, 'answer-lost');
-      return 'passes';
-    });
+    const url = await roadTo(
+      t,
+      () => api.url,
+      ({ method, path, body }) => {
+        if (method === 'GET') return 'passes';
+        const is = (name: string) => path.endsWith(`/${name}`) || body.includes(`"name":"${name}"`);
+        if (is('changed')) return once('changed', () => layout.change('changed', 'theirs'), 'passes');
+        if (is('deleted')) return once('deleted', () => layout.remove('deleted'), 'passes');
+        if (is('made')) return once('made', () => layout.make('made', 'theirs'), 'passes');
+        if (is('half')) return once('half', nothing, 'answer-lost');
+        if (is('never')) return once('never', nothing, 'lost');
+        if (is('came')) return once('came', nothing, 'answer-lost');
+        return 'passes';
+      },
+    );
     const synced = await syncWith(() => url)(dir, '--delete-missing', '--yes', ...layout.flags);
     t.is(synced.status, 1);
     for (const name of ['changed', 'deleted', 'made'])
@@ -145,14 +94,18 @@ test('a server that has no time is asked again, and one that never answers a wri
   let lists = 0;
   let writes = 0;
   let unheard = 0;
-  const url = await roadTo(t, api.url, ({ method, path, body }) => {
-    if (method === 'GET' && path.includes('limit=')) return ++lists <= 2 ? { status: 503 } : 'passes';
-    if (body.includes('"name":"a"') && ++writes <= 2) return { status: 503 };
-    // Neither the write nor a look at what became of it comes through.
-    if (body.includes('"name":"b"')) unheard++;
-    if (body.includes('"name":"b"') || path.endsWith('/b')) return 'lost';
-    return 'passes';
-  });
+  const url = await roadTo(
+    t,
+    () => api.url,
+    ({ method, path, body }) => {
+      if (method === 'GET' && path.includes('limit=')) return ++lists <= 2 ? { status: 503 } : 'passes';
+      if (body.includes('"name":"a"') && ++writes <= 2) return { status: 503 };
+      // Neither the write nor a look at what became of it comes through.
+      if (body.includes('"name":"b"')) unheard++;
+      if (body.includes('"name":"b"') || path.endsWith('/b')) return 'lost';
+      return 'passes';
+    },
+  );
   const synced = await syncWith(() => url)(dir, '--timeout-s', '2');
   t.is(synced.status, 1);
   t.is(lists, 3);
@@ -173,10 +126,14 @@ test('what answers is no scheduler: that is said, and nothing is sent', async t 
     { status: 401 },
     { status: 500 },
   ]) {
-    const url = await roadTo(t, api.url, ({ method }) => {
-      if (method !== 'GET') sent++;
-      return answer;
-    });
+    const url = await roadTo(
+      t,
+      () => api.url,
+      ({ method }) => {
+        if (method !== 'GET') sent++;
+        return answer;
+      },
+    );
     const ended = await syncWith(() => url)(dir, '--timeout-s', '1');
     t.is(ended.status, 1);
     shape(t, ended.wrong);

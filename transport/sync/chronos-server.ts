@@ -70,6 +70,12 @@ export function chronosServer(link: Link, dialectOf: (kind: ChronosServer) => Di
         return { type: 'skipped', message: error.message };
       }
       const before = step.kind === 'create' ? undefined : step.found;
+      const wanted = step.kind === 'delete' ? undefined : step.wanted;
+      const is_same =
+        found === undefined || wanted === undefined || dialectOf(kind).compare(wanted, found).length === 0;
+      // Somebody who wanted the same was quicker.
+      if (!force && !isSteady(before, found) && is_same && (found === undefined) === (wanted === undefined))
+        return { type: 'done' };
       if (!force && !isSteady(before, found) && (step.kind !== 'create' || kind === 'chronos'))
         return { type: 'conflict', message: `${whatHappened(before, found)} since it was listed` } satisfies Outcome;
       return write(link, step, writingOf(step, found));

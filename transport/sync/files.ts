@@ -11,6 +11,8 @@ import type { Finding } from './plan.ts';
 
 /** More jobs than a scheduler takes. */
 const files_max = 100_000;
+/** Of all files together. */
+const bytes_max = 268_435_456;
 /** Entries looked at, whatever they are: a checkout may hold more than jobs. */
 const entries_max = 1_000_000;
 const folders_of_chronos = ['scheduled', 'dependent'] as const;
@@ -29,10 +31,12 @@ export function readDirectory(dir: string, asked?: Layout): Directory {
   const layout = asked ?? layoutOf(dir);
   const find = (file: string, message: string, expected: string) =>
     void findings.push({ file, message: `${message}: expected ${expected}`, expected });
-  const budget = { files: files_max, entries: entries_max };
+  const budget = { files: files_max, entries: entries_max, bytes: bytes_max };
+  const is_spent = () => budget.files < 0 || budget.entries < 0 || budget.bytes < 0;
   const walk = (folder: string, depth: number) => {
     for (const entry of entriesOf(dir, folder, find)) {
-      if (--budget.entries < 0 || budget.files < 0) return;
+      budget.entries--;
+      if (is_spent()) return;
       const file = folder === '' ? entry.name : `${folder}/${entry.name}`;
       // What begins with a dot belongs to git, to an editor, to whoever keeps the directory.
       if (entry.name.startsWith('.')) continue;
@@ -44,13 +48,18 @@ export function readDirectory(dir: string, asked?: Layout): Directory {
       if (!is_yaml && !(entry.isSymbolicLink() && depth < depthOf(layout) && isFolder(join(dir, file)))) continue;
       if (entry.isSymbolicLink()) find(file, 'it is a symbolic link', 'a file or a folder of the directory itself');
       else if (depth !== depthOf(layout)) find(file, `no job stands there`, shape[layout]);
-      else if (--budget.files >= 0) take(file);
+      else {
+        budget.files--;
+        if (!is_spent()) take(file);
+      }
     }
   };
   const take = (file: string) => {
     const read = readText(join(dir, file));
-    if ('text' in read) texts.push({ file, text: read.text });
-    else
+    if ('text' in read) {
+      budget.bytes -= read.text.length;
+      texts.push({ file, text: read.text });
+    } else
       findings.push({
         file,
         ...read.line,
@@ -63,8 +72,12 @@ export function readDirectory(dir: string, asked?: Layout): Directory {
     const there = new Set(entriesOf(dir, '', find).flatMap(each => (each.isDirectory() ? [each.name] : [])));
     for (const each of folders_of_chronos) if (there.has(each)) walk(each, 1);
   }
-  if (budget.files < 0 || budget.entries < 0)
-    find('', 'there are too many files', `at most ${files_max} job files among ${entries_max} entries`);
+  if (is_spent())
+    find(
+      '',
+      'there is too much in it',
+      `at most ${files_max} job files of ${bytes_max} bytes, among ${entries_max} entries`,
+    );
   else if (texts.length === 0 && findings.length === 0)
     find(
       '',

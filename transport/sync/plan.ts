@@ -195,6 +195,7 @@ function fitting(
         unfit.add(one.name);
         const place = one.placeOf(`/parents/${index}`);
         findings.push({ file: one.file, ...place, message: why.message, expected: why.expected });
+        break;
       }
     }
   }

@@ -34,7 +34,7 @@ export function readTexts(texts: readonly SourceText[], dialect: Dialect): Readi
       findings.push(...read.problems.map(each => findingOf(file, each, placeOf)));
       continue;
     }
-    const job = { ...read.value, file, placeOf };
+    const job = { ...read.value, file, placeOf: placesIn(text) };
     if (dialect.layout === 'chronos')
       notes.push(...unknownFields(job.document).map(each => findingOf(file, each, placeOf)));
     by_name.set(job.name, [...(by_name.get(job.name) ?? []), job]);
@@ -56,6 +56,17 @@ export function readTexts(texts: readonly SourceText[], dialect: Dialect): Readi
   }
   return { wanted, findings, notes, broken_files: [...broken] };
 }
+
+/**
+ * A tree of places is twenty times the text that it is of, and hardly any job is ever asked for one: it is made anew for whoever
+ * asks.
+ */
+const placesIn =
+  (text: string): Wanted['placeOf'] =>
+  pointer => {
+    const read = readPlacedYaml(text);
+    return read.ok ? read.value.placeOf(pointer) : { line: 1, column: 1 };
+  };
 
 /** Of the names that anybody mentions, those whose files cannot be used. */
 export function brokenNames(

@@ -47,6 +47,7 @@ export async function write(link: Link, step: Step, writing: Writing): Promise<O
     if (attempt > 1) {
       await link.pause(attempt - 1);
       const seen = await lookAgain(step, writing);
+      if (seen === 'done-already') return { type: 'done' };
       if (seen === 'unseen') continue;
       if (seen !== 'as-before') return seen;
     }
@@ -54,7 +55,11 @@ export async function write(link: Link, step: Step, writing: Writing): Promise<O
       const answer = await writing.send();
       if (answer.status < 300) return { type: 'done' };
       const refused = refusedBy(answer);
-      if (writing.conflicts.includes(answer.status)) return { type: 'conflict', message: refused.message };
+      if (writing.conflicts.includes(answer.status)) {
+        // Somebody who wanted the same, another sync perhaps, has done no harm.
+        const is_done = (await lookAgain(step, writing)) === 'done-already';
+        return is_done ? { type: 'done' } : { type: 'conflict', message: refused.message };
+      }
       if (!isBusy(answer.status))
         return { type: 'refused', message: refused.message, problems: problemsOf(answer.body) };
       silent = refused.message;
@@ -71,10 +76,10 @@ export async function write(link: Link, step: Step, writing: Writing): Promise<O
 async function lookAgain(
   step: Step,
   { look, is_done, is_untouched }: Writing,
-): Promise<Outcome | 'as-before' | 'unseen'> {
+): Promise<Outcome | 'done-already' | 'as-before' | 'unseen'> {
   try {
     const now = await look();
-    if (is_done(now)) return { type: 'done' };
+    if (is_done(now)) return 'done-already';
     if (is_untouched(now)) return 'as-before';
     const before = step.kind === 'create' ? undefined : step.found;
     return { type: 'conflict', message: `${whatHappened(before, now)} since it was listed` };

@@ -127,8 +127,8 @@ test.serial(
     await job('succeeded', { command: 'true' });
     await job('long-running', { command: 'sleep 600', long_running_after_ms: 1_000 });
     await job('stuck-pending', { command: 'true', cpus: 5_000, pending_after_ms: 1_000 });
-    await job('late', { command: 'true', cpus: 5_000, schedule: `R1/${soon(1_000)}/PT1H`, late_after_ms: 1_000 });
-    await job('exhausted', { command: 'true', schedule: `R1/${soon(500)}/PT1H` });
+    await job('late', { command: 'true', cpus: 5_000, schedule: `R1/${soon(3_000)}/PT1H`, late_after_ms: 1_000 });
+    await job('exhausted', { command: 'true', schedule: `R1/${soon(3_000)}/PT1H` });
     await job('deleted', { command: 'true', cron: '0 0 29 2 *' });
     await job('disabled', { command: 'true', cron: '0 0 29 2 *' });
     t.is((await running.api.request('DELETE', '/api/v1/jobs/me/test/deleted')).status, 204);
@@ -193,20 +193,11 @@ test.serial(
       '--notify-timeout-ms',
       '1000',
     ]);
-    const names = Array.from({ length: 5 }, (_, n) => `job-${n}`);
-    for (const name of names)
-      await submit(api, name, {
-        ...wants(sink, ['failed']),
-        command: 'exit 1',
-        schedule: `R3/${soon(200)}/PT1S`,
-        cpus: 0.1,
-      });
-    for (const name of names)
-      await until(
-        `the runs of ${name}`,
-        async () => (await runsOf(api, `me/test/${name}`)).filter(({ state }) => state === 'failed').length === 3,
-        60_000,
-      );
+    const names = Array.from({ length: 12 }, (_, n) => `job-${n}`);
+    for (const name of names) await submit(api, name, { ...wants(sink, ['failed']), command: 'exit 1', cpus: 0.1 });
+    const failed = async (name: string) =>
+      (await runsOf(api, `me/test/${name}`)).some(({ state }) => state === 'failed');
+    for (const name of names) await until(`the run of ${name}`, () => failed(name), 60_000);
     t.is(mail.mails.length, 0);
     const { notifications } = (await api.get('/api/v1/notifications?state=pending')) as Page;
     t.true(notifications.length > 0);

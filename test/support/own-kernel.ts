@@ -4,13 +4,15 @@
 // goes into its memory, and with it. It has one processor, all controllers of control groups in one hierarchy, and no network.
 
 import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type Owner, tempDir } from './temp.ts';
 
 /** Path of such a kernel that test/setup.sh found to start here; undefined where none does. */
 export const own_kernel = process.env.HORAE_TEST_OWN_KERNEL;
+
+const memory = '/dev/shm';
 
 const init = `#!/bin/sh
 mount -t proc proc /proc
@@ -36,7 +38,8 @@ export async function underOwnKernel(t: Owner, line: string): Promise<string> {
     // A group of its own: its processes are ours, and go together.
     detached: true,
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { PATH: process.env.PATH, HOME: home, TMPDIR: home },
+    // Its memory is a file without a name, best where memory is.
+    env: { PATH: process.env.PATH, HOME: home, TMPDIR: existsSync(memory) ? memory : home },
   });
   t.teardown(() => {
     try {

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
+import { endOf } from '../support/child.ts';
 import { as_root, serialWith } from '../support/needs.ts';
 import { fileOwner, tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
@@ -104,6 +105,25 @@ test.serial('who may only look, send, or operate for others is refused, and that
   const rows = await audited();
   t.like(rows[1], { command: 'begin-session', principal: 'mine', target: `me/test/mine/${run}/0`, result: 'began' });
   t.like(rows[0], { command: 'end-session', principal: 'mine', result: 'ended' });
+});
+
+test.serial('a scheduler that is stopped says so to whoever is in a task, and has it on record', async t => {
+  const folder = await tempDir(t);
+  const first = await startHorae(t, folder);
+  await first.api.request('POST', '/api/v1/jobs', { ...job('left'), command: 'exec sleep 1000' });
+  await running(first.api, 'left');
+  const place = sitDown(first.api, 'me/test/left', { command: ['sh', '-c', 'echo here; exec cat'] });
+  await place.shows(/^here\n/);
+  first.child.send('SIGTERM');
+  t.deepEqual(await place.ended, { type: 'refused', message: 'the scheduler is stopping' });
+  t.is((await endOf(first.child)).status, 0);
+  const second = await startHorae(t, folder);
+  const { audit } = (await second.api.get('/api/v1/audit')) as { audit: Record<string, string>[] };
+  const of = (command: string) => audit.filter(row => row.command === command).map(({ detail }) => detail);
+  t.deepEqual(of('begin-session'), ['["sh","-c","echo here; exec cat"]']);
+  t.deepEqual(of('end-session'), ['["sh","-c","echo here; exec cat"]: the scheduler is stopping']);
+  await second.api.request('POST', '/api/v1/jobs/me/test/left/kill');
+  await until('its end', async () => (await runsOf(second.api, 'me/test/left'))[0]?.state === 'killed');
 });
 
 test.serial('an agent of a Mesos that goes in the middle is named, and how far it came is on record', async t => {

@@ -66,7 +66,12 @@ export async function callTask({ url, headers, command, terminal }: Call, near: 
       outcome ??= { type: 'refused', message: `no answer from ${new URL(url).origin}: ${error.message}` };
       resolve();
     });
-    ws.on('close', () => resolve());
+    ws.on('close', (_, why) => {
+      // It may have said why without a word of its own.
+      const message = why.toString('utf8');
+      if (message !== '') outcome ??= { type: 'refused', message };
+      resolve();
+    });
   });
   ws.on('open', () => ws.send(JSON.stringify({ type: 'begin', command, terminal })));
   ws.on('message', hear);

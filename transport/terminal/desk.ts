@@ -47,6 +47,7 @@ const beat_ms = 30_000;
 /** Of the command, as the audit has it. */
 const told_chars_max = 1_000;
 const code = { fine: 1000, away: 1001, malformed: 1007, refused: 1008 } as const;
+const stopping_words = 'the scheduler is stopping';
 /** For people: the better shell, where there is one. */
 const shell = ['/bin/sh', '-c', 'if command -v bash >/dev/null; then exec bash; else exec sh; fi'];
 
@@ -59,6 +60,7 @@ export function createSessionDesk(options: SessionDeskOptions): SessionDesk {
     handleProtocols: offered => offered.has(subprotocol) && subprotocol,
   });
   const open = new Map<WebSocket, Promise<void>>();
+  let stopping = false;
   const gauge = metrics.gauge('horae_task_sessions');
 
   const begin = async (ws: WebSocket, wanted: Wanted, who: Authenticated): Promise<void> => {
@@ -81,7 +83,8 @@ export function createSessionDesk(options: SessionDeskOptions): SessionDesk {
         if (session === undefined)
           throw new Refused('not-running', `instance ${target.instance} does not run on its agent (any more)`);
         tell({ type: 'ready', task_id: target.task_id, agent_id: target.agent_id });
-        const { end, why } = await connect(ws, session, limits.session_idle_ms, clock);
+        const hangUp = () => (stopping ? stopping_words : 'its user went away');
+        const { end, why } = await connect(ws, session, limits.session_idle_ms, clock, hangUp);
         how = why ?? inWords(end);
         tell({ type: 'end', ...(end === 'unknown' ? {} : end), ...(why === undefined ? {} : { why }) });
       } catch (error) {
@@ -135,7 +138,8 @@ export function createSessionDesk(options: SessionDeskOptions): SessionDesk {
       });
     },
     async close() {
-      for (const ws of open.keys()) ws.close(code.away, 'the scheduler is stopping');
+      stopping = true;
+      for (const ws of open.keys()) ws.close(code.away, stopping_words);
       await Promise.all(open.values());
     },
   };
@@ -220,6 +224,8 @@ async function connect(
   session: Session,
   idle_ms: number,
   clock: Clock,
+  /** Why the other side is not there any more. */
+  hangUp: () => string,
 ): Promise<{ readonly end: SessionEnd; readonly why: string | undefined }> {
   let why: string | undefined;
   let idle: Wake | undefined;
@@ -241,7 +247,7 @@ async function connect(
     order = order.then(() => (binary ? session.write(bytes) : word?.type === 'eof' ? session.end() : undefined));
     void order.then(() => ws.resume());
   };
-  const gone = () => end('its user went away');
+  const gone = () => end(hangUp());
   ws.on('message', hear).on('close', gone);
   touch();
   ws.resume();

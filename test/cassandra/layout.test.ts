@@ -72,9 +72,17 @@ test('what ended well is no failure and has no message; what never ran has one r
   );
 });
 
-test('a run that began and ended in one millisecond is two rows all the same', t => {
-  const rows = rowsOfAttempt({ ...attempt, started_at: at, ended_at: at }, { job: jobFrom(sales), run });
-  t.is(new Set(rows.map(({ ts }) => ts)).size, 2);
+test('the end of a task comes after its beginning, whatever clocks said', t => {
+  for (const ended_at of [at, at - 500]) {
+    const rows = rowsOfAttempt({ ...attempt, started_at: at, ended_at }, { job: jobFrom(sales), run });
+    t.deepEqual(
+      rows.map(({ ts, task_state }) => [ts, task_state]),
+      [
+        [at, 'TASK_RUNNING'],
+        [at + 1, 'TASK_FAILED'],
+      ],
+    );
+  }
 });
 
 test('a job with parents has them in place of a schedule; words of a run by hand are in the name of its task', t => {

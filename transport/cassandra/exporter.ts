@@ -56,6 +56,8 @@ type Walk = { readonly since: number; readonly begun_at: number; before: string 
 const rows_per_page = 200;
 /** An attempt ends, by the clock of whoever led, before it is committed; and clocks of nodes differ. */
 const slack_ms = 600_000;
+/** What was answered for may be gone with a Cassandra that died: it keeps the last seconds in memory unless told otherwise. */
+const slack_again_ms = 60_000;
 const cursor_interval_ms = 5_000;
 const pause_ms_min = 500;
 const pause_ms_max = 30_000;
@@ -72,6 +74,8 @@ export function openExporter(options: ExporterOptions): Exporter {
   let cursor: number | undefined;
   let kept: number | undefined;
   let walk: Walk | undefined;
+  /** All was written once, by us: what we heard since is as our own clock says. */
+  let was_whole = false;
   let store: Store | undefined;
   let closing = false;
   let stir: () => void = () => undefined;
@@ -173,10 +177,12 @@ export function openExporter(options: ExporterOptions): Exporter {
 
   const catchUp = async (to: Store): Promise<void> => {
     // One that broke off goes on where it was.
-    walk ??= { since: (cursor ?? 0) - slack_ms, begun_at: clock.now(), before: undefined, lost: false };
+    const slack = was_whole ? slack_again_ms : slack_ms;
+    walk ??= { since: (cursor ?? 0) - slack, begun_at: clock.now(), before: undefined, lost: false };
     const here = walk;
     const causes = causesOf(views);
     for (;;) {
+      if (closing) throw new Error('it is being closed');
       const page = history.page('finished-attempt', '', rows_per_page, here.before);
       const entries: Entry[] = [];
       let next = page.next;
@@ -201,6 +207,7 @@ export function openExporter(options: ExporterOptions): Exporter {
     }
     await writeRunning(to);
     walk = undefined;
+    was_whole = true;
     behind = here.lost;
     cursor = here.begun_at;
     behind_since = here.begun_at;
@@ -248,10 +255,10 @@ export function openExporter(options: ExporterOptions): Exporter {
         store = await options.open();
         cursor ??= await store.cursor();
         log.info({ behind, waiting: line.length }, 'Cassandra is there: history is written to it');
-        failures = 0;
         while (!closing) {
           if (behind) await catchUp(store);
           await drain(store);
+          failures = 0;
           await keepCursor(store, cursor_interval_ms);
           if (!behind) await stirred(cursor_interval_ms);
         }
@@ -259,8 +266,10 @@ export function openExporter(options: ExporterOptions): Exporter {
         await keepCursor(store, 1);
       } catch (error) {
         failures++;
+        if (!behind) behind_since = cursor ?? clock.now();
+        behind = true;
         const fields = { error: wordsOf(error), behind, waiting: line.length };
-        if (failures === 1)
+        if (failures === 1 && !closing)
           log.warn(fields, 'Cassandra takes nothing: history waits on this disk, and is written later');
         await store?.close().catch(closed => log.warn({ error: wordsOf(closed) }, 'the connection did not end well'));
         store = undefined;

@@ -26,14 +26,13 @@ export function rowsOfAttempt(attempt: FinishedAttempt, context: Context): reado
   if (about === undefined) return [];
   const ended: Row = {
     ...about,
-    ts: ended_at,
+    // After its beginning, whatever clocks said: two words of one instant would be one row, and the last is what it is.
+    ts: started_at === undefined ? ended_at : Math.max(ended_at, started_at + 1),
     task_state: states[outcome],
     slave_id: agent_id,
     ...(outcome === 'finished' ? {} : { message: inWords(reason), is_failure: true }),
   };
-  if (started_at === undefined) return [ended];
-  // Two things in one millisecond would be one row.
-  return [rowOfRunning(about, Math.min(started_at, ended_at - 1), agent_id), ended];
+  return started_at === undefined ? [ended] : [rowOfRunning(about, started_at, agent_id), ended];
 }
 
 /** That a task runs. */

@@ -13,7 +13,7 @@ import type { Views } from '../actors/model/views.ts';
 import { withoutPassword } from '../mesos/detector.ts';
 import { end_of_tar, headerOf, paddingOf } from '../mesos/executor/tar.ts';
 import { shownSettings } from '../settings.ts';
-import { withoutSecrets } from '../transport/cli/setting-shown.ts';
+import { piecesOf, withoutSecrets } from '../transport/cli/setting-shown.ts';
 import type { Cluster } from '../transport/http/leader.ts';
 import { type History, history_kinds } from '../transport/journal/journal.ts';
 import type { Ground } from './start.ts';
@@ -70,7 +70,7 @@ export function debugBundle(parts: DebugParts): () => Promise<Uint8Array> {
         .join(''),
   };
   return async () => {
-    const { secrets } = shownSettings(settings);
+    const secrets = [...shownSettings(settings).secrets, ...secretsInFiles(settings)];
     const pieces: Uint8Array[] = [];
     for (const [name, make] of Object.entries(files)) {
       const text = await textOf(make);
@@ -83,6 +83,19 @@ export function debugBundle(parts: DebugParts): () => Promise<Uint8Array> {
 }
 
 const waiting_shown_max = 100;
+
+/** What is in the files of one line that hold a secret. One that cannot be read now has nothing to be taken out. */
+function secretsInFiles(settings: Ground['settings']): readonly string[] {
+  return Object.entries(settings).flatMap(([name, path]) => {
+    if (typeof path !== 'string' || !/(secret|password|token|auth|key|credentials)_file$/.test(name)) return [];
+    try {
+      const line = readFileSync(path, 'utf8').trim();
+      return line.includes('\n') ? [] : piecesOf(line);
+    } catch {
+      return [];
+    }
+  });
+}
 
 async function textOf(make: () => unknown): Promise<string> {
   try {

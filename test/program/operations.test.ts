@@ -151,8 +151,11 @@ test('a debug bundle has what a bug report wants, and nothing of what is secret,
   t.is(submitted.status, 201, submitted.text);
   await until('its run to end', async () => /run (succeeded|failed)/.test(child.output()));
   // A secret of the settings that somebody has written into an address is in the log, and is taken out of it.
-  await api.request('GET', `/api/v1/jobs?limit=${planted(5)}`, undefined, boss);
-  await until('the line about that', async () => child.output().includes(planted(5)));
+  // So is one of a file that a setting names.
+  for (const n of [5, 6, 7]) {
+    await api.request('GET', `/api/v1/jobs?limit=${planted(n)}`, undefined, boss);
+    await until('the line about that', async () => child.output().includes(planted(n)));
+  }
 
   t.is((await api.request('GET', '/api/v1/debug')).status, 401);
   const clerk = { authorization: `Bearer ${planted(2)}` };

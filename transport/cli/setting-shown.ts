@@ -48,6 +48,13 @@ function shown(value: unknown, masked: (text: string) => string): unknown {
 
 const isUnset = (value: unknown) => value === undefined || value === '' || (Array.isArray(value) && value.length === 0);
 
+/** The same of a secret that a setting names a file of. */
+export function piecesOf(text: string): readonly string[] {
+  const pieces = new Set<string>();
+  addPieces(pieces, text);
+  return [...pieces].sort((a, b) => b.length - a.length);
+}
+
 /** The whole, and what it is put together of: a password may be told without its user, a key without its address. */
 function addPieces(secrets: Set<string>, text: string): void {
   for (const piece of [text, ...text.split(/[\s:/@?&=,]+/)])

@@ -1,4 +1,4 @@
-// embedded.test.ts: without --zk nothing of what makes a cluster is loaded.
+// embedded.test.ts: without --zk nothing of what makes a cluster is loaded, nor Cassandra's driver without --cassandra.
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,6 +14,8 @@ const of_clusters = [
   /\/transport\/cluster\//,
   /\/transport\/zookeeper\/(client|election|wire|line)\.ts$/,
   /\/transport\/journal\/(zookeeper.*|replica)\.ts$/,
+  /\/node_modules\/cassandra-driver\//,
+  /\/transport\/cassandra\//,
   /\/programs\/(node|node-life|keeper|reign|session|guarded-link)\.ts$/,
 ];
 
@@ -33,7 +35,7 @@ async function loadedBy(t: Owner, argv: readonly string[]): Promise<readonly str
   return [...child.output().matchAll(/^loaded (\S+)$/gm)].map(([, url]) => url!);
 }
 
-test('horae dev and horae serve load nothing that only a cluster needs', async t => {
+test('horae dev and horae serve load nothing that only a cluster or Cassandra needs', async t => {
   const directory = await tempDir(t);
   const place = (name: string) => ['--http', '127.0.0.1:0', '--data-dir', join(directory, name)];
   const mesos = await startMesos(t, join(directory, 'mesos'));

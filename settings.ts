@@ -219,7 +219,7 @@ export const settings = {
   http_notification_credentials: text({ group: channels, value: 'USER:PASSWORD', expected: 'a user and a password with a colon between them', matches: /^[^:\r\n]+:[^\r\n]+$/, secret: true, help: 'For --http-notification-url, by HTTP Basic. On the command line others can read it: rather in a file.' }),
   http_notification_credentials_file: file({ group: channels, help: 'File with USER:PASSWORD for --http-notification-url; one line, its newline is no part of it.' }),
   webhook_secret: text({ group: channels, value: 'SECRET', expected: 'a secret of at least 8 characters on one line', matches: /^[^\r\n]{8,}$/, secret: true, help: 'What letters to webhooks of jobs are signed with. On the command line others can read it: rather in a file.' }),
-  webhook_secret_file: file({ group: channels, help: 'File with what letters to webhooks of jobs are signed with; one line, its newline is no part of it.' }),
+  webhook_secret_file: file({ group: channels, help: 'File with what letters to webhooks of jobs are signed with: one line for all, or lines with an address and its secret, the longest beginning of an address counts.' }),
   notify_private_allowed: yes({ group: channels, help: 'Webhooks that jobs name may be on this machine or in a private network. Addresses in these settings always may.' }),
   notify_ca: file({ group: channels, help: 'Certificates in PEM of whoever may vouch for mail servers and receivers, beside those that Node knows.' }),
   notify_timeout_ms: whole({ group: channels, unit: 'ms', default: 30_000, min: 100, max: 600_000, help: 'How long one attempt to deliver a letter may take; then it has failed, and comes again.' }),

@@ -24,7 +24,10 @@ export function openChannels({ settings, clock, version }: Pick<Ground, 'setting
     {
       mail_password: line('--mail-password-file', mail_password_file),
       http_notification_credentials: credentials,
-      webhook_secret: line('--webhook-secret-file', webhook_secret_file),
+      webhook_secrets:
+        webhook_secret_file === undefined
+          ? undefined
+          : named('--webhook-secret-file', webhook_secret_file, () => readFileSync(webhook_secret_file, 'utf8')),
       ca,
     },
     { version, now: clock.now },

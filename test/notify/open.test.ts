@@ -106,7 +106,7 @@ test('a file that is not as it should be is named, and what it holds is not', as
   ];
   const cases: readonly (readonly [string, string, RegExp])[] = [
     ['--mail-password-file', 'two\nlines\n', /^--mail-password-file is .*\/file: expected one line/],
-    ['--webhook-secret-file', '', /^--webhook-secret-file is .*\/file: expected one line/],
+    ['--webhook-secret-file', 'two', /^--webhook-secret-file: line 1 is too short for a secret/],
     [
       '--http-notification-credentials-file',
       'two words',

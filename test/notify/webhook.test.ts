@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { createPost, type PostOptions } from '../../transport/notify/post.ts';
-import { createWebhook, type WebhookOptions } from '../../transport/notify/webhook.ts';
+import { createWebhook, readWebhookSecrets, signatureOf, type WebhookOptions } from '../../transport/notify/webhook.ts';
 import { authority, openssl } from '../mesos/support/certificates.ts';
 import { httpSink } from '../support/http-sink.ts';
 import { testWith } from '../support/needs.ts';
@@ -27,9 +27,11 @@ const post = (more: Partial<PostOptions> = {}) =>
 const webhook = (more: Partial<WebhookOptions> & { readonly post_options?: Partial<PostOptions> } = {}) =>
   createWebhook({ post: post(more.post_options), now: () => now, ...more });
 
+const one_secret = new Map([['', 'between us']]);
+
 test('a letter arrives as JSON, with its id, and a signature over time and body that a receiver can compute', async t => {
   const sink = await httpSink(t);
-  const channel = webhook({ secret: 'between us' });
+  const channel = webhook({ secrets: one_secret });
   const sent = letter('webhook', `${sink.url}/hooks/horae?team=a`, { more: 3 });
   t.deepEqual(await channel.deliver(sent, patient()), { type: 'delivered' });
   const [request] = sink.requests;
@@ -38,8 +40,8 @@ test('a letter arrives as JSON, with its id, and a signature over time and body 
   t.is(request!.headers['content-type'], 'application/json');
   t.is(request!.headers['user-agent'], 'horae/1.2.3');
   t.is(request!.headers['horae-delivery'], 'letter-1');
-  const { id, subject, text, notices, more } = sent;
-  t.deepEqual(JSON.parse(request!.body), { id, subject, text, notices: JSON.parse(JSON.stringify(notices)), more });
+  const { id, to, subject, text, notices, more } = sent;
+  t.deepEqual(JSON.parse(request!.body), { id, to, subject, text, notices: JSON.parse(JSON.stringify(notices)), more });
   // As docs/notifications.md tells receivers.
   const timestamp = request!.headers['horae-timestamp'];
   t.is(timestamp, String(now / 1_000));
@@ -53,17 +55,54 @@ test('the lines of docs/notifications.md tell letters of ours from forged and ol
   const file = join(await tempDir(t), 'receiver.mjs');
   writeFileSync(file, lines);
   const { isFromHorae } = (await import(file)) as {
-    isFromHorae: (headers: object, body: string, secret: string, now_ms: number) => boolean;
+    isFromHorae: (headers: object, body: string, secret: string, address: string, now_ms: number) => boolean;
   };
   const sink = await httpSink(t);
-  await webhook({ secret: 'between us' }).deliver(letter('webhook', sink.url), patient());
+  const here = `${sink.url}/hook`;
+  await webhook({ secrets: one_secret }).deliver(letter('webhook', here), patient());
   const { headers, body } = sink.requests[0]!;
-  t.true(isFromHorae(headers, body, 'between us', now + 5_000));
-  t.false(isFromHorae(headers, body, 'another', now));
-  t.false(isFromHorae(headers, `${body} `, 'between us', now));
-  t.false(isFromHorae(headers, body, 'between us', now + 600_000), 'somebody sends it again');
-  t.false(isFromHorae({ ...headers, 'horae-timestamp': String(now / 1_000 + 1) }, body, 'between us', now));
-  t.false(isFromHorae({ ...headers, 'horae-signature': undefined }, body, 'between us', now));
+  const isFrom = (changed: object, text = body, secret = 'between us', address = here, at = now) =>
+    isFromHorae({ ...headers, ...changed }, text, secret, address, at);
+  t.true(isFrom({}, body, 'between us', here, now + 5_000));
+  t.false(isFrom({}, body, 'another'));
+  t.false(isFrom({}, `${body} `));
+  t.false(isFrom({}, body, 'between us', `${sink.url}/other`), 'it was meant for somebody else');
+  t.false(isFrom({}, body, 'between us', here, now + 600_000), 'somebody sends it again');
+  t.false(isFrom({ 'horae-timestamp': String(now / 1_000 + 1) }));
+  t.false(isFrom({ 'horae-signature': undefined }));
+});
+
+test('receivers may have secrets of their own, by what their addresses begin with', async t => {
+  const sink = await httpSink(t);
+  const read = readWebhookSecrets(`${sink.url} for this one\n\n${sink.url}/b/ for the second\r\nfor all the others\n`);
+  if (!read.ok) return t.fail(read.problems[0]?.message);
+  const signedWith = async (to: string, secrets = read.value) => {
+    const other = { ...letter('webhook', to), to };
+    await webhook({ secrets }).deliver(other, patient());
+    const { body, headers } = sink.requests.at(-1)!;
+    const made = (secret: string) => signatureOf(body, secret, String(headers['horae-timestamp']));
+    return [...secrets.values()].filter(secret => made(secret) === headers['horae-signature']);
+  };
+  t.deepEqual(await signedWith(`${sink.url}/`), ['for this one']);
+  t.deepEqual(await signedWith(sink.url), ['for this one']);
+  t.deepEqual(await signedWith(`${sink.url}/a/b/`), ['for this one']);
+  t.deepEqual(await signedWith(`${sink.url}/b/hook`), ['for the second']);
+  t.deepEqual(await signedWith(`${sink.url}/bb`), ['for this one']);
+  t.deepEqual(await signedWith(`http://localhost:${sink.port}/b/`), ['for all the others']);
+  t.deepEqual(await signedWith(`http://localhost:${sink.port}/`, new Map([[`${sink.url}/`, 'for this one']])), []);
+  for (const [text, message] of [
+    ['', /no secret in it/],
+    ['short', /line 1 is too short/],
+    ['https:// s3cretsecret', /line 1 begins with what is no address/],
+    ['https://u:s3cretsecret@x/ s3cretsecret', /line 1 begins with what is no address/],
+    ['https://x/ short', /line 1 is too short/],
+    ['https://example.com/', /line 1 has an address and no secret/],
+    ['s3cretsecret\nsecond secret', /line 2 is a second one/],
+  ] as const) {
+    const wrong = readWebhookSecrets(text);
+    t.regex(wrong.ok ? '' : wrong.problems[0]!.message, message, text);
+    t.false(JSON.stringify(wrong).includes('s3cret'), text);
+  }
 });
 
 test('the same letter has the same body and id however often it is sent, and without a secret nothing is signed', async t => {
@@ -85,7 +124,7 @@ test("Chronos's address gets Chronos's form: strings alone, and a password where
   const chronos = { url: `${sink.url}/chronos`, credentials: 'user:pass:word' };
   const facts = { cpus: '0.1', mem: '128.0', errorCount: '3', retries: '2', uris: 'a,b', softError: 'false' };
   const sent = letter('webhook', '', { notices: [{ ...notice, name: 'report', facts }] });
-  t.is((await webhook({ chronos, secret: 's' }).deliver(sent, patient())).type, 'delivered');
+  t.is((await webhook({ chronos, secrets: one_secret }).deliver(sent, patient())).type, 'delivered');
   const { headers, body, path } = sink.requests[0]!;
   t.is(path, '/chronos');
   t.is(headers.authorization, `Basic ${Buffer.from('user:pass:word').toString('base64')}`);

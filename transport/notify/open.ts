@@ -13,13 +13,14 @@ import { createChat } from './chat.ts';
 import { createMail } from './mail.ts';
 import { createPost } from './post.ts';
 import { createSentry, parseDsn } from './sentry.ts';
-import { createWebhook } from './webhook.ts';
+import { createWebhook, readWebhookSecrets } from './webhook.ts';
 
 /** What files hold that settings name. */
 export type ChannelSecrets = {
   readonly mail_password?: string | undefined;
   readonly http_notification_credentials?: string | undefined;
-  readonly webhook_secret?: string | undefined;
+  /** Of one line or several. */
+  readonly webhook_secrets?: string | undefined;
   /** Certificates in PEM. */
   readonly ca?: string | undefined;
 };
@@ -51,9 +52,15 @@ export function channelsOf(
       });
     }
   const dsn = settings.raven_dsn === undefined ? undefined : parseDsn(settings.raven_dsn);
-  if (dsn?.ok === false)
-    for (const problem of dsn.problems)
-      problems.push({ ...problem, place: '--raven-dsn', message: `--raven-dsn: ${problem.message}` });
+  const of = (flag: string) => (problem: Problem) => ({
+    ...problem,
+    place: flag,
+    message: `${flag}: ${problem.message}`,
+  });
+  if (dsn?.ok === false) problems.push(...dsn.problems.map(of('--raven-dsn')));
+  const webhook_text = settings.webhook_secret ?? secrets.webhook_secrets;
+  const webhook_secrets = webhook_text === undefined ? undefined : readWebhookSecrets(webhook_text);
+  if (webhook_secrets?.ok === false) problems.push(...webhook_secrets.problems.map(of('--webhook-secret-file')));
   if (problems.length > 0) return bad(...problems);
 
   const ca = secrets.ca === undefined ? undefined : [secrets.ca];
@@ -78,7 +85,7 @@ export function channelsOf(
       createWebhook({
         post,
         now,
-        secret: settings.webhook_secret ?? secrets.webhook_secret,
+        secrets: webhook_secrets?.ok ? webhook_secrets.value : undefined,
         chronos: url === undefined ? undefined : { url, credentials },
       }),
     ],

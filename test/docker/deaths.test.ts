@@ -1,6 +1,6 @@
 // deaths.test.ts: whoever dies around a container: the agent, its attendant, the engine. Nothing is lost, doubled or guessed.
 
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { containerName } from '../../mesos/local/docker/containers.ts';
@@ -28,8 +28,8 @@ const program = join(import.meta.dirname, '..', 'mesos-local', 'support', 'child
 type Said = { url: string; credentials: { principal: string; secret: string }; agent: string };
 
 /** A Mesos in a process of its own, to be killed. */
-async function startApart(t: Owner, work_dir: string) {
-  const options = { docker: { address: { socketPath: engine.socket } } };
+async function startApart(t: Owner, work_dir: string, more: object = {}) {
+  const options = { docker: { address: { socketPath: engine.socket } }, ...more };
   const child = startChild(t, { command: process.execPath, argv: [program, work_dir, JSON.stringify(options)] });
   const [line] = await child.line(/^\{.*\}$/);
   const said = JSON.parse(line) as Said;
@@ -93,6 +93,30 @@ real(
     await second.kill();
   },
 );
+
+real('kill -9 of the agent: a container keeps its secrets to its end, and the next agent takes them away', async t => {
+  const [work_dir, path] = [wardFolder(t), wardFolder(t)];
+  writeFileSync(join(path, 'db'), 'open sesame');
+  const secrets = { secrets: { type: 'folder', path } };
+  const first = await startApart(t, work_dir, secrets);
+  const before = await subscribe(first);
+  const secret = { type: 'REFERENCE', reference: { name: 'db' } };
+  const line = `${until_go}[ "$DB" = "open sesame" ] && [ "$(cat $MESOS_SANDBOX/.secrets/db.txt)" = "$DB" ] && exit 7`;
+  const volumes = [{ mode: 'RO', container_path: '.secrets/db.txt', source: { type: 'SECRET', secret } }];
+  const environment = { variables: [{ name: 'DB', type: 'SECRET', secret }] };
+  await launchOn(before, contained('keeps', line, {}, { command: { environment }, container: { volumes } }));
+  await before.reached('keeps', 'TASK_RUNNING');
+  await first.kill();
+  const kept = join(work_dir, 'meta', 'keeps', 'secrets');
+  t.deepEqual(readdirSync(kept).sort(), ['.variables', 'db.txt']);
+  writeFileSync(join(work_dir, 'sandboxes', first.agent, 'keeps', 'go'), '');
+  await until('its end without an agent', () => wordIn(work_dir, 'keeps').end !== undefined);
+  const second = await startApart(t, work_dir, secrets);
+  const after = await subscribe(second, before.framework_id().value);
+  t.like(await after.reached('keeps', ...terminal), { message: 'Container exited with status 7' });
+  t.false(existsSync(kept));
+  await second.kill();
+});
 
 real('kill -9 of an attendant ends its container, which nobody would look after, and says so', async t => {
   const ward = await openWard(t, { socket: engine.socket });

@@ -4,6 +4,7 @@ import { PassThrough } from 'node:stream';
 import { callTask, type Outcome } from '../../transport/terminal/client.ts';
 import type { Size } from '../../transport/terminal/words.ts';
 import { until } from '../support/until.ts';
+import type { Api } from './horae.ts';
 
 export type Sitting = {
   readonly type: (text: string) => void;
@@ -47,3 +48,13 @@ export function sitDown(
       ),
   };
 }
+
+/** A job for somebody to sit in. */
+export const job = (name: string) => ({ role: 'me', environment: 'test', name, mem: 64, disk: 50 });
+/** Its run, once that runs. */
+export const running = (api: Api, name: string, headers: Record<string, string> = {}) =>
+  until(`${name} to run`, async () => {
+    const answer = await api.request('GET', `/api/v1/jobs/me/test/${name}/runs`, undefined, headers);
+    const { runs } = answer.body() as { runs: { run: string; instances: { state: string }[] }[] };
+    return runs.find(({ instances }) => instances[0]?.state === 'running');
+  });

@@ -153,7 +153,7 @@ async function work(request: Asked): Promise<Report> {
   if (delete_missing && amiss.length > 0) complain('horae: nothing is deleted, since not every file could be read');
   if (!json) {
     for (const step of planned.steps) say(printStep(step, what === 'plan'));
-    say(printPlanned(planned, delete_missing));
+    say(printPlanned(planned));
   }
   const reported = { ...report, findings, plan: planned };
   if (what === 'plan' || planned.steps.length === 0 || (strict && findings.length > 0)) return reported;
@@ -171,8 +171,8 @@ function comparison(
   dialect: Dialect,
 ): Parameters<typeof plan>[0] {
   const { roleOf, compare, brandNew, layout } = dialect;
-  const covers = (name: string) => roles.length === 0 || roles.includes(roleOf(name) ?? '');
-  const wanted = reading.wanted.filter(each => covers(each.name));
+  const is_asked = (name: string) => roles.length === 0 || roles.includes(roleOf(name) ?? '');
+  const wanted = reading.wanted.filter(each => is_asked(each.name));
   const ours = new Set(wanted.map(each => roleOf(each.name)));
   const names = new Set([...found.map(each => each.name), ...wanted.flatMap(each => each.parents)]);
   return {
@@ -184,7 +184,8 @@ function comparison(
     // What is missing can only be said when everything has been read.
     delete_missing: delete_missing && amiss.length + reading.findings.length === 0,
     force,
-    covers,
+    // A directory speaks of the roles that have files in it. Whose has none is somebody else's, unless it is named.
+    covers: name => is_asked(name) && (roles.length > 0 || ours.has(roleOf(name))),
     // Keys of other roles, among Chronos's names; and without a server, whoever lives in roles that have no files here.
     elsewhere: name => (layout === 'chronos' ? name.includes('/') : what === 'validate' && !ours.has(roleOf(name))),
   };

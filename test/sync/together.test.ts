@@ -1,7 +1,9 @@
 // together.test.ts: several syncs at one time, and a scheduler that dies while one goes on: all come to what the files say.
 
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
+import { hashToken } from '../../transport/credentials.ts';
 import { type Api, type Running, startHorae } from '../program/horae.ts';
 import { fileOwner, tempDir } from '../support/temp.ts';
 import { roadTo } from './between.ts';
@@ -67,4 +69,35 @@ test('a scheduler that dies in the middle and comes back has in the end what the
     jobs.map(({ key, version }) => `${key} ${version}`).sort(),
     names.map(name => `dies/prod/${name} 1`).sort(),
   );
+});
+
+test('teams that share a scheduler keep their own roles, each by a directory and a token of its own', async t => {
+  const home = await tempDir(t);
+  const file = join(home, 'credentials.yaml');
+  const team = (name: string) =>
+    `  - {name: ${name}, sha256: ${hashToken(name)}, grants: [{role: submit, scope: ${name}}, {role: read, scope: '*'}]}`;
+  writeFileSync(file, `tokens:\n${team('red')}\n${team('blue')}\n`);
+  const { api } = await startHorae(t, join(home, 'data'), ['--credentials', file]);
+  const sync = syncWith(() => api.url);
+  const job = `command: echo\ncron: "${yearly}"\n`;
+  const [red, blue] = ['red', 'blue'].map(name => join(home, name)) as [string, string];
+  put(red, { 'red/prod/a.yaml': job, 'red/prod/b.yaml': job });
+  put(blue, { 'blue/prod/a.yaml': job, 'blue/prod/b.yaml': `command: echo\nparents: [a, red/prod/a]\n` });
+  const missing = ['--delete-missing', '--yes'];
+  t.is((await sync(red, '--token', 'red', ...missing)).status, 0);
+  t.is((await sync(blue, '--token', 'blue', ...missing)).status, 0);
+  rmSync(join(red, 'red/prod/b.yaml'));
+  const again = await sync(red, '--token', 'red', ...missing);
+  t.is(again.status, 0, again.wrong);
+  t.regex(again.said, /^deleted red\/prod\/b$/m);
+  t.regex(
+    (await sync(blue, '--token', 'blue', '--plan', ...missing)).said,
+    /^Nothing to do: 2 as their files say\.\n$/,
+  );
+
+  put(red, { 'blue/prod/c.yaml': job });
+  const foreign = await sync(red, '--token', 'red');
+  t.is(foreign.status, 1);
+  t.regex(foreign.wrong, /blue\/prod\/c.yaml: blue\/prod\/c: refused: the server answered 403/);
+  t.is((await sync(red)).status, 1, 'without a token');
 });

@@ -22,7 +22,7 @@ them, scheduled/NAME.yaml and dependent/NAME.yaml. What differs is shown field b
   --yes             Do not ask.
   --force           Send every job, whether it differs or not, and whoever changed it meanwhile; with --init, write over files.
   --strict          Send nothing while anything is wrong with any file.
-  --role ROLE       Only jobs of this role; may be given several times.
+  --role ROLE       Only jobs of this role; may be given several times. Left out: of every role that has a file in DIR.
   --layout LAYOUT   native or chronos, where the directory does not show it.
   --keep-disabled   With --init: jobs that are switched off say so in their files.
   --url URL         Where the scheduler listens; $HORAE_URL, or http://127.0.0.1:8080 when left out. A Chronos will do, too.
@@ -191,12 +191,10 @@ export function countsOf(steps: readonly Pick<Step, 'kind'>[]): Counts {
 }
 
 /** The last line of a plan. */
-export function printPlanned({ steps, same, unnamed }: Plan, delete_missing: boolean): string {
+export function printPlanned({ steps, same, unnamed }: Plan): string {
   const { create, change, delete: gone } = countsOf(steps);
   const left =
-    unnamed.length === 0
-      ? ''
-      : `; ${unnamed.length} on the server that no file names${delete_missing ? ' stay' : ' (see --delete-missing)'}`;
+    unnamed.length === 0 ? '' : `; ${unnamed.length} on the server that no file names (see --delete-missing)`;
   if (steps.length === 0) return `Nothing to do: ${same} as their files say${left}.`;
   const parts = [`${create} to create`, `${change} to change`, `${gone} to delete`, `${same} as their files say`];
   return `${parts.join(', ')}${left}.`;

@@ -102,11 +102,12 @@ export function plan(given: Planned): Plan {
   }
   const same = fit.length - steps.length;
   const named = new Set([...given.wanted.map(one => one.name), ...given.broken]);
-  const unnamed = given.found.filter(one => !named.has(one.name) && given.covers(one.name));
-  const goes = given.delete_missing ? unnamed.filter(one => one.foreign === undefined) : [];
-  for (const one of inOrder(goes).reverse()) steps.push({ kind: 'delete', name: one.name, found: one });
-  const going = new Set(goes);
-  return { steps, same, unnamed: unnamed.filter(one => !going.has(one)).map(one => one.name), findings };
+  const unnamed = given.found.filter(
+    one => !named.has(one.name) && one.foreign === undefined && given.covers(one.name),
+  );
+  if (!given.delete_missing) return { steps, same, unnamed: unnamed.map(one => one.name), findings };
+  for (const one of inOrder(unnamed).reverse()) steps.push({ kind: 'delete', name: one.name, found: one });
+  return { steps, same, unnamed: [], findings };
 }
 
 /** Each after its parents. What is part of a cycle is not to be had here. */

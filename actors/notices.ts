@@ -16,7 +16,7 @@ import { count, type Effect, log, record, tell } from './effects.ts';
 import { compose } from './letter.ts';
 import { letterCommand } from './letter-command.ts';
 import type { CommandEnvelope, LetterCommand } from './model/commands.ts';
-import { roleOf } from './model/ids.ts';
+import { type JobKey, roleOf } from './model/ids.ts';
 import {
   type ChannelName,
   channel_names,
@@ -123,7 +123,8 @@ export function newNotices(
   };
   for (const [key, { last_at, left_out }] of places) {
     const cut = key.indexOf(' ');
-    const kept = placeOf(state, { channel: key.slice(0, cut) as ChannelName, to: key.slice(cut + 1) });
+    const channel = key.slice(0, cut) as ChannelName;
+    const kept = placeAt(state, key, { channel, to: isLane.test(key) ? '' : key.slice(cut + 1) });
     kept.last_at = last_at;
     kept.left_out = left_out;
   }
@@ -136,7 +137,7 @@ export function newNotices(
       state.dead.add(id);
       continue;
     }
-    const place = placeOf(state, letter.letter);
+    const place = placeOf(state, letter.letter, jobOf(letter));
     place.letters = [...place.letters, id];
     state.channels[place.place.channel].letters += 1;
   }
@@ -184,8 +185,20 @@ export type Desk = {
 
 // --- what waits -----------------------------------------------------------------------------------------------------------
 
-function placeOf(state: NoticesState, place: Place): PlaceState {
-  const key = placeKey(place);
+/**
+ * A receiver that takes one job per message is written to on several lanes, so that a letter that cannot be delivered for now
+ * does not hold up those of all other jobs. Letters of one job stay in their order.
+ */
+const lanes = 4;
+const isLane = /^\S+ #\d+$/;
+const laneOf = (place: Place, job: JobKey): string =>
+  isAlone(place) ? `${place.channel} #${stableHash(job) % lanes}` : placeKey(place);
+const jobOf = ({ letter }: LetterRecord): JobKey => letter.notices[0]!.job;
+
+const placeOf = (state: NoticesState, place: Place, job: JobKey): PlaceState =>
+  placeAt(state, laneOf(place, job), place);
+
+function placeAt(state: NoticesState, key: string, place: Place): PlaceState {
   let known = state.places.get(key);
   if (known === undefined) {
     const { channel, to } = place;
@@ -206,10 +219,10 @@ function placeOf(state: NoticesState, place: Place): PlaceState {
 
 /** Enters a notice with every place that it is for. */
 function enter(state: NoticesState, entered: NoticeRecord): void {
-  const { id, event } = entered.notice;
+  const { id, event, job } = entered.notice;
   state.notices.set(id, entered);
   for (const to of entered.to) {
-    const place = placeOf(state, to);
+    const place = placeOf(state, to, job);
     place.waiting.add(id);
     const channel = state.channels[to.channel];
     const pair = `${place.key}\n${id}`;
@@ -227,7 +240,7 @@ function leave({ state, effects }: Desk, place: PlaceState, id: string): void {
   channel.successes.delete(pair);
   const before = state.notices.get(id);
   if (before === undefined) return;
-  const to = before.to.filter(one => placeKey(one) !== place.key);
+  const to = before.to.filter(one => laneOf(one, before.notice.job) !== place.key);
   const rest = to.length === 0 ? undefined : { ...before, to };
   if (rest === undefined) state.notices.delete(id);
   else state.notices.set(id, rest);
@@ -243,7 +256,7 @@ function note(desk: Desk, noted: NoticeRecord): void {
     const channel = state.channels[to.channel];
     effects.push(count('horae_notices_total', { channel: to.channel, event: noted.notice.event }));
     if (channel.waiting.size > limits.notices_max) leaveOut(desk, to.channel);
-    const place = placeOf(state, to);
+    const place = placeOf(state, to, noted.notice.job);
     if (place.doing === 'resting' && place.waiting.size > 0) gather(desk, place);
     // It rests between two attempts, and is in no line.
     else if (place.doing === 'held' && !channel.line.has(place.key) && isBesideWanted(desk, place))
@@ -397,7 +410,7 @@ function form(desk: Desk, place: PlaceState, logs: Readonly<Record<string, strin
       const log = logs[notice.id];
       return {
         notice: log === undefined || log === '' ? notice : { ...notice, log },
-        words: to.find(one => placeKey(one) === place.key)?.words,
+        words: to.find(one => laneOf(one, notice.job) === place.key)?.words,
       };
     }),
     counts,
@@ -440,7 +453,7 @@ function send({ state, limits, effects }: Desk, place: PlaceState): void {
 function hear(desk: Desk, { id, delivery }: Carried): void {
   const { state, limits, now, effects } = desk;
   const before = state.letters.get(id);
-  const place = before === undefined ? undefined : state.places.get(placeKey(before.letter));
+  const place = before === undefined ? undefined : state.places.get(laneOf(before.letter, jobOf(before)));
   if (before === undefined || place === undefined || place.doing !== 'sending' || place.letters[0] !== id) return;
   const { channel: name } = place.place;
   const channel = state.channels[name];
@@ -507,7 +520,7 @@ function again(desk: Desk, id: string): void {
   const kept: LetterRecord = { ...rest, since: now };
   state.letters.set(id, kept);
   effects.push(record('letter', id, kept));
-  const place = placeOf(state, kept.letter);
+  const place = placeOf(state, kept.letter, jobOf(kept));
   if (dead_at !== undefined) {
     state.dead.delete(id);
     state.channels[place.place.channel].letters += 1;

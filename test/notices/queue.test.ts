@@ -134,6 +134,20 @@ test('a letter that alone cannot be delivered holds up the others of its place f
   t.is(office.of<LetterRecord>('letter').length, 1);
 });
 
+test('one job whose letter cannot be delivered does not hold up those of most others where each has its own', t => {
+  const office = new Office({ sending_max: 8 });
+  office.answer = letter =>
+    letter.notices[0]!.job.endsWith('j0') ? { type: 'failed', message: '500' } : { type: 'delivered' };
+  const place: Place = { channel: 'sentry', to: '' };
+  office.note(...Array.from({ length: 40 }, (_, n) => noticed(n, [place])));
+  office.until(start);
+  t.true(office.sent.length >= 20, `${office.sent.length} of 39 at once`);
+  office.crash();
+  office.until(start + 3_600_000);
+  t.is(office.sent.length, 39);
+  t.is(new Set(office.seen.map(one => one.letter.id)).size, 40);
+});
+
 test('word of a letter that comes twice, or when nobody waits for it, changes nothing', t => {
   const office = new Office({ sending_max: 1 });
   office.answer = () => undefined;

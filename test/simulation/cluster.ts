@@ -17,7 +17,7 @@ import { createNetwork } from './network.ts';
 import { cluster_path, createNode, type Meddling, type SimulatedNode } from './node.ts';
 import { createExchange } from './office.ts';
 import { createPeople } from './people.ts';
-import { createReceivers } from './receivers.ts';
+import { createReceivers, talkative } from './receivers.ts';
 import { compareBooks, decidedBy, isOver } from './reckoning.ts';
 import { type Truth, watchTruth } from './truth.ts';
 import { endsOf, rolling } from './updates.ts';
@@ -94,7 +94,7 @@ export async function simulate(options: Options): Promise<Report> {
     ...defaultSettings(),
     segments_per_snapshot: 60,
     failover_timeout_days: 21,
-    notify_interval_ms: minute,
+    ...(letters ? talkative : {}),
   };
   const exchange = createExchange(network);
   // By chance of their own: hours without them are what they were before there were any.

@@ -4,7 +4,7 @@
 // taken they remember by its id; a letter may come again, but only as the same.
 
 import type { Delivery, Letter, NoticeRecord, SentLetter } from '../../actors/model/notices.ts';
-import { placeKey } from '../../actors/model/notices.ts';
+import { notice_events, placeKey } from '../../actors/model/notices.ts';
 import type { FinishedRun, JobRecord } from '../../actors/model/records.ts';
 import type { OpenLetters } from '../../programs/letters.ts';
 import type { Agenda } from './agenda.ts';
@@ -15,6 +15,15 @@ export type Receivers = {
   readonly letters: (process: Process) => OpenLetters;
   /** Everything that was to be told has been, once. Returns how many letters there were. */
   readonly reckon: () => number;
+};
+
+/** Everything is worth telling here, and soon. */
+export const talkative = {
+  notify_on: notice_events.join(','),
+  notify_interval_ms: 60_000,
+  notify_late_after_ms: 30_000,
+  notify_long_running_after_ms: 60_000,
+  notify_pending_after_ms: 45_000,
 };
 
 const latency_ms_max = 300;
@@ -73,8 +82,12 @@ export function createReceivers(world: {
 
     reckon() {
       const wished = new Map<string, number>();
-      for (const { key, body } of ledger.entries('notice'))
-        if (body !== undefined && !wished.has(key)) wished.set(key, (body as NoticeRecord).to.length);
+      const over = new Set<string>();
+      for (const { key, body } of ledger.entries('notice')) {
+        if (body === undefined) over.add(key);
+        else if (over.has(key)) wrong(`${key} was told, and is to be told again`);
+        else if (!wished.has(key)) wished.set(key, (body as NoticeRecord).to.length);
+      }
       for (const { key, body } of ledger.entries('finished-run')) {
         const { run, outcome } = body as FinishedRun;
         const of = key.split('/').slice(0, 3).join('/');

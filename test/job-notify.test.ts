@@ -61,6 +61,8 @@ test('every mistake is told with its place and what would be right', t => {
   t.is(problems({ notify: [{ on: ['failed'], to: [] }] })[0]?.place, '/notify/0/to');
   t.is(problems({ notify: [{ on: ['failed'], to: [{ channel: 'slack' }], when: 'now' }] })[0]?.place, '/notify/0/when');
   t.is(problems({ service: true, late_after_ms: 1_000 })[0]?.place, '/late_after_ms');
+  const long = { on: ['failed'], to: [{ channel: 'slack' }], text: '{{log}}'.repeat(51) };
+  t.like(problems({ notify: [long] }), [{ place: '/notify/0/text', expected: 'at most 50' }]);
   t.is(problems({ pending_after_ms: 5 })[0]?.place, '/pending_after_ms');
 });
 

@@ -25,9 +25,11 @@ export const placeholders: Readonly<Record<string, (notice: Notice, cluster: str
 
 const hole = /\{\{([^{}]*)\}\}/g;
 
-/** Names in a template that mean nothing. */
-export const unknownPlaceholders = (template: string): readonly string[] =>
-  [...template.matchAll(hole)].map(match => match[1]!.trim()).filter(name => !Object.hasOwn(placeholders, name));
+/** More would make long letters of short templates: each may become a log. */
+export const placeholders_max = 50;
+export const namesIn = (template: string): readonly string[] =>
+  [...template.matchAll(hole)].map(match => match[1]!.trim());
+export const isPlaceholder = (name: string): boolean => Object.hasOwn(placeholders, name);
 
 /** What a hole is filled with is not looked at again: a log that holds braces stays as it is. */
 export const filled = (template: string, notice: Notice, cluster: string): string =>

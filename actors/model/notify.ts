@@ -5,7 +5,7 @@
 
 import { z } from 'zod';
 import type { Problem } from '../../schedules/problem.ts';
-import { placeholders, unknownPlaceholders } from './letter-template.ts';
+import { isPlaceholder, namesIn, placeholders, placeholders_max } from './letter-template.ts';
 import { type ChannelName, channel_names, type NoticeEvent, notice_events, type Words } from './notices.ts';
 
 const template = z.string().min(1);
@@ -81,14 +81,20 @@ export function readNotify(
     for (const [field, words] of [
       ['subject', subject],
       ['text', text],
-    ] as const)
-      for (const name of unknownPlaceholders(words ?? ''))
-        wrong(
-          `/notify/${n}/${field}`,
-          `{{${name}}}`,
-          `there is no {{${name.slice(0, 80)}}} in a template`,
-          `one of ${Object.keys(placeholders).join(', ')}`,
-        );
+    ] as const) {
+      const place = `/notify/${n}/${field}`;
+      const names = namesIn(words ?? '');
+      if (names.length > placeholders_max)
+        wrong(place, names.length, `there are ${names.length} names in a template`, `at most ${placeholders_max}`);
+      for (const name of new Set(names.slice(0, placeholders_max)))
+        if (!isPlaceholder(name))
+          wrong(
+            place,
+            `{{${name}}}`,
+            `there is no {{${name.slice(0, 80)}}} in a template`,
+            `one of ${Object.keys(placeholders).join(', ')}`,
+          );
+    }
   }
   for (const field of ['late_after_ms', 'long_running_after_ms'] as const)
     if (job.service === true && given[field] !== undefined)

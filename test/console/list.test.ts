@@ -65,7 +65,7 @@ testWith(chromium)('output that comes in pieces loses its colours and shows what
   const { page } = await openPage(t, browser!, `http://127.0.0.1:${stood.port}/`);
   const pieces = ['a\u001b[3', '1mred\u001b', '[0m\r\n', 'tab\tnul\u0000 bell\u0007 del\u007f c1\u0085', ' 50%\r100%'];
   const shown = await page.evaluate(
-    `import('/console/log.js').then(({ cleaner }) => { const clean = cleaner(); return ${JSON.stringify(pieces)}.map(clean).join(''); })`,
+    `import('/console/output.js').then(({ cleaner }) => { const clean = cleaner(); return ${JSON.stringify(pieces)}.map(clean).join(''); })`,
   );
   t.is(shown, 'ared\ntab\tnul\u2400 bell\u2407 del\u2421 c1\ufffd 50%\n100%');
 });

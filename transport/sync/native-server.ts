@@ -8,12 +8,14 @@ import type { Found, Step } from './plan.ts';
 import { type Remote, unchanged, type Writing, write } from './server.ts';
 
 const page_rows = 500;
+/** Of a cluster any node may be asked: it answers when it has come as far as the one that leads. */
+const consistent = 'consistent=true';
 /** More than a scheduler has. */
 const jobs_max = 1_000_000;
 
 export function nativeServer(link: Link, dialect: Dialect, force: boolean): Remote {
   const look = async (name: string): Promise<Found | undefined> => {
-    const answer = await link.send('GET', pathOf(name));
+    const answer = await link.send('GET', `${pathOf(name)}?${consistent}`);
     if (answer.status === 404) return undefined;
     if (answer.status !== 200) throw refusedBy(answer);
     const found = foundNative(answer.body);
@@ -25,7 +27,7 @@ export function nativeServer(link: Link, dialect: Dialect, force: boolean): Remo
     async list() {
       const found: Found[] = [];
       for (let next: string | undefined = `/api/v1/jobs?limit=${page_rows}`; next !== undefined; ) {
-        const answer = await link.read(next);
+        const answer = await link.read(`${next}&${consistent}`);
         if (answer.status !== 200) throw refusedBy(answer);
         const page = answer.body as { jobs?: unknown[]; next?: string };
         if (!Array.isArray(page?.jobs)) throw refusedBy({ ...answer, text: 'that is no list of jobs of a Horae' });

@@ -59,6 +59,10 @@ const fetching_mark = '.horae-fetching';
 /** What of a sandbox tells why nothing began in it. */
 const logs = new Set(['stdout', 'stderr']);
 
+/** Whether it is a folder itself: a link by that name leads to somebody else's. */
+export const isOwnFolder = (path: string): boolean =>
+  lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+
 export const markFetching = (sandbox: string): void => writeFileSync(join(sandbox, fetching_mark), '', { flag: 'wx' });
 export const unmarkFetching = (sandbox: string): void => rmSync(join(sandbox, fetching_mark), { force: true });
 
@@ -68,7 +72,7 @@ export const unmarkFetching = (sandbox: string): void => rmSync(join(sandbox, fe
  */
 export async function forgetFetched(sandbox: string): Promise<void> {
   // Without the mark it may be the sandbox of an earlier task of that name, for which this one was refused.
-  if (!existsSync(join(sandbox, fetching_mark))) return;
+  if (!isOwnFolder(sandbox) || !existsSync(join(sandbox, fetching_mark))) return;
   for (const name of readdirSync(sandbox, { encoding: 'buffer' }))
     if (!logs.has(name.toString('latin1')) && name.toString('latin1') !== fetching_mark)
       await removeLargeTree(Buffer.concat([Buffer.from(`${sandbox}/`), name]));

@@ -10,7 +10,7 @@ import { chmodSync, lstatSync, mkdirSync, realpathSync, writeFileSync } from 'no
 import { open } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { hasCode } from './processes.ts';
-import { removeTree } from './removal.ts';
+import { isOwnFolder, removeTree } from './removal.ts';
 import { type SecretWishes, secrets_folder } from './secret-wishes.ts';
 
 export type SecretSource =
@@ -87,9 +87,9 @@ export function writeSecrets(
   }
 }
 
-/** With the end of the task its secrets go. Never follows a link. */
+/** With the end of the task its secrets go. Never follows a link: behind one is the sandbox of an executor, who has its own. */
 export function forgetSecrets(sandbox: string): void {
-  removeTree(join(sandbox, secrets_folder));
+  if (isOwnFolder(sandbox)) removeTree(join(sandbox, secrets_folder));
 }
 
 function secretFrom(source: SecretSource, name: string, signal: AbortSignal): Promise<Buffer> {

@@ -84,3 +84,20 @@ test('what cannot be a variable is refused by the name of the secret, and nothin
     t.false(existsSync(join(sandbox(id), 'ran')));
   }
 });
+
+test('a task of the name that an executor has its task under is refused, and takes nothing of it away', async t => {
+  const mesos = await machineWith(t, { db: 'open sesame' });
+  const { scheduler, sandbox } = mesos;
+  const container = inFile('db.txt', 'me/db');
+  await scheduler.launch([task('same', { ...executor('ex'), container })], 3_600);
+  await scheduler.reached('same', 'TASK_RUNNING');
+  const secret = join(sandbox('same'), '.secrets', 'db.txt');
+  t.true(existsSync(secret));
+  const other = await subscribe(mesos);
+  await other.launch([command('same', 'true')]);
+  t.like(await other.reached('same', ...terminal), {
+    state: 'TASK_FAILED',
+    reason: 'REASON_CONTAINER_LAUNCH_FAILED',
+  });
+  t.true(existsSync(secret));
+});

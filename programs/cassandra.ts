@@ -17,9 +17,10 @@ export async function openCassandra(
   history: Pick<History, 'page'>,
 ): Promise<CassandraHistory | undefined> {
   if (settings.cassandra.length === 0) return undefined;
-  const [{ openExporter }, { cassandraDriver, openStore }] = await Promise.all([
+  const [{ openExporter }, { openStore }, { cassandraDriver }] = await Promise.all([
     import('../transport/cassandra/exporter.ts'),
     import('../transport/cassandra/store.ts'),
+    import('../transport/cassandra/driver.ts'),
   ]);
   const { cassandra_password_file: file } = settings;
   const password = file === undefined ? settings.cassandra_password : oneLine('--cassandra-password-file', file);
@@ -35,7 +36,7 @@ export async function openCassandra(
       const exporter = openExporter({
         open: async () =>
           openStore(
-            await cassandraDriver({
+            cassandraDriver({
               contact_points: settings.cassandra,
               port: settings.cassandra_port,
               user: settings.cassandra_user,

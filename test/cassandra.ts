@@ -5,8 +5,9 @@
 
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { join } from 'node:path';
-import cassandra from 'cassandra-driver';
-import { type Cassandra, cassandraJars, startCassandra } from './cassandra/server.ts';
+import { cassandraDriver } from '../transport/cassandra/driver.ts';
+import { Refusal } from '../transport/cassandra/store.ts';
+import { cassandraJars, startCassandra } from './cassandra/server.ts';
 import { startNodes } from './cluster/nodes.ts';
 import { type Api, type Running, startHorae } from './program/horae.ts';
 import { killAlone } from './program/serving.ts';
@@ -45,35 +46,30 @@ async function promise(title: string, keep: () => Promise<string | undefined>): 
 
 type Row = Readonly<Record<string, unknown>> & { readonly id: string; readonly ts: Date; readonly task_state: string };
 
-function clientOf(server: Cassandra): cassandra.Client {
-  const client = new cassandra.Client({
-    contactPoints: ['127.0.0.1'],
-    localDataCenter: 'datacenter1',
-    protocolOptions: { port: server.port },
-    // It is killed and started again: ours is not the connection that is tried.
-    policies: { reconnection: new cassandra.policies.reconnection.ConstantReconnectionPolicy(250) },
-  });
-  cleaners.push(() => client.shutdown());
-  return client;
+/** Asks by a connection of its own, which is made anew when the server was away. */
+function reader(port: number) {
+  const connect = () =>
+    cassandraDriver({ contact_points: ['127.0.0.1'], port, user: undefined, password: undefined, timeout_ms: 5_000 });
+  let driver = connect();
+  cleaners.push(() => driver.close());
+  const how = { consistency: 1, isIdempotent: true };
+  return async (query: string, values: readonly unknown[] = []): Promise<Row[]> =>
+    (await until(
+      () => `Cassandra to answer ${query}`,
+      async () => {
+        try {
+          return await driver.execute(query, values, how);
+        } catch (error) {
+          if (error instanceof Refusal) throw error;
+          await driver.close();
+          driver = connect();
+          return undefined; // It is being started.
+        }
+      },
+      patience_ms,
+    )) as unknown as Row[];
 }
-async function cql(client: cassandra.Client, query: string, values: unknown[] = []): Promise<Row[]> {
-  const result = await until(
-    () => `Cassandra to answer ${query}`,
-    () =>
-      client.execute(query, values, { prepare: values.length > 0, fetchSize: 100_000 }).catch(error => {
-        if (
-          error instanceof cassandra.errors.ResponseError &&
-          error.code === cassandra.types.responseErrorCodes.invalid
-        )
-          throw error;
-        return undefined; // It is being started.
-      }),
-    patience_ms,
-  );
-  return result.rows as unknown as Row[];
-}
-const rowsOf = (client: cassandra.Client, job: string, table = 'metrics.chronos') =>
-  cql(client, `SELECT * FROM ${table} WHERE job_name = ?`, [job]);
+const rowsOf = (job: string, table = 'metrics.chronos') => cql(`SELECT * FROM ${table} WHERE job_name = ?`, [job]);
 
 async function post(api: Api, path: string, body: object): Promise<void> {
   const { status, text } = await api.request('POST', `/v1/scheduler/${path}`, body);
@@ -109,7 +105,7 @@ const metric = async (api: Api, name: string) => {
 const jars = await cassandraJars(say);
 const folder = await tempDir(owner);
 const server = await startCassandra(owner, join(folder, 'cassandra'), jars);
-const client = clientOf(server);
+const cql = reader(server.port);
 const data = join(folder, 'data');
 const flags = [
   ...['--cassandra_contact_points', '127.0.0.1', '--cassandra_port', String(server.port), '--cassandra_ttl', '86400'],
@@ -123,7 +119,7 @@ await promise(
   'keyspace and tables are made where they are missing, with the columns and keys that Chronos had',
   async () => {
     await until('the tables', async () => (await metric(horae.api, 'horae_cassandra_connected')) === 1, patience_ms);
-    const columns = await cql(client, "SELECT * FROM system_schema.columns WHERE keyspace_name = 'metrics'");
+    const columns = await cql("SELECT * FROM system_schema.columns WHERE keyspace_name = 'metrics'");
     const told = (table: string) =>
       Object.fromEntries(
         columns
@@ -167,7 +163,7 @@ await promise(
     const [running, finished] = await until(
       'two rows of good',
       async () => {
-        const rows = await rowsOf(client, 'good');
+        const rows = await rowsOf('good');
         return rows.length >= 2 && rows.sort((a, b) => +a.ts - +b.ts);
       },
       patience_ms,
@@ -188,7 +184,7 @@ await promise(
     const bad = await until(
       'the rows of two failures',
       async () => {
-        const rows = await rowsOf(client, 'bad');
+        const rows = await rowsOf('bad');
         return rows.length >= 4 && rows;
       },
       patience_ms,
@@ -196,7 +192,7 @@ await promise(
     const failed = bad.filter(row => row.task_state === 'TASK_FAILED');
     deepEqual(failed.map(row => row.attempt).sort(), [0, 1]);
     for (const row of failed) deepEqual([row.is_failure, row.message], [true, 'it exited with 3']);
-    const [ttl] = await cql(client, 'SELECT ttl(task_state) AS left FROM metrics.chronos WHERE id = ?', [finished!.id]);
+    const [ttl] = await cql('SELECT ttl(task_state) AS left FROM metrics.chronos WHERE id = ?', [finished!.id]);
     ok(Number(ttl!.left) > 86_000 && Number(ttl!.left) <= 86_400, `ttl ${String(ttl!.left)}`);
     return undefined;
   },
@@ -208,7 +204,7 @@ await promise('a job that follows others has its parents, and a task that runs h
   const [row] = await until(
     'the row of after',
     async () => {
-      const rows = await rowsOf(client, 'after');
+      const rows = await rowsOf('after');
       return rows.length > 0 && rows;
     },
     patience_ms,
@@ -218,7 +214,7 @@ await promise('a job that follows others has its parents, and a task that runs h
   const rows = await until(
     'its end',
     async () => {
-      const found = await rowsOf(client, 'after');
+      const found = await rowsOf('after');
       return found.length === 2 && found;
     },
     patience_ms,
@@ -228,11 +224,11 @@ await promise('a job that follows others has its parents, and a task that runs h
 });
 
 const elementsOf = async () =>
-  (await cql(client, 'SELECT * FROM metrics.chronos_stat_count WHERE job_name = ?', ['data'])).map(row =>
+  (await cql('SELECT * FROM metrics.chronos_stat_count WHERE job_name = ?', ['data'])).map(row =>
     Number(row.elements_processed),
   );
 const progress = async (more: number) => {
-  const [live] = (await rowsOf(client, 'data')).filter(row => row.task_state === 'TASK_RUNNING');
+  const [live] = (await rowsOf('data')).filter(row => row.task_state === 'TASK_RUNNING');
   const path = `/v1/scheduler/job/data/task/${encodeURIComponent(live!.id)}/progress`;
   equal((await horae.api.request('POST', path, { numAdditionalElementsProcessed: more })).status, 204);
 };
@@ -245,7 +241,7 @@ await promise('what a task says that it has processed is counted', async () => {
     schedule: 'R1//PT1H',
     dataProcessingJobType: true,
   });
-  await until('its row', async () => (await rowsOf(client, 'data')).length > 0, patience_ms);
+  await until('its row', async () => (await rowsOf('data')).length > 0, patience_ms);
   await progress(5);
   await progress(7);
   await until('twelve', async () => (await elementsOf())[0] === 12, patience_ms);
@@ -256,7 +252,7 @@ await promise('what a task says that it has processed is counted', async () => {
 async function missing(api: Api, name: string, table?: string): Promise<string[]> {
   // Those that end while we look are not missing yet.
   const attempts = await attemptsOf(api, name);
-  const rows = await rowsOf(client, name, table);
+  const rows = await rowsOf(name, table);
   const there = new Set(rows.map(row => `${row.task_state} ${row.ts.getTime()}`));
   return attempts.flatMap(attempt => {
     const [started, ended] = [Date.parse(attempt.started_at ?? ''), Date.parse(attempt.ended_at)];
@@ -272,7 +268,7 @@ const whole = (name: string) =>
 
 await promise('while Cassandra is away runs are on time, and what was missed is written when it is back', async () => {
   await post(horae.api, 'iso8601', { ...job, name: 'tick', command: 'true', schedule: 'R//PT1S' });
-  await until('some ticks', async () => (await rowsOf(client, 'tick')).length >= 6, patience_ms);
+  await until('some ticks', async () => (await rowsOf('tick')).length >= 6, patience_ms);
   await server.kill();
   const before = (await attemptsOf(horae.api, 'tick')).length;
   await until(
@@ -324,7 +320,7 @@ await promise('Horae that is killed while Cassandra is away goes on from where C
 await promise('Cassandra killed again and again while rows are written: each attempt is there in the end', async () => {
   for (let n = 0; n < 3; n++) {
     await post(horae.api, 'iso8601', { ...job, name: `burst${n}`, command: 'true', schedule: `R25//PT1S` });
-    await until('rows', async () => (await rowsOf(client, `burst${n}`)).length >= 4, patience_ms);
+    await until('rows', async () => (await rowsOf(`burst${n}`)).length >= 4, patience_ms);
     await server.kill();
     await server.start();
     await until(
@@ -350,7 +346,7 @@ await promise('a table that is dropped is made and filled again from the history
   equal((await horae.api.request('DELETE', '/v1/scheduler/job/tick')).status, 204);
   horae.child.send('SIGTERM');
   await horae.child.ended;
-  for (const table of ['chronos', 'chronos_cursor']) await cql(client, `DROP TABLE metrics.${table}`);
+  for (const table of ['chronos', 'chronos_cursor']) await cql(`DROP TABLE metrics.${table}`);
   horae = await startHorae(owner, data, flags);
   await until(
     'the rows',
@@ -360,7 +356,7 @@ await promise('a table that is dropped is made and filled again from the history
     patience_ms,
   );
   for (const name of ['good', 'bad', 'burst0', 'burst1', 'burst2']) await whole(name);
-  const [row] = await cql(client, 'SELECT count(*) AS n FROM metrics.chronos');
+  const [row] = await cql('SELECT count(*) AS n FROM metrics.chronos');
   return `${String(row!.n)} rows`;
 });
 
@@ -375,12 +371,12 @@ await promise('another keyspace, other tables, QUORUM and rows that are kept for
   const rows = await until(
     'the rows of good',
     async () => {
-      const found = await rowsOf(client, 'good', 'audit."table"').catch(() => []);
+      const found = await rowsOf('good', 'audit."table"').catch(() => []);
       return found.length >= 4 && found;
     },
     patience_ms,
   );
-  const [ttl] = await cql(client, 'SELECT ttl(task_state) AS left FROM audit."table" WHERE id = ?', [rows[0]!.id]);
+  const [ttl] = await cql('SELECT ttl(task_state) AS left FROM audit."table" WHERE id = ?', [rows[0]!.id]);
   equal(ttl!.left, null);
   return undefined;
 });
@@ -406,7 +402,7 @@ await promise('in a cluster whoever leads writes, and the next leader goes on fr
   const next = cluster.nodes.find(node => node !== leader)!;
   const table = 'cluster.chronos';
   await post(leader.api, 'iso8601', { ...job, name: 'beat', command: 'true', schedule: 'R60//PT1S' });
-  await until('rows', async () => (await rowsOf(client, 'beat', table).catch(() => [])).length >= 6, patience_ms);
+  await until('rows', async () => (await rowsOf('beat', table).catch(() => [])).length >= 6, patience_ms);
   equal(await metric(next.api, 'horae_cassandra_connected'), 0, 'a node that does not lead writes nothing');
   await server.kill();
   const beats = async () => (await attemptsOf(next.api, 'beat')).length;

@@ -1,9 +1,8 @@
 // store.ts: those tables in a Cassandra that is there: made where they are missing, written to, and asked how far we came.
 //
-// The one file that speaks to the driver, whose three functions it needs are a type of their own. What it throws is of two
-// kinds: a `Refusal`, when this very statement will never be taken, and anything else, when Cassandra is away or busy.
+// What it asks of the driver is a type of its own (driver.ts has the real one). What that throws is of two kinds: a `Refusal`,
+// when this very statement will never be taken, and anything else, when Cassandra is away or busy.
 
-import type { Client } from 'cassandra-driver';
 import { type Names, type Row, statementsFor, valuesOf } from './layout.ts';
 import type { Elements } from './rows.ts';
 
@@ -79,8 +78,13 @@ export async function openStore(driver: Driver, options: StoreOptions): Promise<
   const reading = codes[options.consistency === 'ANY' ? 'ONE' : options.consistency];
   const ask = (query: string, values: readonly unknown[], consistency = reading) =>
     driver.execute(query, values, { consistency, isIdempotent: true });
-  await driver.connect();
-  await makeTables(names.keyspace.toLowerCase(), statements, ask);
+  try {
+    await driver.connect();
+    await makeTables(names.keyspace.toLowerCase(), statements, ask);
+  } catch (error) {
+    await driver.close();
+    throw error;
+  }
   return {
     async write(row) {
       const age_s = Math.floor((now() - row.ts) / 1_000);
@@ -118,48 +122,4 @@ async function makeTables(
   const tables = await ask('SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?', [keyspace]);
   const known = new Set(tables.map(row => row.table_name));
   for (const [table, making] of create) if (!known.has(table)) for (const query of making) await ask(query, []);
-}
-
-export type DriverOptions = {
-  readonly contact_points: readonly string[];
-  readonly port: number;
-  readonly user: string | undefined;
-  readonly password: string | undefined;
-  readonly timeout_ms: number;
-};
-
-/** The real one, loaded when it is asked for. */
-export async function cassandraDriver(options: DriverOptions): Promise<Driver> {
-  const { default: cassandra } = await import('cassandra-driver');
-  const { user, password, timeout_ms } = options;
-  const client: Client = new cassandra.Client({
-    contactPoints: [...options.contact_points],
-    protocolOptions: { port: options.port },
-    // Whichever data centre it is: a row now and then needs no nearest one.
-    policies: { loadBalancing: new cassandra.policies.loadBalancing.RoundRobinPolicy() },
-    socketOptions: { connectTimeout: timeout_ms, readTimeout: timeout_ms },
-    // Nothing is asked of the schema but names.
-    isMetadataSyncEnabled: false,
-    ...(user === undefined || password === undefined ? {} : { credentials: { username: user, password } }),
-  });
-  const { ResponseError } = cassandra.errors;
-  const { responseErrorCodes } = cassandra.types;
-  const final = new Set([responseErrorCodes.syntaxError, responseErrorCodes.invalid]);
-  return {
-    connect: () => client.connect(),
-    async execute(query, values, { consistency, isIdempotent }) {
-      try {
-        const { rows } = await client.execute(query, [...values], {
-          prepare: values.length > 0,
-          consistency,
-          isIdempotent,
-        });
-        return (rows ?? []) as readonly Readonly<Record<string, unknown>>[];
-      } catch (error) {
-        if (error instanceof ResponseError && final.has(error.code)) throw new Refusal(error.message, { cause: error });
-        throw error;
-      }
-    },
-    close: () => client.shutdown(),
-  };
 }

@@ -97,8 +97,9 @@ const check: Check = job => {
 };
 
 /** The scheduler, in the tongue that the layout has. The dialect is final once the scheduler has been listed. */
-function serverFor(request: SyncRequest, layout: Layout): { readonly remote: Remote; readonly dialect: () => Dialect } {
-  const link = createLink(request);
+function serverFor(request: Asked, layout: Layout): { readonly remote: Remote; readonly dialect: () => Dialect } {
+  const waiting = (why: string) => request.complain(`horae: ${why}; trying again for ${request.timeout_ms / 1_000} s`);
+  const link = createLink({ ...request, waiting });
   if (layout === 'native') {
     const dialect = nativeDialect(check);
     return { remote: nativeServer(link, dialect, request.force), dialect: () => dialect };
@@ -156,6 +157,7 @@ async function work(request: Asked): Promise<Report> {
     say(printPlanned(planned));
   }
   const reported = { ...report, findings, plan: planned };
+  if (what !== 'plan' && strict && findings.length > 0) complain('horae: nothing is sent, since something is wrong');
   if (what === 'plan' || planned.steps.length === 0 || (strict && findings.length > 0)) return reported;
   if (await mayDelete(planned, request))
     return { ...reported, performed: await carryOut(planned.steps, remote, request) };
@@ -280,7 +282,7 @@ async function init(request: Asked): Promise<number> {
 
 /** Which tongue a scheduler is asked in, where nobody said: Horae's own, and that of Chronos where it does not answer to that. */
 async function listedBy(
-  request: SyncRequest,
+  request: Asked,
 ): Promise<{ readonly remote: Remote; readonly dialect: () => Dialect; readonly layout: Layout }> {
   if (request.layout !== undefined) return { ...serverFor(request, request.layout), layout: request.layout };
   const native = serverFor(request, 'native');

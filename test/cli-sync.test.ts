@@ -49,6 +49,7 @@ test('a line that cannot be done is refused with what would be right', t => {
     ['a --layout flat', /--layout is flat: expected native or chronos/],
     ['a --timeout-s 0', /--timeout-s is 0: expected 1-9999/],
     ['a --url horae', /--url is horae: expected an address/],
+    ['a --url http://me:secret@old:4400', /^there is a user in --url: expected the address alone(?!.*secret)/],
     ['a --http-auth me', /--http-auth is no such pair: expected USER:PASSWORD/],
     ['a --token t --http-auth a:b', /both --token and --http-auth are given/],
     ['a --delete', /unknown flag --delete: expected --delete-missing/],

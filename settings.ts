@@ -55,6 +55,11 @@ const supervision = 'Supervision';
 const graphite = 'Figures for Graphite';
 const cassandra = 'History in Cassandra, in the tables of Chronos';
 
+// What may stand in a template of a letter: names that actors/model/letter-template.ts fills in.
+const template_names = 'job|name|event|reason|command|host|task|run|attempt|attempts|owner|at|log|cluster';
+const template_words = `text with names in double braces: ${template_names.replaceAll('|', ', ')}`;
+const template_form = new RegExp(`^(?:(?!\\{\\{)[^]|\\{\\{\\s*(?:${template_names})\\s*\\}\\}){1,8192}$`);
+
 /** Every setting there is. Units and bounds come last in a name; a limit's sentence says what happens when it is reached. */
 // biome-ignore format: one setting, one line, so that the list can be read down its columns.
 export const settings = {
@@ -186,6 +191,8 @@ export const settings = {
   job_history_limit: whole({ group: chronos, unit: 'tasks', default: 5, min: 0, max: 1_000, help: 'Tasks in the history that job/stat of that API shows; how much is kept is said by --history-per-job.' }),
 
   notify_on: text({ group: notices, value: 'EVENTS', default: 'failed,disabled,deleted,exhausted', expected: 'events with commas: failed, disabled, deleted, exhausted, succeeded, missed, late, long-running, stuck-pending; or none', matches: /^(none|(failed|disabled|deleted|exhausted|succeeded|missed|late|long-running|stuck-pending)(,(failed|disabled|deleted|exhausted|succeeded|missed|late|long-running|stuck-pending))*)$/, help: 'What is told of jobs that do not say it themselves: to their owners by mail, and to the channels that are set.' }),
+  notify_subject: text({ group: notices, value: 'TEMPLATE', expected: template_words, matches: template_form, help: 'Subject of letters of one notice, where a job has none of its own, such as "{{name}} {{event}}".' }),
+  notify_text: text({ group: notices, value: 'TEMPLATE', expected: template_words, matches: template_form, help: 'What a letter says of each notice, where a job has no text of its own, with the same names.' }),
   notify_gather_ms: whole({ group: notices, unit: 'ms', default: 3_000, min: 0, max: 3_600_000, help: 'How long the first notice after a silence waits for others to share its letter.' }),
   notify_interval_ms: whole({ group: notices, unit: 'ms', default: 300_000, min: 0, max: 86_400_000, help: 'Between two letters to one place; what comes meanwhile goes together into the next.' }),
   notify_retry_ms: whole({ group: notices, unit: 'ms', default: 10_000, min: 1, max: 86_400_000, help: 'Before a letter that could not be delivered is sent again; doubles with each attempt.' }),

@@ -101,6 +101,10 @@ function noticesSettings(settings: Settings, standing: readonly ChannelName[]): 
   const { notify_log_bytes_max, notify_listed_max } = settings;
   return {
     cluster: settings.notification_prefix ?? '',
+    words: {
+      ...(settings.notify_subject === undefined ? {} : { subject: settings.notify_subject }),
+      ...(settings.notify_text === undefined ? {} : { text: settings.notify_text }),
+    },
     standing,
     on: notice_events.filter(event => settings.notify_on.split(',').includes(event)),
     gather_ms: settings.notify_gather_ms,

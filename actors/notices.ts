@@ -27,6 +27,7 @@ import {
   type Place,
   type PlaceRecord,
   placeKey,
+  type Words,
 } from './model/notices.ts';
 import { sortable } from './model/records.ts';
 import { type Step, step, stepWith } from './step.ts';
@@ -53,6 +54,8 @@ export type NoticesLimits = {
   readonly dead_max: number;
   /** Longest text of a letter. */
   readonly text_max: number;
+  /** Where a job has none of its own. */
+  readonly words?: Words;
 };
 
 export type NoticesMessage =
@@ -410,7 +413,7 @@ function form(desk: Desk, place: PlaceState, logs: Readonly<Record<string, strin
       const log = logs[notice.id];
       return {
         notice: log === undefined || log === '' ? notice : { ...notice, log },
-        words: to.find(one => laneOf(one, notice.job) === place.key)?.words,
+        words: { ...limits.words, ...to.find(one => laneOf(one, notice.job) === place.key)?.words },
       };
     }),
     counts,

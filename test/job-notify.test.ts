@@ -2,8 +2,10 @@
 
 import test from 'ava';
 import { type JobSubmission, readJob } from '../actors/model/job.ts';
+import { placeholders } from '../actors/model/letter-template.ts';
 import { ownersOf, unreachable } from '../actors/model/notify.ts';
 import type { Problem } from '../schedules/problem.ts';
+import { settings } from '../settings.ts';
 
 const base: JobSubmission = { role: 'www', environment: 'prod', name: 'hello', command: 'true' };
 const problems = (more: object): readonly Problem[] => {
@@ -93,4 +95,16 @@ test('owners are the distinct mailboxes of the field', t => {
     'b@example.com',
   ]);
   t.deepEqual(ownersOf(undefined), []);
+});
+
+test("the server's own templates know the same names as those of jobs", t => {
+  const { notify_subject, notify_text } = settings;
+  const all = Object.keys(placeholders)
+    .map(name => `{{${name}}}`)
+    .join(' and ');
+  t.is(notify_text.read([all]), all);
+  t.is(notify_text.read(['two\nlines {{ log }} { {x} }']), 'two\nlines {{ log }} { {x} }');
+  t.is(notify_subject.read(['{{name}} {{command_line}}']), undefined);
+  t.is(notify_subject.read(['{{name']), undefined);
+  t.regex(notify_subject.expected, /cluster$/);
 });

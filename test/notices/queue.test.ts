@@ -266,6 +266,20 @@ test('the last lines of a log are in the letter, and in each repetition of it th
   t.regex(office.seen[0]!.letter.text, /www:prod:ja:1\.r:0:1 said 1/);
 });
 
+test("the server's templates hold where a job has none, field by field", t => {
+  const office = new Office({ words: { subject: '{{name}}: {{event}}', text: 'ours: {{reason}}' } });
+  const own = { ...hook(1), words: { text: 'its own' } };
+  office.note(noticed('a', [own]), noticed('b'));
+  office.until(start + limits.gather_ms);
+  t.deepEqual(
+    office.seen.map(({ letter }) => [letter.subject, letter.text]),
+    [
+      ['www/prod/ja: failed', 'its own'],
+      ['www/prod/jb: failed', 'ours: it exited with 3'],
+    ],
+  );
+});
+
 test('only so many letters that were given up are kept', t => {
   const office = new Office();
   office.answer = () => ({ type: 'refused', message: 'never' });

@@ -197,3 +197,12 @@ test('a directory that is none, or has no job in it, says nothing of any job', a
   t.like(readDirectory(dir).findings, [{ file: '' }]);
   t.regex(readDirectory(dir).findings[0]!.message, /^there are no job files in it/);
 });
+
+test('the directory itself may be a link, as those have it who switch between checkouts', async t => {
+  const dir = await directory(t, { 'checkout-1/www/prod/a.yaml': job() });
+  symlinkSync('checkout-1', join(dir, 'current'));
+  t.deepEqual(
+    readDirectory(join(dir, 'current')).texts.map(each => each.file),
+    ['www/prod/a.yaml'],
+  );
+});

@@ -19,7 +19,7 @@ test.after.always(owner.clean);
 const layouts = layoutsAt(() => api);
 
 for (const [kind, layout] of Object.entries(layouts))
-  test(`${kind}: two syncs of one directory at one time both come to what it says`, async t => {
+  test.serial(`${kind}: two syncs of one directory at one time both come to what it says`, async t => {
     const dir = await tempDir(t);
     const names = Array.from({ length: 30 }, (_, n) => `both-${n}`);
     const all = (command: string) => Object.fromEntries(names.map(n => [layout.file(n), layout.text(n, command)]));
@@ -34,6 +34,30 @@ for (const [kind, layout] of Object.entries(layouts))
       for (const name of names) t.deepEqual(await layout.look(name), [command, turn + 1]);
     }
   });
+
+test.serial('a job that somebody changes while it is to be deleted stays, and is told', async t => {
+  for (const [kind, layout] of Object.entries(layouts)) {
+    const dir = await tempDir(t);
+    put(dir, { [layout.file('kept')]: layout.text('kept', 'old'), [layout.file('goes')]: layout.text('goes', 'old') });
+    const only = ['--delete-missing', '--yes'];
+    t.is((await syncWith(() => api.url)(dir, ...only)).status, 0, kind);
+    rmSync(join(dir, layout.file('goes')));
+    const url = await roadTo(
+      t,
+      () => api.url,
+      async ({ method }) => {
+        if (method === 'DELETE') await layout.change('goes', 'theirs');
+        return 'passes' as const;
+      },
+    );
+    const synced = await syncWith(() => url)(dir, ...only);
+    t.is(synced.status, 1);
+    t.regex(synced.wrong, /goes: not deleted, somebody was there meanwhile: the server answered 412/);
+    t.deepEqual(await layout.look('goes'), ['theirs', 2]);
+    t.is((await syncWith(() => api.url)(dir, ...only)).status, 0);
+    t.is(await layout.look('goes'), undefined);
+  }
+});
 
 test('a scheduler that dies in the middle and comes back has in the end what the files say, each job once', async t => {
   const data = join(await tempDir(t), 'data');

@@ -219,9 +219,9 @@ export const printDone = (step: Step): string => plain(`${said[step.kind]} ${ste
 export function printFailed(dir: string, step: Step, outcome: Exclude<Outcome, { type: 'done' }>): readonly string[] {
   const file = step.kind === 'delete' ? '' : step.wanted.file;
   const words = {
-    conflict: 'not written, somebody was there meanwhile',
+    conflict: `not ${step.kind === 'delete' ? 'deleted' : 'written'}, somebody was there meanwhile`,
     refused: 'refused',
-    unknown: 'it may have been written, or not',
+    unknown: `it may have been ${step.kind === 'delete' ? 'deleted' : 'written'}, or not`,
     skipped: 'not tried',
   }[outcome.type];
   const whole = printFinding(dir, { file, message: `${step.name}: ${words}: ${outcome.message}`, expected: '' });

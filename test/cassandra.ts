@@ -4,10 +4,11 @@
 // Not a part of `npm test`: it fetches Cassandra, and takes a minute or two. Each line is a promise, as a test's title is.
 
 import { deepEqual, equal, ok } from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cassandraDriver } from '../transport/cassandra/driver.ts';
 import { Refusal } from '../transport/cassandra/store.ts';
-import { cassandraJars, startCassandra } from './cassandra/server.ts';
+import { cassandraJars, startCassandra, superuser } from './cassandra/server.ts';
 import { startNodes } from './cluster/nodes.ts';
 import { type Api, type Running, startHorae } from './program/horae.ts';
 import { killAlone } from './program/serving.ts';
@@ -48,8 +49,7 @@ type Row = Readonly<Record<string, unknown>> & { readonly id: string; readonly t
 
 /** Asks by a connection of its own, which is made anew when the server was away. */
 function reader(port: number) {
-  const connect = () =>
-    cassandraDriver({ contact_points: ['127.0.0.1'], port, user: undefined, password: undefined, timeout_ms: 5_000 });
+  const connect = () => cassandraDriver({ contact_points: ['127.0.0.1'], port, ...superuser, timeout_ms: 5_000 });
   let driver = connect();
   cleaners.push(() => driver.close());
   const how = { consistency: 1, isIdempotent: true };
@@ -107,8 +107,12 @@ const folder = await tempDir(owner);
 const server = await startCassandra(owner, join(folder, 'cassandra'), jars);
 const cql = reader(server.port);
 const data = join(folder, 'data');
+const password_file = join(folder, 'password');
+writeFileSync(password_file, `${superuser.password}\n`, { mode: 0o600 });
+const user_flags = ['--cassandra_user', superuser.user, '--cassandra-password-file', password_file];
 const flags = [
   ...['--cassandra_contact_points', '127.0.0.1', '--cassandra_port', String(server.port), '--cassandra_ttl', '86400'],
+  ...user_flags,
   ...['--cassandra-timeout-ms', '2000', '--cassandra-waiting-max', '20', '--failure-retry', '50'],
   ...['--agent-resources', 'cpus:8;mem:8000;disk:8000;ports:[31000-31099]'],
 ];
@@ -381,6 +385,21 @@ await promise('another keyspace, other tables, QUORUM and rows that are kept for
   return undefined;
 });
 
+await promise('a wrong password is said in the log, and costs runs nothing', async () => {
+  const wrong = ['--cassandra_user', superuser.user, '--cassandra_password', 'wr0ng-passw0rd'];
+  const other = await startHorae(owner, join(folder, 'other'), [
+    ...flags.filter(flag => !user_flags.includes(flag)),
+    ...wrong,
+  ]);
+  await other.child.line(/Cassandra takes nothing/, patience_ms);
+  await post(other.api, 'iso8601', { ...job, name: 'alone', command: 'true', schedule: 'R3//PT1S' });
+  await until('its runs', async () => (await attemptsOf(other.api, 'alone')).length === 3, patience_ms);
+  ok(!other.child.output().includes('wr0ng-passw0rd'));
+  other.child.send('SIGTERM');
+  await other.child.ended;
+  return undefined;
+});
+
 await promise('in a cluster whoever leads writes, and the next leader goes on from where Cassandra is', async () => {
   if (zookeeper === undefined)
     throw new Error('HORAE_TEST_ZOOKEEPER is not set: expected the jar of ZooKeeper, as test/setup.sh finds it');
@@ -396,6 +415,7 @@ await promise('in a cluster whoever leads writes, and the next leader goes on fr
         '2000',
       ],
       ...['--cassandra-waiting-max', '20'],
+      ...user_flags,
     ],
   });
   const leader = await cluster.leader();

@@ -41,6 +41,9 @@ export async function cassandraJars(say: (line: string) => void): Promise<string
   return cache;
 }
 
+/** Whom a new Cassandra lets in, some seconds after its first start. */
+export const superuser = { user: 'cassandra', password: 'cassandra' };
+
 export type Cassandra = {
   readonly port: number;
   /** As a power cut would. */
@@ -92,7 +95,7 @@ storage_port: ${storage_port}
 native_transport_port: ${port}
 start_native_transport: true
 endpoint_snitch: SimpleSnitch
-authenticator: AllowAllAuthenticator
+authenticator: PasswordAuthenticator
 authorizer: AllowAllAuthorizer
 concurrent_reads: 2
 concurrent_writes: 2

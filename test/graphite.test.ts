@@ -3,7 +3,10 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { tellGraphite } from '../programs/graphite.ts';
 import { systemClock } from '../schedules/clock.ts';
+import { defaultSettings } from '../settings.ts';
+import { openLogs } from '../transport/logs.ts';
 import { type Graphite, type GraphiteOptions, openGraphite } from '../transport/metrics/graphite.ts';
 import { linesOfJob, linesOfSample, prefixOf } from '../transport/metrics/graphite-lines.ts';
 import { createMetrics, type Metrics } from '../transport/metrics.ts';
@@ -184,6 +187,32 @@ test('figures that cannot be gathered are said, and the next ones come', async t
   await until('the next', () => server.lines.includes('after.2 1 1'));
   t.true(server.lines.includes('before.1 1 1'));
   t.deepEqual(said, ['figures for Graphite could not be gathered: the rest of them is left out']);
+});
+
+test('of several nodes each puts its id before its own figures, and the one that leads sends those of jobs', async t => {
+  const server = await carbon(t);
+  const tally = { successes: 3, failures: 0, failures_since_success: 0 };
+  const views = { jobs: () => [{ key: 'www/prod/hello', tally }] } as unknown as Parameters<typeof tellGraphite>[1];
+  for (const [id, leads] of [
+    ['node1.example.com:8080', true],
+    ['node2.example.com:8080', false],
+  ] as const) {
+    const ground = {
+      settings: { ...defaultSettings(), graphite: { host: '127.0.0.1', port: server.port }, graphite_prefix: 'p' },
+      clock: systemClock(),
+      metrics: createMetrics(),
+      logs: openLogs('error', 0, { write: () => undefined }),
+    } as unknown as Parameters<typeof tellGraphite>[0];
+    const graphite = tellGraphite(ground, views, { id, leads: () => leads })!;
+    t.teardown(() => graphite.close());
+  }
+  const of = (path: string) => server.lines.filter(line => line.startsWith(path)).length;
+  await until(
+    'both',
+    () => of('p.node1_example_com:8080.horae_jobs ') + of('p.node2_example_com:8080.horae_jobs ') === 2,
+  );
+  await until('the job', () => of('p.jobs.run.success.www.prod.hello.count 3 ') > 0);
+  t.is(of('p.jobs.run.success.'), 1, 'by one of them');
 });
 
 test('the whole program tells Graphite what it measures, and the figures of its jobs', async t => {

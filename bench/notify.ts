@@ -31,7 +31,7 @@ report(
     floors: {
       runs_missing: { at_most: 0 },
       connections_hanging: { at_least: 5 },
-      slower_ms: { at_most: 50 },
+      slower_ms: { at_most: 100 },
       grown_mb: { at_most: 64 },
     },
   },

@@ -34,6 +34,11 @@ export function readPlacedYaml(text: string): Result<PlacedYaml> {
     );
   if (flowDepth(text) > depth_max || indicators.test(text)) return deep;
   const lines = new LineCounter();
+  const placeOf = (offset: number) => {
+    const { line, col } = lines.linePos(offset);
+    return `line ${line}, column ${col}`;
+  };
+  let last_alias: number | undefined;
   try {
     const documents = parseAllDocuments(text, {
       version: '1.2',
@@ -48,19 +53,21 @@ export function readPlacedYaml(text: string): Result<PlacedYaml> {
     });
     if (!Array.isArray(documents) || documents.length === 0)
       return bad(whole('the document is empty', 'a document with one job'));
-    if (documents.length > 1)
-      return bad(whole(`there are ${documents.length} documents in one`, 'one document; send each job on its own'));
+    if (documents.length > 1) {
+      const message = `there are ${documents.length} documents in one`;
+      const place = placeOf(documents[1]!.range[0]);
+      return bad({ place, message, expected: 'one document; send each job on its own' });
+    }
     const [document] = documents;
-    const placeOf = (offset: number) => {
-      const { line, col } = lines.linePos(offset);
-      return `line ${line}, column ${col}`;
-    };
     const problems: Problem[] = [...document!.errors, ...document!.warnings].slice(0, 20).map(finding => {
       const place = placeOf(finding.pos[0]);
       return { place, message: `malformed YAML at ${place}: ${finding.message}`, expected: 'YAML 1.2' };
     });
     if (problems.length > 0) return bad(...problems);
     visit(document!, {
+      Alias(_key, { range }) {
+        last_alias = range?.[0] ?? last_alias;
+      },
       Map(_key, map) {
         const keys = new Set<unknown>();
         for (const { key } of map.items) {
@@ -90,7 +97,10 @@ export function readPlacedYaml(text: string): Result<PlacedYaml> {
     // The library recurses: what is too deep for the stack ends here, as does an alias bomb, which it refuses itself.
     if (error instanceof RangeError) return deep;
     const message = error instanceof Error ? error.message : String(error);
-    return bad(whole(`malformed YAML: ${message}`, `YAML 1.2 with at most ${aliases_max} uses of aliases`));
+    const expected = `YAML 1.2 with at most ${aliases_max} uses of aliases`;
+    if (last_alias === undefined) return bad(whole(`malformed YAML: ${message}`, expected));
+    const place = placeOf(last_alias);
+    return bad({ place, message: `malformed YAML at ${place}: ${message}`, expected });
   }
 }
 

@@ -4,7 +4,7 @@
 // 5.0 runs on Java 17, and asks for the same doors into it that Cassandra's own scripts open.
 
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -38,6 +38,7 @@ export async function cassandraJars(say: (line: string) => void): Promise<string
     );
   });
   renameSync(join(making, 'jars'), cache);
+  rmSync(making, { recursive: true });
   return cache;
 }
 

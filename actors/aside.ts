@@ -8,15 +8,15 @@
 import type { TaskStatus } from '../mesos/protocol.ts';
 import { type Conclusion, conclude } from '../mesos/statuses.ts';
 import { call, type Effect, log, record, reply, tell } from './effects.ts';
-import { left, reasonOf } from './hearing.ts';
-import type { InstanceMessage, InstanceState, Live } from './instance.ts';
-import type { JobMessage } from './job.ts';
+import { left, reasonOf } from './instance/hearing.ts';
+import type { InstanceMessage, InstanceState, Live } from './instance/instance.ts';
+import type { JobMessage } from './job/job.ts';
+import { letGo } from './job/orphans.ts';
 import { attemptOf, type JobKey, taskId } from './model/ids.ts';
 import { type EndReason, refusal } from './model/reasons.ts';
 import { type FinishedAttempt, type InstanceRecord, sortable } from './model/records.ts';
 import { isTriedAgain } from './model/tries.ts';
-import { letGo } from './orphans.ts';
-import type { TriggerMessage } from './trigger.ts';
+import type { TriggerMessage } from './trigger/trigger.ts';
 
 export function jobAside(message: JobMessage, key: JobKey, reason: string): readonly Effect[] {
   // Nobody waits for it to change itself; when it is there again it finds that its parent is not.

@@ -8,7 +8,7 @@ import { audit } from './audit.ts';
 import { calendarCommand } from './calendars.ts';
 import { noRoom } from './crowd.ts';
 import { type Effect, log, record, reply, tell } from './effects.ts';
-import { type Kin, no_kin, unfit } from './kin.ts';
+import { type Kin, no_kin, unfit } from './job/kin.ts';
 import type { Command, CommandEnvelope } from './model/commands.ts';
 import { type JobKey, runKey } from './model/ids.ts';
 import type { Job } from './model/job.ts';

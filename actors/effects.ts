@@ -7,20 +7,20 @@
 import type { Call } from '../mesos/protocol.ts';
 import type { WhyNot } from '../mesos/why-not.ts';
 import type { DirectoryMessage } from './directory.ts';
-import type { FrameworkMessage } from './framework.ts';
-import type { InstanceMessage, InstanceState } from './instance.ts';
-import type { JobMessage } from './job.ts';
+import type { FrameworkMessage } from './framework/framework.ts';
+import type { OffersMessage } from './framework/offers.ts';
+import type { PlacementMessage, Wanted } from './framework/placement.ts';
+import type { InstanceMessage, InstanceState } from './instance/instance.ts';
+import type { JobMessage } from './job/job.ts';
+import type { Happening } from './job/wishes.ts';
 import type { Answer } from './model/commands.ts';
 import type { InstanceKey, JobKey } from './model/ids.ts';
 import type { Letter } from './model/notices.ts';
 import type { Bodies, InstanceRecord, JobRecord, RunRecord, TallyRecord, TriggerRecord } from './model/records.ts';
 import type { UpdateRecord } from './model/updates.ts';
-import type { NoticesMessage } from './notices.ts';
-import type { OffersMessage } from './offers.ts';
-import type { PlacementMessage, Wanted } from './placement.ts';
+import type { NoticesMessage } from './notices/notices.ts';
 import type { TimetableMessage } from './timetable.ts';
-import type { TriggerMessage } from './trigger.ts';
-import type { Happening } from './wishes.ts';
+import type { TriggerMessage } from './trigger/trigger.ts';
 
 /** A record to be kept. `body` undefined deletes the key. */
 export type RecordEffect = {

@@ -9,13 +9,13 @@ import type { MesosLink } from '../mesos/protocol.ts';
 import { Book } from '../schedules/book.ts';
 import type { Clock } from '../schedules/clock.ts';
 import type { Runtime } from './actor.ts';
-import type { Letters } from './couriers.ts';
-import { heldBack } from './held-back.ts';
+import { inWords } from './framework/placement.ts';
+import { heldBack } from './instance/held-back.ts';
 import type { Answer, CommandEnvelope, Submit } from './model/commands.ts';
 import { refusal } from './model/reasons.ts';
 import type { Pending } from './model/views.ts';
+import type { Letters } from './notices/couriers.ts';
 import type { Outbox } from './outbox.ts';
-import { inWords } from './placement.ts';
 import { addCrash, type RestartLimit } from './supervision.ts';
 import { type Log, plant, type Tree, type TreeSettings } from './tree.ts';
 

@@ -16,15 +16,17 @@ import { aboutCall } from './about.ts';
 import type { Address, Runtime } from './actor.ts';
 import { instanceAside, jobAside, triggerAside } from './aside.ts';
 import { restored } from './births.ts';
-import { createCouriers, type Letters } from './couriers.ts';
 import { newCrowd } from './crowd.ts';
 import { type DirectoryLimits, directory, newDirectory } from './directory.ts';
 import type { Effect, JobBirth, Mail } from './effects.ts';
-import { type FrameworkLimits, framework, newFramework } from './framework.ts';
-import { type InstanceMessage, type InstanceSettings, type InstanceState, instance } from './instance.ts';
-import { type JobMessage, type JobState, job, newJob } from './job.ts';
-import { newKin } from './kin.ts';
-import { noticesAside } from './letter-command.ts';
+import { type FrameworkLimits, framework, newFramework } from './framework/framework.ts';
+import { newOffers, type OffersLimits, offers } from './framework/offers.ts';
+import { inWords, newPlacement, type PlacementLimits, placement, type Wanted } from './framework/placement.ts';
+import { type InstanceMessage, type InstanceSettings, type InstanceState, instance } from './instance/instance.ts';
+import { type JobMessage, type JobState, job, newJob } from './job/job.ts';
+import { newKin } from './job/kin.ts';
+import { type Lookout, type WatchRules, watched } from './job/watch.ts';
+import { nobody_listens, noticeOf } from './job/wishes.ts';
 import type { Answer, CommandEnvelope } from './model/commands.ts';
 import { type InstanceKey, type JobKey, type RunKey, type TokenKey, taskId } from './model/ids.ts';
 import type { LetterRecord, NoticeRecord, PlaceRecord } from './model/notices.ts';
@@ -40,10 +42,10 @@ import {
   type TokenRecord,
 } from './model/records.ts';
 import { calendarNames } from './model/schedules.ts';
-import { type NoticesLimits, newNotices, notices } from './notices.ts';
-import { newOffers, type OffersLimits, offers } from './offers.ts';
+import { createCouriers, type Letters } from './notices/couriers.ts';
+import { noticesAside } from './notices/letter-command.ts';
+import { type NoticesLimits, newNotices, notices } from './notices/notices.ts';
 import type { Outbox, OutwardEffect } from './outbox.ts';
-import { inWords, newPlacement, type PlacementLimits, placement, type Wanted } from './placement.ts';
 import { createPost, type Singleton } from './post.ts';
 import { type Host, type Kind, type Quarantined, Shell } from './shell.ts';
 import { step } from './step.ts';
@@ -56,10 +58,8 @@ import {
   type TriggerSettings,
   type TriggerState,
   trigger,
-} from './trigger.ts';
-import { configOf } from './update-plan.ts';
-import { type Lookout, type WatchRules, watched } from './watch.ts';
-import { nobody_listens, noticeOf } from './wishes.ts';
+} from './trigger/trigger.ts';
+import { configOf } from './update/update-plan.ts';
 
 export type TreeSettings = {
   readonly directory: DirectoryLimits;

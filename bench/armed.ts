@@ -6,7 +6,7 @@
 
 import type { Address } from '../actors/actor.ts';
 import type { Effect } from '../actors/effects.ts';
-import { no_kin } from '../actors/kin.ts';
+import { no_kin } from '../actors/job/kin.ts';
 import { treeSettings } from '../actors/limits.ts';
 import { readJob } from '../actors/model/job.ts';
 import type { JobRecord } from '../actors/model/records.ts';
@@ -15,7 +15,7 @@ import { nactRuntime } from '../actors/runtime/nact.ts';
 import { type Host, type Kind, Shell } from '../actors/shell.ts';
 import { step } from '../actors/step.ts';
 import { newTimetable, type TimetableMessage, type TimetableState, timetable } from '../actors/timetable.ts';
-import { newTrigger, type TriggerMessage, type TriggerState, trigger } from '../actors/trigger.ts';
+import { newTrigger, type TriggerMessage, type TriggerState, trigger } from '../actors/trigger/trigger.ts';
 import { systemClock } from '../schedules/clock.ts';
 import { defaultSettings } from '../settings.ts';
 import { readOptions, report } from './report.ts';

@@ -7,14 +7,14 @@
 // it costs to submit a job, and to look for a cycle where the most has to be walked.
 
 import type { Effect } from '../actors/effects.ts';
-import { type JobState, job, newJob } from '../actors/job.ts';
-import { newKin } from '../actors/kin.ts';
+import { type JobState, job, newJob } from '../actors/job/job.ts';
+import { newKin } from '../actors/job/kin.ts';
 import { treeSettings } from '../actors/limits.ts';
 import { instanceKey } from '../actors/model/ids.ts';
 import { readJob } from '../actors/model/job.ts';
 import type { InstanceRecord, JobRecord, RunRecord } from '../actors/model/records.ts';
 import { createOutbox } from '../actors/outbox.ts';
-import { newTrigger, type TriggerState, trigger } from '../actors/trigger.ts';
+import { newTrigger, type TriggerState, trigger } from '../actors/trigger/trigger.ts';
 import { Graph } from '../schedules/graph.ts';
 import { defaultSettings } from '../settings.ts';
 import type { Change } from '../transport/journal/journal.ts';

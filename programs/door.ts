@@ -8,7 +8,7 @@ import { checkJob } from '../actors/checks.ts';
 import type { ChannelName } from '../actors/model/notices.ts';
 import type { Settings } from '../settings.ts';
 import { type Credentials, openCredentials } from '../transport/credentials.ts';
-import { calendarsOf } from '../transport/http/calendars.ts';
+import { calendarsOf } from '../transport/http/routes/calendars.ts';
 import { type HttpOptions, type HttpServer, startHttp } from '../transport/http/server.ts';
 import { checkTls } from '../transport/http/tls.ts';
 import { fail, named, Refused, sayListen } from './refused.ts';

@@ -2,7 +2,7 @@
 
 import type { Views } from '../actors/model/views.ts';
 import { chronosName } from '../transport/http/chronos/document.ts';
-import { figuresIn } from '../transport/http/statistics.ts';
+import { figuresIn } from '../transport/http/routes/statistics.ts';
 import { type Graphite, openGraphite } from '../transport/metrics/graphite.ts';
 import { type JobFigures, linesOfJob, linesOfSample, onePart, prefixOf } from '../transport/metrics/graphite-lines.ts';
 import type { Ground } from './start.ts';

@@ -1,8 +1,8 @@
 // letters.ts: what the scheduler needs to tell people: the channels that the settings open, and the logs of tasks to quote from.
 
-import type { Letters } from '../actors/couriers.ts';
 import type { ChannelName } from '../actors/model/notices.ts';
 import type { Sandboxes, Views } from '../actors/model/views.ts';
+import type { Letters } from '../actors/notices/couriers.ts';
 import type { Metrics } from '../transport/metrics.ts';
 import type { Channels } from '../transport/notify/open.ts';
 

@@ -107,7 +107,7 @@ const examples: readonly (readonly [keyof typeof rules, string, string, RegExp |
   [
     'each folder imports only what it may',
     'bench/a.ts',
-    "import '../test/b.ts';\nimport '../actors/job.ts';",
+    "import '../test/b.ts';\nimport '../actors/job/job.ts';",
     undefined,
   ],
   ['each folder imports only what it may', 'lib/a.ts', '', /outside the known folders/],

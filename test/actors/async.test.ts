@@ -2,7 +2,7 @@
 
 import test from 'ava';
 import { instanceAside } from '../../actors/aside.ts';
-import { type InstanceMessage, type InstanceState, instance } from '../../actors/instance.ts';
+import { type InstanceMessage, type InstanceState, instance } from '../../actors/instance/instance.ts';
 import { type JobSubmission, readJob } from '../../actors/model/job.ts';
 import type { FinishedAttempt, FinishedRun, InstanceRecord } from '../../actors/model/records.ts';
 import type { TaskStatus } from '../../mesos/protocol.ts';

@@ -2,7 +2,7 @@
 
 import test from 'ava';
 import type { Effect } from '../../actors/effects.ts';
-import { instance } from '../../actors/instance.ts';
+import { instance } from '../../actors/instance/instance.ts';
 import type { InstanceRecord } from '../../actors/model/records.ts';
 import type { TaskState, TaskStatus } from '../../mesos/protocol.ts';
 import { jobOf, stateOf, times } from './support/lone-instance.ts';

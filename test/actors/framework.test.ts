@@ -8,7 +8,7 @@ import {
   type FrameworkState,
   framework,
   newFramework,
-} from '../../actors/framework.ts';
+} from '../../actors/framework/framework.ts';
 import type { Event, TaskState } from '../../mesos/protocol.ts';
 
 const limits = {

@@ -1,7 +1,7 @@
 // held-back.test.ts: whoever has not asked for a place yet can be told why.
 
 import test from 'ava';
-import { heldBack } from '../../actors/held-back.ts';
+import { heldBack } from '../../actors/instance/held-back.ts';
 import { readJob } from '../../actors/model/job.ts';
 
 const key = 'www/prod/hello/1.service/0';

@@ -4,8 +4,8 @@
 
 import test from 'ava';
 import type { Effect } from '../../actors/effects.ts';
-import { type InstanceMessage, type InstanceState, instance } from '../../actors/instance.ts';
-import { requirements } from '../../actors/launch.ts';
+import { type InstanceMessage, type InstanceState, instance } from '../../actors/instance/instance.ts';
+import { requirements } from '../../actors/instance/launch.ts';
 import { taskId } from '../../actors/model/ids.ts';
 import type { InstanceRecord } from '../../actors/model/records.ts';
 import type { TaskState, TaskStatus } from '../../mesos/protocol.ts';

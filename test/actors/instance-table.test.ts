@@ -6,8 +6,8 @@
 
 import test from 'ava';
 import type { Effect } from '../../actors/effects.ts';
-import { hear } from '../../actors/hearing.ts';
-import { type InstanceMessage, type InstanceState, instance, standingOf } from '../../actors/instance.ts';
+import { hear } from '../../actors/instance/hearing.ts';
+import { type InstanceMessage, type InstanceState, instance, standingOf } from '../../actors/instance/instance.ts';
 import {
   type Deed,
   deeds,
@@ -17,8 +17,8 @@ import {
   type Standing,
   standings,
   table,
-} from '../../actors/instance-table.ts';
-import { requirements } from '../../actors/launch.ts';
+} from '../../actors/instance/instance-table.ts';
+import { requirements } from '../../actors/instance/launch.ts';
 import { taskId } from '../../actors/model/ids.ts';
 import type { InstanceRecord } from '../../actors/model/records.ts';
 import type { TaskStatus } from '../../mesos/protocol.ts';

@@ -5,8 +5,8 @@
 import test from 'ava';
 import fc from 'fast-check';
 import type { Effect } from '../../actors/effects.ts';
-import { type InstanceMessage, type InstanceState, instance } from '../../actors/instance.ts';
-import { requirements } from '../../actors/launch.ts';
+import { type InstanceMessage, type InstanceState, instance } from '../../actors/instance/instance.ts';
+import { requirements } from '../../actors/instance/launch.ts';
 import { taskId } from '../../actors/model/ids.ts';
 import type { FinishedAttempt, InstanceRecord } from '../../actors/model/records.ts';
 import { type TaskState, type TaskStatus, task_states } from '../../mesos/protocol.ts';

@@ -2,7 +2,7 @@
 
 import test from 'ava';
 import type { Effect, JobBirth } from '../../actors/effects.ts';
-import { type JobMessage, type JobState, job, newJob } from '../../actors/job.ts';
+import { type JobMessage, type JobState, job, newJob } from '../../actors/job/job.ts';
 import type { Command } from '../../actors/model/commands.ts';
 import { readJob } from '../../actors/model/job.ts';
 import type { InstanceRecord, JobRecord, RunRecord } from '../../actors/model/records.ts';

@@ -1,7 +1,7 @@
 // launch-container.test.ts: from a job with a container to the ContainerInfo that Mesos is told.
 
 import test from 'ava';
-import { launchPlan, requirements } from '../../actors/launch.ts';
+import { launchPlan, requirements } from '../../actors/instance/launch.ts';
 import { instanceKey, jobKey, taskId } from '../../actors/model/ids.ts';
 import { readJob } from '../../actors/model/job.ts';
 import { hostsOf } from '../../mesos/hosts.ts';

@@ -2,8 +2,8 @@
 
 import test from 'ava';
 import type { Effect } from '../../actors/effects.ts';
-import { type InstanceState, instance } from '../../actors/instance.ts';
-import { launchPlan, requirements } from '../../actors/launch.ts';
+import { type InstanceState, instance } from '../../actors/instance/instance.ts';
+import { launchPlan, requirements } from '../../actors/instance/launch.ts';
 import { instanceKey, jobKey, taskId } from '../../actors/model/ids.ts';
 import { readJob } from '../../actors/model/job.ts';
 import { readLaunch } from '../../mesos/executor/launch.ts';

@@ -5,7 +5,7 @@ import type { Effect } from '../../actors/effects.ts';
 import type { RunId } from '../../actors/model/ids.ts';
 import { readJob } from '../../actors/model/job.ts';
 import type { RunRecord } from '../../actors/model/records.ts';
-import { newTrigger, type TriggerMessage, type TriggerState, trigger } from '../../actors/trigger.ts';
+import { newTrigger, type TriggerMessage, type TriggerState, trigger } from '../../actors/trigger/trigger.ts';
 
 const settings = { default_zone: 'UTC', late_grace_ms: 1_000, verdicts_max: 100, waiting_max: 100, runs_max: 100 };
 const key = 'chronos/default/slow';

@@ -1,7 +1,7 @@
 // needs.test.ts: what Mesos is asked for, as the job document has it. (launch.ts)
 
 import test from 'ava';
-import { requirements } from '../../actors/launch.ts';
+import { requirements } from '../../actors/instance/launch.ts';
 import { readJob } from '../../actors/model/job.ts';
 
 const overhead = { cpus: 0.1, mem: 32, disk: 0 };

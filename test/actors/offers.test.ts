@@ -2,7 +2,7 @@
 
 import test from 'ava';
 import type { Effect } from '../../actors/effects.ts';
-import { newOffers, type OffersMessage, type OffersState, offers } from '../../actors/offers.ts';
+import { newOffers, type OffersMessage, type OffersState, offers } from '../../actors/framework/offers.ts';
 import type { LaunchPlan, Placement } from '../../mesos/match.ts';
 import type { CallAnswer } from '../../mesos/protocol.ts';
 import { offer } from '../mesos/support/offers.ts';

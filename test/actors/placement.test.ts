@@ -2,15 +2,15 @@
 
 import test from 'ava';
 import type { Effect } from '../../actors/effects.ts';
-import { requirements } from '../../actors/launch.ts';
-import { readJob } from '../../actors/model/job.ts';
 import {
   inWords,
   newPlacement,
   type PlacementMessage,
   type PlacementState,
   placement,
-} from '../../actors/placement.ts';
+} from '../../actors/framework/placement.ts';
+import { requirements } from '../../actors/instance/launch.ts';
+import { readJob } from '../../actors/model/job.ts';
 import { offer } from '../mesos/support/offers.ts';
 
 const executor = { cpus: 0.01, mem: 32, disk: 1 };

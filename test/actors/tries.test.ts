@@ -1,9 +1,9 @@
 // tries.test.ts: retries, time-outs and call-backs, decided without a world: which failure is tried again, when, until when.
 
 import test from 'ava';
-import { deadlineOf } from '../../actors/deadlines.ts';
-import { retryDelay } from '../../actors/delays.ts';
-import type { InstanceState } from '../../actors/instance.ts';
+import { deadlineOf } from '../../actors/instance/deadlines.ts';
+import { retryDelay } from '../../actors/instance/delays.ts';
+import type { InstanceState } from '../../actors/instance/instance.ts';
 import { type JobSubmission, readJob } from '../../actors/model/job.ts';
 import type { EndReason } from '../../actors/model/reasons.ts';
 import type { InstanceRecord } from '../../actors/model/records.ts';

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import type { Effect } from '../../actors/effects.ts';
 import { type Job, readJob } from '../../actors/model/job.ts';
 import type { JobRecord, OutcomeRow, RunRecord, TriggerRecord } from '../../actors/model/records.ts';
-import { newTrigger, type TriggerMessage, type TriggerState, trigger } from '../../actors/trigger.ts';
+import { newTrigger, type TriggerMessage, type TriggerState, trigger } from '../../actors/trigger/trigger.ts';
 import { compile, targetsBetween } from '../../schedules/schedule.ts';
 
 const settings = { default_zone: 'UTC', late_grace_ms: 1_000, verdicts_max: 10, waiting_max: 2, runs_max: 2 };

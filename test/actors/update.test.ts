@@ -21,8 +21,8 @@ import {
   steerings,
   type UpdateState,
   unreadable,
-} from '../../actors/update.ts';
-import { configOf, nextUp, orderOf, planned, shapeOf, trimmed, wants } from '../../actors/update-plan.ts';
+} from '../../actors/update/update.ts';
+import { configOf, nextUp, orderOf, planned, shapeOf, trimmed, wants } from '../../actors/update/update-plan.ts';
 
 const now = Date.UTC(2026, 0, 1);
 const job = (command: string, instances = 4) => {

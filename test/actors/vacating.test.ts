@@ -2,7 +2,7 @@
 
 import test from 'ava';
 import type { Effect } from '../../actors/effects.ts';
-import { asked, lookRound, type Notices, noticed, vacating, withdrawn } from '../../actors/vacating.ts';
+import { asked, lookRound, type Notices, noticed, vacating, withdrawn } from '../../actors/framework/vacating.ts';
 import type { InverseOffer } from '../../mesos/protocol.ts';
 
 const day = 86_400_000;

@@ -1,7 +1,7 @@
 // offers.test.ts: Chronos's cases 64 and 67-69: when Mesos is asked for offers, and what is said with one that goes back.
 
 import test from 'ava';
-import { newOffers, type OffersMessage, type OffersState, offers } from '../../actors/offers.ts';
+import { newOffers, type OffersMessage, type OffersState, offers } from '../../actors/framework/offers.ts';
 import type { Call } from '../../mesos/protocol.ts';
 import { readSettings } from '../../settings.ts';
 import { offer } from '../mesos/support/offers.ts';

@@ -2,7 +2,7 @@
 
 import test from 'ava';
 import { compileCalendar } from '../../schedules/calendar.ts';
-import { readIcalendar } from '../../transport/http/icalendar.ts';
+import { readIcalendar } from '../../transport/http/routes/icalendar.ts';
 import { calendar_page, calendar_resource } from '../../transport/http/schemas.ts';
 import { hello, serve } from './support/serve.ts';
 

@@ -3,7 +3,7 @@
 import test from 'ava';
 import type { FinishedAttempt, InstanceRecord } from '../../actors/model/records.ts';
 import { sortable } from '../../actors/model/records.ts';
-import { eventsOf } from '../../transport/http/events.ts';
+import { eventsOf } from '../../transport/http/routes/events.ts';
 import { instance_detail } from '../../transport/http/schemas.ts';
 import { hello, hello_path, serve } from './support/serve.ts';
 

@@ -4,7 +4,7 @@ import test from 'ava';
 import type { LetterRecord, Place, SentLetter } from '../../actors/model/notices.ts';
 import { sortable } from '../../actors/model/records.ts';
 import type { Credentials, Role } from '../../transport/credentials.ts';
-import { notification_page } from '../../transport/http/notifications.ts';
+import { notification_page } from '../../transport/http/routes/notifications.ts';
 import { serve } from './support/serve.ts';
 
 const at = Date.UTC(2026, 0, 1);

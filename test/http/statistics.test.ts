@@ -1,10 +1,10 @@
 // statistics.test.ts: how long runs take and what became of attempts, over the API.
 
 import test from 'ava';
+import { tallied } from '../../actors/job/tally.ts';
 import type { FinishedAttempt, TallyRecord } from '../../actors/model/records.ts';
 import { sortable } from '../../actors/model/records.ts';
-import { tallied } from '../../actors/tally.ts';
-import { attempt_page, slowest_jobs, statistics } from '../../transport/http/statistics.ts';
+import { attempt_page, slowest_jobs, statistics } from '../../transport/http/routes/statistics.ts';
 import { hello, hello_path, serve } from './support/serve.ts';
 
 const key = 'www/prod/hello';

@@ -20,7 +20,7 @@ import {
   type NoticesState,
   newNotices,
   notices,
-} from '../../actors/notices.ts';
+} from '../../actors/notices/notices.ts';
 
 export const limits: NoticesLimits = {
   cluster: 'north',

@@ -4,9 +4,9 @@
 // clock) outlives the scheduler, so that a crash can be played at any record and the next scheduler find what the last one
 // left: records up to that one, and tasks that know nothing of it.
 
-import type { Letters } from '../../actors/couriers.ts';
 import type { Answer, CalendarCommand, Command, LetterCommand } from '../../actors/model/commands.ts';
 import { type Job, type JobSubmission, readJob } from '../../actors/model/job.ts';
+import type { Letters } from '../../actors/notices/couriers.ts';
 import { createOutbox, type Outbox } from '../../actors/outbox.ts';
 import { type Scheduler, startScheduler } from '../../actors/root.ts';
 import { type SeededRuntime, seededRandom, seededRuntime } from '../../actors/runtime/seeded.ts';

@@ -11,7 +11,7 @@ import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import { type JobKey, roleOf } from '../../actors/model/ids.ts';
 import type { Views } from '../../actors/model/views.ts';
 import type { Clock, Instant, Wake } from '../../schedules/clock.ts';
-import { calendarsOf } from '../http/calendars.ts';
+import { calendarsOf } from '../http/routes/calendars.ts';
 import type { Metrics } from '../metrics.ts';
 import { type Board, createBoard, type Sees } from './board.ts';
 import { createWording, jobParts } from './detail.ts';

@@ -8,16 +8,16 @@ import { job_submission } from '../../actors/model/job.ts';
 import { update_request } from '../../actors/model/update-request.ts';
 import { instance_actions, update_statuses } from '../../actors/model/updates.ts';
 import { joins, trigger_rules } from '../../schedules/join.ts';
-import { file_page } from './files.ts';
-import { snooze_request } from './instances.ts';
-import { notification, notification_page } from './notifications.ts';
-import { log_level_request, log_levels_told } from './operations.ts';
-import { swept_sandboxes } from './sandboxes.ts';
+import { file_page } from './routes/files.ts';
+import { snooze_request } from './routes/instances.ts';
+import { notification, notification_page } from './routes/notifications.ts';
+import { log_level_request, log_levels_told } from './routes/operations.ts';
+import { swept_sandboxes } from './routes/sandboxes.ts';
+import { attempt_page, slowest_jobs, statistics } from './routes/statistics.ts';
+import { backfill_request, pause_request } from './routes/steering.ts';
+import { completed, completion } from './routes/tasks.ts';
 import { session_client_word, session_server_word } from './session-words.ts';
 import { count, end_reason, instant, links } from './shapes.ts';
-import { attempt_page, slowest_jobs, statistics } from './statistics.ts';
-import { backfill_request, pause_request } from './steering.ts';
-import { completed, completion } from './tasks.ts';
 
 /** A run of a parent that has ended. */
 const parent_run = z.object({

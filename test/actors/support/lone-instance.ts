@@ -1,6 +1,6 @@
 // lone-instance.ts: one instance by itself: the job it is of, what it stands in, and the times that its machine keeps.
 
-import type { InstanceState } from '../../../actors/instance.ts';
+import type { InstanceState } from '../../../actors/instance/instance.ts';
 import { type Job, readJob } from '../../../actors/model/job.ts';
 import type { InstanceRecord } from '../../../actors/model/records.ts';
 

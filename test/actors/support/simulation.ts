@@ -19,7 +19,7 @@ import type {
 } from '../../../actors/model/records.ts';
 import { calendarNames } from '../../../actors/model/schedules.ts';
 import { seededRandom } from '../../../actors/runtime/seeded.ts';
-import { specOf } from '../../../actors/trigger.ts';
+import { specOf } from '../../../actors/trigger/trigger.ts';
 import { lifeOfCommand } from '../../../mesos/local/index.ts';
 import { compile, type Schedule, targetsBetween } from '../../../schedules/schedule.ts';
 import { job, type World, world } from '../../support/world.ts';

@@ -3,9 +3,9 @@
 import { STATUS_CODES } from 'node:http';
 import type { JobKey } from '../../../actors/model/ids.ts';
 import type { JobView } from '../../../actors/model/views.ts';
-import { isGoing } from '../jobs.ts';
 import { Refused } from '../problems.ts';
 import type { Exchange, Reply, Services } from '../route.ts';
+import { isGoing } from '../routes/jobs.ts';
 import { chronos_environment, chronos_role, chronosKey, chronosName } from './document.ts';
 
 const prefix = `${chronos_role}/${chronos_environment}/`;

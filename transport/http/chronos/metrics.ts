@@ -5,7 +5,7 @@
 
 import type { JobView } from '../../../actors/model/views.ts';
 import type { Exchange, streaming } from '../route.ts';
-import { figuresIn } from '../statistics.ts';
+import { figuresIn } from '../routes/statistics.ts';
 import { json_headers, streamed } from '../stream.ts';
 import { pagesOf } from './answers.ts';
 import { chronosName } from './document.ts';

@@ -6,8 +6,6 @@
 import { splitWords } from '../../../actors/model/command-line.ts';
 import type { JobKey } from '../../../actors/model/ids.ts';
 import { keyOf } from '../../../actors/model/job.ts';
-import { expectedVersion } from '../jobs.ts';
-import { mayFollow, mayOrphan } from '../kinship.ts';
 import { inShort, Refused, refusedBy } from '../problems.ts';
 import {
   command,
@@ -20,6 +18,8 @@ import {
   requestOf,
   unexpected,
 } from '../route.ts';
+import { expectedVersion } from '../routes/jobs.ts';
+import { mayFollow, mayOrphan } from '../routes/kinship.ts';
 import { streamed } from '../stream.ts';
 import { jobNamed, jobOf, named, pagesOf, refuse, unknown } from './answers.ts';
 import { chronos_role, readChronos } from './document.ts';

@@ -11,7 +11,7 @@ import type { Cause } from '../../../actors/model/reasons.ts';
 import type { FinishedAttempt } from '../../../actors/model/records.ts';
 import type { JobView } from '../../../actors/model/views.ts';
 import type { Exchange, Reply } from '../route.ts';
-import { figuresIn } from '../statistics.ts';
+import { figuresIn } from '../routes/statistics.ts';
 import { jobOf, pagesOf } from './answers.ts';
 import { chronosName, isDataJob } from './document.ts';
 import { nameOfTask } from './tasks.ts';

@@ -85,7 +85,7 @@ test('every metric stands in the table, with words that say what it is', t => {
 
 test('everything that the actors count stands in the registry, with the labels that it is counted by', t => {
   const folder = join(import.meta.dirname, '..', 'actors');
-  const counted = readdirSync(folder)
+  const counted = (readdirSync(folder, { recursive: true }) as string[])
     .filter(name => name.endsWith('.ts'))
     .flatMap(name => [
       ...readFileSync(join(folder, name), 'utf8').matchAll(/count\(\s*'(horae_\w+)'(?:,\s*(\{[^}]*\}|undefined))?/g),

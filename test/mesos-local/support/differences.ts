@@ -59,7 +59,7 @@ export const differences = {
     why: 'which of them share an offer is a matter of milliseconds on the recorded machine',
   },
   operator: {
-    what: 'operator endpoints are 404',
+    what: 'operator endpoints but `/slaves` are 404',
     recordings: ['08', '11', '14', '26', '29', '32'],
     why: 'this is no cluster manager; what an operator does to agents is done by `MasterHost.operate`, and what frameworks hear of it is compared',
   },

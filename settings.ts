@@ -56,7 +56,7 @@ const graphite = 'Figures for Graphite';
 const cassandra = 'History in Cassandra, in the tables of Chronos';
 
 // What may stand in a template of a letter: names that actors/model/letter-template.ts fills in.
-const template_names = 'job|name|event|reason|command|host|task|run|attempt|attempts|owner|at|log|cluster';
+const template_names = 'job|name|event|reason|command|host|task|run|attempt|attempts|owner|at|link|log|cluster';
 const template_words = `text with names in double braces: ${template_names.replaceAll('|', ', ')}`;
 const template_form = new RegExp(`^(?:(?!\\{\\{)[^]|\\{\\{\\s*(?:${template_names})\\s*\\}\\}){1,8192}$`);
 
@@ -111,7 +111,7 @@ export const settings = {
   mesos_capabilities: list({ group: cluster, value: 'CAPABILITY', expected: 'a capability as Mesos writes it, such as GPU_RESOURCES', matches: /^[A-Z][A-Z_]*$/, help: 'Further capability of a framework, such as GPU_RESOURCES or REVOCABLE_RESOURCES; may be repeated.' }),
   framework_name: text({ group: cluster, value: 'NAME', expected: 'a name in one line', matches: /^[^\n]+$/, default: 'horae', help: 'Under which name Mesos lists us.' }),
   framework_user: text({ group: cluster, value: 'USER', expected: 'the name of a user on the agents', matches: /^[^\s:/]+$/, help: 'User as whom tasks run on agents. Without this, the user who started Horae. Mesos does not let it change later.' }),
-  framework_webui_url: text({ group: cluster, value: 'URL', expected: 'an http or https address', matches: /^https?:\/\/\S+$/, help: 'Address of the console for links in the pages of Mesos. Without this, that of --http where others can reach it.' }),
+  framework_webui_url: text({ group: cluster, value: 'URL', expected: 'an http or https address', matches: /^https?:\/\/\S+$/, help: 'Address of the console for links in the pages of Mesos and in letters. Without this, that of --http where others can reach it.' }),
   framework_removed: choice({ group: cluster, of: ['stop', 'register-anew'], default: 'stop', help: 'What to do when Mesos has removed our framework, and so has killed its tasks: stop and say so, or count them as lost, register anew and start them by their policies.' }),
   checkpoint: yes({ group: cluster, default: true, help: 'Agents write down what they run for us, so that tasks outlive a restart of the agent. Mesos does not let it change later.' }),
   docker_secrets: yes({ group: cluster, help: 'Agents hand secrets to containers of type docker too, as those of `horae mesos` do. Those of Apache Mesos leave them out and say nothing, so without this such a job is refused.' }),

@@ -42,7 +42,7 @@ export function treeSettings(
   identity: Identity,
   standing: readonly ChannelName[] = [],
 ): TreeSettings {
-  const notices = noticesSettings(settings, standing);
+  const notices = noticesSettings(settings, standing, identity.webui_url);
   return {
     directory: {
       jobs_max: settings.jobs_max,
@@ -97,10 +97,15 @@ export function treeSettings(
   };
 }
 
-function noticesSettings(settings: Settings, standing: readonly ChannelName[]): NoticesSettings {
+function noticesSettings(
+  settings: Settings,
+  standing: readonly ChannelName[],
+  console_url: string | undefined,
+): NoticesSettings {
   const { notify_log_bytes_max, notify_listed_max } = settings;
   return {
     cluster: settings.notification_prefix ?? '',
+    console_url,
     words: {
       ...(settings.notify_subject === undefined ? {} : { subject: settings.notify_subject }),
       ...(settings.notify_text === undefined ? {} : { text: settings.notify_text }),

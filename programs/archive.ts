@@ -29,6 +29,10 @@ export function publicUrl({ http, tls_cert, advertise }: Settings): string | und
   return `${tls_cert === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${http.port}`;
 }
 
+/** Where people find the console. */
+export const consoleUrl = (settings: Settings): string | undefined =>
+  settings.framework_webui_url ?? publicUrl(settings);
+
 const pack_again_ms = 10_000;
 
 export async function openArchive(

@@ -18,7 +18,7 @@ import type { Resource } from '../mesos/protocol.ts';
 import type { AgentResources } from '../settings.ts';
 import { agentTerms } from './agent-terms.ts';
 import { type Mesos, runAlone } from './alone.ts';
-import { openArchive } from './archive.ts';
+import { consoleUrl, openArchive } from './archive.ts';
 import { away } from './masters.ts';
 import { Refused } from './refused.ts';
 import { heardBy, openReports } from './reports.ts';
@@ -91,7 +91,13 @@ async function machineAsMesos(ground: Ground): Promise<Mesos> {
         return entries?.map(({ name, stats }) => ({ name, ...toldOf(stats) }));
       },
     },
-    identity: { name: 'horae', user: userInfo().username, hostname: hostname(), archive: archive.url },
+    identity: {
+      name: 'horae',
+      user: userInfo().username,
+      hostname: hostname(),
+      webui_url: consoleUrl(settings),
+      archive: archive.url,
+    },
     async close() {
       await archive.close();
       await mesos.close();

@@ -15,7 +15,7 @@ import type { Settings } from '../settings.ts';
 import { Refused as HttpRefused } from '../transport/http/problems.ts';
 import { checkTls, isCertificate } from '../transport/http/tls.ts';
 import type { Mesos } from './alone.ts';
-import { openArchive, publicUrl } from './archive.ts';
+import { consoleUrl, openArchive } from './archive.ts';
 import { fail, named, oneLine, Refused } from './refused.ts';
 import { heardBy, openReports } from './reports.ts';
 import type { Identity } from './scheduler.ts';
@@ -112,7 +112,7 @@ export function identityOf(settings: Settings): Identity {
     name: settings.framework_name,
     user: settings.framework_user ?? ourselves(),
     hostname: hostname(),
-    webui_url: settings.framework_webui_url ?? publicUrl(settings),
+    webui_url: consoleUrl(settings),
     principal: settings.mesos_principal,
     roles: settings.mesos_roles,
     checkpoint: settings.checkpoint,

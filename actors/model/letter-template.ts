@@ -19,6 +19,7 @@ export const placeholders: Readonly<Record<string, (notice: Notice, cluster: str
   attempts: ({ attempts }) => String(attempts ?? ''),
   owner: ({ owner }) => owner ?? '',
   at: ({ at }) => new Date(at).toISOString(),
+  link: ({ link }) => link ?? '',
   log: ({ log }) => log ?? '',
   cluster: (_, cluster) => cluster,
 };

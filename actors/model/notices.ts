@@ -50,6 +50,8 @@ export type Notice = {
   /** In words, with Mesos's message. */
   readonly reason?: string;
   readonly owner?: string;
+  /** Where the console shows its job. */
+  readonly link?: string;
   /** The last lines that its task wrote. */
   readonly log?: string;
   /** What Chronos's HTTP body has: cpus, mem, errorCount and so on. */

@@ -21,6 +21,8 @@ export type LetterParts = {
   readonly left_out: number;
   /** What this scheduler is called in subjects; '' when it has no name. */
   readonly cluster: string;
+  /** Address of the console, where others than this machine can reach it. */
+  readonly console_url?: string | undefined;
   /** Longest text. */
   readonly text_max: number;
 };
@@ -39,7 +41,8 @@ const said: Readonly<Record<NoticeEvent, string>> = {
 };
 
 export function compose(parts: LetterParts): Letter {
-  const { place, at, listed, counts, left_out, cluster, text_max } = parts;
+  const { place, at, counts, left_out, cluster, text_max } = parts;
+  const listed = parts.listed.map(one => ({ ...one, notice: linked(one.notice, parts.console_url) }));
   const all = [...counts.values()].reduce((sum, count) => sum + count, 0);
   const [first] = listed;
   if (first === undefined) throw new Error(`a letter to ${place.channel} has no notice: expected one at least`);
@@ -67,13 +70,20 @@ export function compose(parts: LetterParts): Letter {
   };
 }
 
+/** With the place at which the console shows its job. */
+function linked(notice: Notice, console_url: string | undefined): Notice {
+  if (console_url === undefined) return notice;
+  const page = `#/jobs/${notice.job.split('/').map(encodeURIComponent).join('/')}`;
+  return { ...notice, link: `${console_url.replace(/\/+$/, '')}/${page}` };
+}
+
 const nameOf = ({ job, name }: Notice): string => name ?? job;
 const headline = (notice: Notice): string =>
   `job '${nameOf(notice)}' ${said[notice.event]}${notice.reason === undefined ? '' : `: ${notice.reason}`}`;
 
 function block({ notice, words }: Listed, cluster: string): string {
   if (words?.text !== undefined) return filled(words.text, notice, cluster);
-  const { at, run, task, host, attempt, attempts, command, owner, log } = notice;
+  const { at, run, task, host, attempt, attempts, command, owner, link, log } = notice;
   const tries = attempt === undefined ? undefined : `${attempt}${attempts === undefined ? '' : ` of ${attempts}`}`;
   const rows: readonly (readonly [string, string | undefined])[] = [
     ['when', new Date(at).toISOString()],
@@ -83,6 +93,7 @@ function block({ notice, words }: Listed, cluster: string): string {
     ['attempt', tries],
     ['command', command],
     ['owner', owner],
+    ['see', link],
   ];
   const lines = rows.flatMap(([name, value]) => (value === undefined ? [] : [`${`${name}:`.padEnd(9)}${value}`]));
   const headed = headline(notice);

@@ -35,6 +35,8 @@ import { letterCommand } from './letter-command.ts';
 export type NoticesLimits = {
   /** What this scheduler is called; '' when it has no name. */
   readonly cluster: string;
+  /** Address of the console, for links in letters; undefined where only this machine reaches it. */
+  readonly console_url?: string | undefined;
   /** How long the first notice after a silence waits for others. */
   readonly gather_ms: number;
   /** Between two letters to one place. */
@@ -419,6 +421,7 @@ function form(desk: Desk, place: PlaceState, logs: Readonly<Record<string, strin
     counts,
     left_out: place.left_out,
     cluster: limits.cluster,
+    console_url: limits.console_url,
     text_max: limits.text_max,
   });
   const kept: LetterRecord = { letter, roles: [...roles].sort(), formed_at: now, since: now, attempts: 0 };

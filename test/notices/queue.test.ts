@@ -23,6 +23,19 @@ test('the first notice after a silence goes out after a short while, in a letter
   t.deepEqual(office.of('notice'), []);
 });
 
+test('a letter says where the console shows each job, where there is such a place', t => {
+  const office = new Office({ console_url: 'https://horae.example.com/' });
+  const odd = { ...noticed('b'), notice: { ...noticed('b').notice, job: 'www/prod/100% <x>' } };
+  const own = { ...mail, words: { text: 'look at {{link}}' } };
+  office.note(noticed('a'), odd, { ...noticed('c'), to: [own] });
+  office.until(start + limits.gather_ms);
+  const { letter } = office.seen[0]!;
+  t.regex(letter.text, /^see: +https:\/\/horae\.example\.com\/#\/jobs\/www\/prod\/ja$/m);
+  t.regex(letter.text, /^see: +https:\/\/horae\.example\.com\/#\/jobs\/www\/prod\/100%25%20%3Cx%3E$/m);
+  t.regex(letter.text, /^look at https:\/\/horae\.example\.com\/#\/jobs\/www\/prod\/jc$/m);
+  t.is(letter.notices[0]?.link, 'https://horae.example.com/#/jobs/www/prod/ja');
+});
+
 test('a thousand failures of one owner are one letter, which counts them and lists the first', t => {
   const office = new Office();
   office.note(...Array.from({ length: 1_000 }, (_, n) => noticed(n)));

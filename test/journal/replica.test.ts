@@ -224,13 +224,15 @@ testZooKeeper('standbys follow the log through changes of the writer, snapshots,
   let n = 0;
   const zk = connectZooKeeper({ servers: ensemble!.servers, session_timeout_ms: 200_000, clock });
   t.teardown(() => zk.close());
-  const write = async (epoch: number, count: number, snapshots = 0) => {
+  /** `present` hear each commit before the snapshot after it: whoever lags behind two snapshots has lost history. */
+  const write = async (epoch: number, count: number, snapshots = 0, ...present: readonly Replica[]) => {
     const journal = journalAt(zk, tree);
     t.is(await journal.open(), epoch);
     await journal.restore();
     for (let k = 0; k < count; k++, n++) {
       await journal.append(batchOf(n));
       changes.push(...batchOf(n));
+      for (const replica of present) await replica.reached(changes.length);
       if (k < snapshots) await journal.snapshot();
     }
     await journal.close();
@@ -259,7 +261,7 @@ testZooKeeper('standbys follow the log through changes of the writer, snapshots,
   t.deepEqual([...first.failures, ...second.failures, ...back.failures], []);
   // Too far: two snapshots have come while it was away.
   await back.replica.close();
-  await write(5, 6, 4);
+  await write(5, 6, 4, second.replica);
   const late = await standby(t, tree, join(directory, '1'));
   await late.replica.reached(changes.length);
   t.deepEqual(stateOf(await late.replica.restore()), folded(changes));

@@ -3,6 +3,8 @@
 //
 // Not a part of `npm test`: it fetches Cassandra, and takes a minute or two. Each line is a promise, as a test's title is.
 
+import './support/set-up.ts';
+
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +16,6 @@ import { type Api, type Running, startHorae } from './program/horae.ts';
 import { killAlone } from './program/serving.ts';
 import { type Owner, tempDir } from './support/temp.ts';
 import { until } from './support/until.ts';
-import { zookeeper } from './support/zookeeper.ts';
 
 const cleaners: (() => void | Promise<void>)[] = [];
 const owner: Owner = { teardown: each => void cleaners.push(each) };
@@ -401,8 +402,6 @@ await promise('a wrong password is said in the log, and costs runs nothing', asy
 });
 
 await promise('in a cluster whoever leads writes, and the next leader goes on from where Cassandra is', async () => {
-  if (zookeeper === undefined)
-    throw new Error('HORAE_TEST_ZOOKEEPER is not set: expected the jar of ZooKeeper, as test/setup.sh finds it');
   const cluster = await startNodes(owner, {
     count: 2,
     flags: [

@@ -1,6 +1,5 @@
 // chaos.ts: `npm run chaos -- --minutes 15 --seed S`: a real cluster under real faults, and whether it kept its word.
 
-import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -27,15 +26,8 @@ const picture = values.picture ?? join(tmpdir(), `horae-chaos-${seed}.svg`);
 const session = values['session-timeout-ms'];
 const faults = values.faults === undefined ? undefined : faultsOf(values.faults);
 
-// Where the servers of ZooKeeper are, and whether cables can be pulled, is found out once, by the script that all tests ask.
-if (process.env.HORAE_TEST_ZOOKEEPER === undefined) {
-  const said = spawnSync('sh', [join(import.meta.dirname, 'setup.sh')], { encoding: 'utf8' }).stdout;
-  for (const [, name, value] of said.matchAll(/^(HORAE_TEST_\w+)=(.+)$/gm)) process.env[name!] = value;
-  if (process.env.HORAE_TEST_ZOOKEEPER === undefined) {
-    console.error(`chaos: needs the servers of ZooKeeper: ${/^missing: ZooKeeper: .*$/m.exec(said)?.[0] ?? said}`);
-    process.exit(1);
-  }
-}
+// After the line is known to be right: it may have ZooKeeper installed first.
+await import('./support/set-up.ts');
 const { chaos, lineOf } = await import('./chaos/run.ts');
 
 const cleaners: (() => void | Promise<void>)[] = [];

@@ -172,7 +172,7 @@ real('what a container uses is counted with it, and a sandbox that it fills beyo
   await until('its container to be removed', () => isEmpty(engine));
 });
 
-(may_mount === undefined ? test.skip : real)(
+serialWith(docker && may_mount)(
   'on a full disk a container loses output and says so, never its end; tasks beside it are unharmed',
   async t => {
     const small = folderIn(ward.work_dir, 'small');

@@ -1,7 +1,7 @@
 // telling.test.ts: the whole scheduler on the seeded runtime: what happens to jobs, and which letters people get of it.
 
 import test from 'ava';
-import type { Delivery, Letter, NoticeEvent, SentLetter } from '../../actors/model/notices.ts';
+import { type Delivery, type Letter, notice_events, type SentLetter } from '../../actors/model/notices.ts';
 import type { NoticesSettings } from '../../actors/tree.ts';
 import { job, tree_settings, type World, type WorldOptions, world } from '../support/world.ts';
 import { limits } from './office.ts';
@@ -18,18 +18,7 @@ const rules: NoticesSettings = {
 };
 
 const base = { role: 'www', environment: 'prod', name: 'hello', command: 'sleep 1; exit 0' };
-const everything: readonly NoticeEvent[] = [
-  'failed',
-  'disabled',
-  'deleted',
-  'exhausted',
-  'succeeded',
-  'missed',
-  'late',
-  'long-running',
-  'stuck-pending',
-];
-const to_me = [{ on: [...everything], to: [{ channel: 'mail' as const, to: 'me@example.com' }] }];
+const to_me = [{ on: [...notice_events], to: [{ channel: 'mail' as const, to: 'me@example.com' }] }];
 
 type Told = { readonly w: World; readonly seen: Letter[]; readonly events: () => readonly string[] };
 
@@ -214,7 +203,7 @@ test('a run that goes on for too long is told of once, while it does', async t =
 });
 
 test("a Chronos job's owners hear what Chronos told, by the name they know, and nothing else", async t => {
-  const { w, seen } = await telling({ rules: { on: [...everything], standing: ['mail'] } });
+  const { w, seen } = await telling({ rules: { on: [...notice_events], standing: ['mail'] } });
   const submit = (name: string, more: object) =>
     w.submit({
       type: 'submit',

@@ -1,11 +1,10 @@
 // horae.test.ts: `horae sync` of Horae's own documents, as people run it, against the real program.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { type Api, startHorae } from '../program/horae.ts';
-import { testWith } from '../support/needs.ts';
 import { fileOwner, tempDir } from '../support/temp.ts';
 import { until } from '../support/until.ts';
 import { main, programWith, put, syncWith } from './support.ts';
@@ -87,28 +86,26 @@ test('what no file names is deleted only when that is asked for and said yes to,
   );
 });
 
-testWith(existsSync('/usr/bin/script') ? 'script' : undefined)(
-  'somebody at a terminal is asked, and is heard',
-  async t => {
-    const dir = await tempDir(t);
-    put(dir, { 'asked/prod/a.yaml': `command: echo\n${cron}`, 'asked/prod/b.yaml': `command: echo\n${cron}` });
-    t.is((await sync(dir)).status, 0);
-    rmSync(join(dir, 'asked/prod/b.yaml'));
-    const line = `${process.execPath} ${main} sync ${dir} --delete-missing --role asked --url ${api.url}`;
-    const answered = (answer: string) => {
-      const terminal = spawnSync('script', ['-qec', line, '/dev/null'], { input: `${answer}\n`, encoding: 'utf8' });
-      t.regex(terminal.stdout, /Delete 1 job and kill its runs\? \[yN\]/);
-      return terminal.status;
-    };
-    t.is(answered(''), 1);
-    t.is((await jobs('asked')).length, 2);
-    t.is(answered('y'), 0);
-    t.deepEqual(
-      (await jobs('asked')).map(each => each.key),
-      ['asked/prod/a'],
-    );
-  },
-);
+// What makes terminals for tasks (mesos/local/sessions) makes one here: where it is missing, that is a failure.
+test('somebody at a terminal is asked, and is heard', async t => {
+  const dir = await tempDir(t);
+  put(dir, { 'asked/prod/a.yaml': `command: echo\n${cron}`, 'asked/prod/b.yaml': `command: echo\n${cron}` });
+  t.is((await sync(dir)).status, 0);
+  rmSync(join(dir, 'asked/prod/b.yaml'));
+  const line = `${process.execPath} ${main} sync ${dir} --delete-missing --role asked --url ${api.url}`;
+  const answered = (answer: string) => {
+    const terminal = spawnSync('script', ['-qec', line, '/dev/null'], { input: `${answer}\n`, encoding: 'utf8' });
+    t.regex(terminal.stdout, /Delete 1 job and kill its runs\? \[yN\]/);
+    return terminal.status;
+  };
+  t.is(answered(''), 1);
+  t.is((await jobs('asked')).length, 2);
+  t.is(answered('y'), 0);
+  t.deepEqual(
+    (await jobs('asked')).map(each => each.key),
+    ['asked/prod/a'],
+  );
+});
 
 test('a broken file changes nothing else: the others are as they were or as they should be, and nothing is deleted', async t => {
   const dir = await tempDir(t);
